@@ -1,0 +1,67 @@
+"""One small prepared corpus and one trained run, made once for all tests."""
+
+import os
+from dataclasses import replace
+from pathlib import Path
+
+import pytest
+
+os.environ.setdefault("TF_CPP_MIN_LOG_LEVEL", "2")
+
+ORACLES = Path(os.environ.get("TFAFFECT_ORACLES", Path(__file__).parents[2] / "shared" / "oracles"))
+
+
+@pytest.fixture(scope="session")
+def oracles():
+    """The folder of reference numbers of the original PyTorch code."""
+    if not ORACLES.is_dir():
+        pytest.skip(f"no reference numbers in {ORACLES}; name their folder with TFAFFECT_ORACLES")
+    return ORACLES
+
+
+@pytest.fixture(scope="session")
+def records(tmp_path_factory):
+    """Drawn faces as records: 30 subjects, 20 pictures each."""
+    from tfrecords_builders.prepare import prepare
+    from tfrecords_builders.synthetic import Synthetic
+
+    folder = tmp_path_factory.mktemp("records")
+    prepare(Synthetic(subjects=30, pictures=20), folder, folder)
+    return folder
+
+
+@pytest.fixture(scope="session")
+def config(records):
+    """A config under which the small backbone learns the drawn faces in seconds."""
+    from tfaffect.config import Config
+
+    return Config(
+        corpora=("synthetic",),
+        records=records,
+        image_size=32,
+        weights="none",
+        epochs=12,
+        batch_size=16,
+        warmup_steps=20,
+        annealing_period=12,
+        class_weights="none",
+    )
+
+
+@pytest.fixture(scope="session")
+def run(config, tmp_path_factory):
+    """The run folder of the small backbone, trained under `config`, with its report."""
+    from tests.fakes import small_backbone
+    from tfaffect.evaluate import evaluate
+    from tfaffect.training import train
+
+    folder = tmp_path_factory.mktemp("runs") / "small"
+    train(config, folder, small_backbone(config.image_size))
+    evaluate(folder)
+    return folder
+
+
+@pytest.fixture(scope="session")
+def brief(config):
+    """`config` for a run of two short epochs."""
+    return replace(config, epochs=2)

@@ -1,0 +1,55 @@
+import json
+from dataclasses import replace
+from pathlib import Path
+
+import pytest
+
+from tfaffect import config as configs
+from tfaffect.config import Config
+from tfaffect.errors import UsageError
+
+
+def test_defaults_are_the_recipe():
+    recipe = Config()
+    assert (recipe.image_size, recipe.dropout, recipe.affect_range) == (240, 0.1, "bounded")
+    assert (recipe.learning_rate, recipe.min_learning_rate, recipe.warmup_learning_rate) == (5e-3, 1e-4, 1e-5)
+    assert (recipe.warmup_steps, recipe.annealing_period, recipe.weight_decay, recipe.patience) == (100, 5, 1e-4, 30)
+    assert (recipe.expression_loss, recipe.focal_gamma, recipe.expression_loss_weight) == ("focal", 2.0, 10.5)
+    assert (recipe.class_weights, recipe.affect_loss) == ("inverse_frequency", "rmse")
+    assert (recipe.augmentation_probability, recipe.vertical_flip) == (0.05, False)
+
+
+def test_survives_saving(tmp_path):
+    saved = replace(Config(), corpora=("fer_plus", "synthetic"), records=Path("/somewhere"), learning_rate=1e-3)
+    saved.save(tmp_path / "config.json")
+    assert configs.load(tmp_path / "config.json") == saved
+
+
+@pytest.mark.parametrize(
+    ("field", "value"),
+    [
+        ("image_size", 16),
+        ("epochs", 0),
+        ("dropout", 1.0),
+        ("augmentation_probability", 1.5),
+        ("learning_rate", 0.0),
+        ("expression_loss", "hinge"),
+        ("class_weights", "inverse"),
+        ("seed", -1),
+    ],
+)
+def test_refuses_what_cannot_be(field, value):
+    with pytest.raises(UsageError, match=f"{field} must be .* Received: {field}={value!r}"):
+        Config(**{field: value})
+
+
+@pytest.mark.parametrize("text", ["", "{", "[]", json.dumps({"learning_rat": 1})])
+def test_load_refuses_what_is_no_config(tmp_path, text):
+    (tmp_path / "config.json").write_text(text)
+    with pytest.raises(UsageError, match="config"):
+        configs.load(tmp_path / "config.json")
+
+
+def test_load_names_a_file_that_is_not_there(tmp_path):
+    with pytest.raises(UsageError, match="nowhere"):
+        configs.load(tmp_path / "nowhere.json")

@@ -1,0 +1,1 @@
+"""Expression classes, valence, arousal and affective features of faces."""

@@ -1,0 +1,33 @@
+"""How every command starts and fails: flags from a signature, errors of use without a traceback."""
+
+from __future__ import annotations
+
+import errno
+import os
+import sys
+from collections.abc import Callable
+
+import tyro
+
+from tfaffect.errors import UsageError
+
+
+def run(command: Callable[..., None]) -> None:
+    """Parse the command line into the arguments of `command`, call it, and exit with 0, or 2 after an error of use."""
+    os.environ.setdefault("TF_CPP_MIN_LOG_LEVEL", "2")  # TensorFlow's start-up notes would bury our own lines
+    try:
+        tyro.cli(command, description=command.__doc__, config=(tyro.conf.AvoidSubcommands,))
+    except UsageError as error:
+        fail(str(error))
+    except OSError as error:
+        if error.errno not in (errno.ENOSPC, errno.EROFS, errno.EACCES):
+            raise
+        fail(f"{error}. Nothing half-written was left; make room or name another folder, and start again.")
+    except KeyboardInterrupt:
+        fail("Interrupted; what was not whole was removed.", status=130)
+
+
+def fail(message: str, status: int = 2) -> None:
+    """Print an error and leave."""
+    print(f"error: {message}", file=sys.stderr)
+    sys.exit(status)

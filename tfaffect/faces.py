@@ -1,0 +1,123 @@
+"""From a picture to what the network sees: decode, crop, letterbox. One rule for builders, training and inference."""
+
+from __future__ import annotations
+
+from functools import lru_cache
+from pathlib import Path
+
+import cv2
+import numpy as np
+
+Box = tuple[float, float, float, float]
+
+MARGIN = 0.1
+"""How far a crop reaches beyond the face box on every side, as a share of the box's longer side."""
+
+
+class UnreadablePictureError(ValueError):
+    """Bytes that are not a picture, or not a whole one."""
+
+
+class EmptyBoxError(ValueError):
+    """A box that holds no part of a picture."""
+
+
+def decode(encoded: bytes) -> np.ndarray:
+    """Return the picture in `encoded` (any format that OpenCV reads) as RGB uint8 (height, width, 3).
+
+    Grey, alpha and 16-bit pictures become RGB. An EXIF orientation is ignored, because the boxes that corpora ship
+    refer to the pixels as stored. Raises UnreadablePictureError.
+    """
+    data = np.frombuffer(encoded, np.uint8)
+    flags = cv2.IMREAD_COLOR | cv2.IMREAD_IGNORE_ORIENTATION
+    picture = cv2.imdecode(data, flags) if data.size else None
+    if picture is None:
+        raise UnreadablePictureError(f"Not a picture that can be decoded. Received: {len(encoded)} bytes.")
+    return cv2.cvtColor(picture, cv2.COLOR_BGR2RGB)
+
+
+def read(path: Path) -> np.ndarray:
+    """Return the picture in a file as RGB uint8 (height, width, 3). Raises UnreadablePictureError, OSError."""
+    return decode(Path(path).read_bytes())
+
+
+def crop(picture: np.ndarray, box: Box, margin: float = MARGIN) -> np.ndarray:
+    """Cut the square around a face box out of a picture.
+
+    The square has the centre of the box and `1 + 2 * margin` times its longer side; what lies outside the picture is
+    left out, so that a crop at the border is not square. `box` is left, top, right, bottom in pixels, fractions
+    allowed. Raises EmptyBoxError when the box is empty or lies outside the picture.
+    """
+    height, width = picture.shape[:2]
+    left, top, right, bottom = box
+    x, y = (left + right) / 2, (top + bottom) / 2
+    if not (right > left and bottom > top and np.isfinite([x, y]).all()):
+        raise EmptyBoxError(f"A face box must have an area. Received: box={box}.")
+    side = round(max(right - left, bottom - top) * (1 + 2 * margin))
+    first_row, first_column = round(y - side / 2), round(x - side / 2)
+    rows = slice(max(0, first_row), min(height, first_row + side))
+    columns = slice(max(0, first_column), min(width, first_column + side))
+    if rows.start >= rows.stop or columns.start >= columns.stop:
+        raise EmptyBoxError(
+            f"The box holds no part of the picture. Received: box={box}, picture of {width} x {height}."
+        )
+    return picture[rows, columns]
+
+
+def letterbox(picture: np.ndarray, size: int) -> np.ndarray:
+    """Scale a picture into a `size` x `size` square, keeping its aspect, centred between black bars.
+
+    The scaled sides are rounded down, but never to 0. Shape (height, width, 3) uint8 in, (size, size, 3) uint8 out.
+    """
+    height, width = picture.shape[:2]
+    if (height, width) == (size, size):
+        return picture
+    scale = size / max(height, width)
+    # The small term keeps sides exact that only floating point makes fractional: int(size * (width / width)).
+    scaled = resize(picture, max(1, int(height * scale + 1e-6)), max(1, int(width * scale + 1e-6)))
+    square = np.zeros((size, size, 3), np.uint8)
+    top, left = (size - scaled.shape[0]) // 2, (size - scaled.shape[1]) // 2
+    square[top : top + scaled.shape[0], left : left + scaled.shape[1]] = scaled
+    return square
+
+
+def resize(picture: np.ndarray, height: int, width: int) -> np.ndarray:
+    """Resize bilinearly; a side that shrinks is filtered over the whole shrink ratio, as Pillow and torchvision do.
+
+    OpenCV's own bilinear filter looks at two source pixels whatever the ratio, and its area filter is a box: against
+    the original's letterbox they are off by up to 25 and 9 grey levels, this by 1.
+    """
+    if height >= picture.shape[0] and width >= picture.shape[1]:
+        return cv2.resize(picture, (width, height), interpolation=cv2.INTER_LINEAR)
+    rows = _apply_taps(picture.astype(np.float32), *_triangle_taps(picture.shape[0], height))
+    columns = _apply_taps(rows.swapaxes(0, 1), *_triangle_taps(picture.shape[1], width))
+    return np.rint(columns.swapaxes(0, 1)).astype(np.uint8)
+
+
+def encode(picture: np.ndarray) -> bytes:
+    """Encode an RGB uint8 picture for a record: PNG up to 64 pixels, JPEG of quality 95 above.
+
+    Small faces lose visibly under JPEG and cost little as PNG (about 5 kB at 48 pixels).
+    """
+    small = max(picture.shape[:2]) <= 64
+    options = [] if small else [cv2.IMWRITE_JPEG_QUALITY, 95]
+    whole, encoded = cv2.imencode(".png" if small else ".jpg", cv2.cvtColor(picture, cv2.COLOR_RGB2BGR), options)
+    assert whole
+    return encoded.tobytes()
+
+
+@lru_cache(maxsize=1024)
+def _triangle_taps(source: int, target: int) -> tuple[np.ndarray, np.ndarray]:
+    """For every target pixel the source pixels under its triangle filter, and their weights; both (target, taps)."""
+    radius = max(source / target, 1.0)
+    centres = (np.arange(target) + 0.5) * source / target
+    first = np.maximum((centres - radius + 0.5).astype(int), 0)
+    last = np.minimum((centres + radius + 0.5).astype(int), source)
+    pixels = first[:, None] + np.arange((last - first).max())
+    weights = np.maximum(0, 1 - np.abs(pixels + 0.5 - centres[:, None]) / radius) * (pixels < last[:, None])
+    weights = weights / weights.sum(axis=1, keepdims=True)
+    return np.minimum(pixels, source - 1), weights.astype(np.float32)
+
+
+def _apply_taps(lines: np.ndarray, pixels: np.ndarray, weights: np.ndarray) -> np.ndarray:
+    return sum(weights[:, tap, None, None] * lines[pixels[:, tap]] for tap in range(pixels.shape[1]))

@@ -1,0 +1,41 @@
+"""Files and folders that appear whole or not at all: written under a temporary name, renamed at the end."""
+
+from __future__ import annotations
+
+import tempfile
+from collections.abc import Iterator
+from contextlib import contextmanager
+from pathlib import Path
+
+
+@contextmanager
+def file(path: Path) -> Iterator[Path]:
+    """Yield a name in a temporary folder beside `path`; what the block writes there then takes the place of `path`."""
+    with _beside(path) as folder:
+        yield folder / path.name
+        (folder / path.name).replace(path)
+
+
+@contextmanager
+def folder(path: Path) -> Iterator[Path]:
+    """Yield an empty folder that takes the place of `path` when the block ends well, and vanishes when it does not."""
+    with _beside(path) as parent:
+        new, old = parent / path.name, parent / "replaced"
+        new.mkdir()
+        yield new
+        if path.exists():
+            path.rename(old)
+        try:
+            new.rename(path)
+        except OSError:
+            if old.exists():
+                old.rename(path)
+            raise
+
+
+@contextmanager
+def _beside(path: Path) -> Iterator[Path]:
+    """A temporary folder on the same file system, so that a rename is one step."""
+    path.parent.mkdir(parents=True, exist_ok=True)
+    with tempfile.TemporaryDirectory(dir=path.parent, prefix=f".{path.name}-") as parent:
+        yield Path(parent)
