@@ -1,0 +1,1 @@
+"""From raw corpora to TFRecords of face crops with one vocabulary."""

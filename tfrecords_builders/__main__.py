@@ -1,0 +1,138 @@
+"""List the corpora, or prepare one."""
+
+from __future__ import annotations
+
+import importlib
+import os
+import pkgutil
+import sys
+from difflib import get_close_matches
+from pathlib import Path
+from typing import Annotated
+
+import tyro
+
+import tfrecords_builders
+from tfaffect import cli
+from tfaffect.errors import UsageError
+from tfrecords_builders.base import Corpus
+
+# What builds records needs TensorFlow Datasets and is imported when a corpus is named.
+
+
+def corpora() -> dict[str, type[Corpus]]:
+    """Return every corpus class by the name of its module."""
+    found = {}
+    for module in pkgutil.iter_modules(tfrecords_builders.__path__):
+        if module.name not in ("__main__", "builder"):  # the builder imports TensorFlow Datasets
+            for kind in vars(importlib.import_module(f"tfrecords_builders.{module.name}")).values():
+                if isinstance(kind, type) and issubclass(kind, Corpus) and kind is not Corpus:
+                    found[kind().name] = kind
+    return found
+
+
+def find_corpus(name: str) -> Corpus:
+    """Return the corpus of a name. Raises UsageError with the names there are."""
+    known = corpora()
+    if name not in known:
+        guess = get_close_matches(name, known, n=1)
+        hint = f" Did you mean {guess[0]}?" if guess else ""
+        raise UsageError(f"There is no corpus {name!r}.{hint} Corpora: {', '.join(sorted(known))}.")
+    return known[name]()
+
+
+def list_corpora() -> None:
+    """Print what is known of every corpus."""
+    from rich.console import Console
+    from rich.markup import escape
+
+    console = Console(file=sys.stdout, highlight=False)  # this stream, also while TFDS is told to be quiet
+    for name, corpus in sorted(corpora().items()):
+        console.print(f"\n[bold]{name}[/bold]  {escape(corpus.labels)}")
+        console.print(f"Licence: {escape(corpus.licence)}")
+        console.print(escape(corpus.instructions.strip()))
+    console.print("\nPrepare one: python -m tfrecords_builders NAME --raw DIR --records DIR")
+
+
+def main(
+    corpus: tyro.conf.Positional[str] = "",
+    raw: Path | None = None,
+    records: Path = Path("records"),
+    keep_twins: Annotated[bool, tyro.conf.FlagConversionOff] = False,
+    max_skipped: float = 0.1,
+    overwrite: bool = False,
+) -> None:
+    """List the corpora, or turn one from its raw layout into TFRecords.
+
+    Args:
+        corpus: Name of a corpus; without one, all are listed with how to obtain them.
+        raw: Folder into which the corpus was unpacked.
+        records: Folder that receives records/<corpus>/<version>/.
+        keep_twins: Keep pictures or groups that the official split repeats in a later split.
+        max_skipped: Share of the annotations that may give no record before the build fails.
+        overwrite: Replace records that exist.
+    """
+    if not corpus:
+        return list_corpora()
+    chosen = find_corpus(corpus)
+    if chosen.needs_raw and raw is None:
+        raise UsageError(f"Name the folder of the raw corpus with --raw DIR.\n\n{chosen.instructions.strip()}")
+    if chosen.needs_raw and not raw.is_dir():
+        raise UsageError(f"There is no folder {raw}.\n\n{chosen.instructions.strip()}")
+    _build(chosen, raw or Path(), records, keep_twins, max_skipped, overwrite)
+
+
+def _build(corpus: Corpus, raw: Path, records: Path, keep_twins: bool, max_skipped: float, overwrite: bool) -> None:
+    from rich.console import Console
+    from rich.progress import Progress
+
+    from tfrecords_builders.prepare import prepare
+
+    console = Console(highlight=False)
+    console.print(f"{corpus.name}: reading annotations")
+    with Progress(console=console, transient=True) as bar:
+        task = bar.add_task("writing records", total=None)
+        report = prepare(
+            corpus,
+            raw,
+            records,
+            keep_twins=keep_twins,
+            max_skipped=max_skipped,
+            overwrite=overwrite,
+            workers=os.cpu_count() or 1,
+            progress=lambda done, total: bar.update(task, completed=done, total=total),
+        )
+    console.print(_tables(report))
+    console.print(f"Records: {records / corpus.name / corpus.version}")
+
+
+def _tables(report: dict):
+    from rich.console import Group
+    from rich.table import Table
+
+    from tfaffect.labels import AFFECT, CLASSES
+
+    kept = Table(title=f"{report['corpus']} {report['version']}: records kept", title_justify="left")
+    for column in ("", *report["splits"]):
+        kept.add_column(column, justify="right" if column else "left")
+    splits = report["splits"].values()
+    kept.add_row("annotated", *(f"{split['annotated']:,}" for split in splits))
+    kept.add_row("records", *(f"{split['records']:,}" for split in splits), end_section=True)
+    for name in CLASSES:
+        kept.add_row(name, *(f"{split['expression'][name]:,.0f}" for split in splits))
+    for name in AFFECT:
+        kept.add_row(name, *(f"{split[name]:,}" for split in splits), end_section=name == AFFECT[-1])
+    for tag in sorted({tag for split in splits for tag in split["annotated_tags"]}):
+        counts = (f"{split['tags'].get(tag, 0):,} of {split['annotated_tags'].get(tag, 0):,}" for split in splits)
+        kept.add_row(f"tag {tag}", *counts)
+    rest = Table(title="Skipped, and defects survived", title_justify="left")
+    rest.add_column("count", justify="right")
+    rest.add_column("reason")
+    for kind in ("skipped", "notes"):
+        for reason, count in report[kind].items():
+            rest.add_row(f"{count:,}", ("skipped: " if kind == "skipped" else "survived: ") + reason)
+    return Group(kept, rest) if rest.row_count else kept
+
+
+if __name__ == "__main__":
+    cli.run(main)

@@ -1,0 +1,117 @@
+"""What a corpus module states: facts about the corpus, and its annotations one face at a time."""
+
+from __future__ import annotations
+
+import os
+from collections.abc import Callable, Iterator, Mapping
+from dataclasses import dataclass
+from pathlib import Path
+from typing import ClassVar
+
+import numpy as np
+
+from tfaffect.errors import UsageError
+from tfaffect.labels import Expression
+
+Image = Path | Callable[[], np.ndarray]
+"""A picture by reference: a file, or a call that returns RGB uint8 of shape (height, width, 3)."""
+
+
+@dataclass(frozen=True, kw_only=True)
+class Face:
+    """One annotated face, in the units of its corpus; nothing of its picture is decoded yet.
+
+    key: unique within the corpus: unit (file, clip), and face or frame.
+    group: what must not straddle splits: subject, clip, photo, pixels.
+    image: the picture the face is in.
+    split: the official split, or None to have one drawn by group.
+    box: left, top, right, bottom in pixels of the picture; None when the whole picture is the face.
+    expression: a code of the corpus's table, votes {code: count}, or None when not annotated.
+    valence, arousal: in the corpus's `affect_range`, or None when not annotated.
+    tags: names of the protocol subsets that the face belongs to; evaluation selects by them.
+    sex, age, ethnicity: as the corpus gives them, for group reports only.
+    """
+
+    key: str
+    group: str
+    image: Image
+    split: str | None = None
+    box: tuple[float, float, float, float] | None = None
+    expression: object | Mapping[object, float] | None = None
+    valence: float | None = None
+    arousal: float | None = None
+    tags: tuple[str, ...] = ()
+    sex: str = ""
+    age: str = ""
+    ethnicity: str = ""
+
+
+@dataclass(frozen=True)
+class Skip:
+    """An annotation that yields no face, and why; the reason is the same text for every case of a kind."""
+
+    reason: str
+
+
+@dataclass(frozen=True)
+class Note:
+    """A defect that was survived: the face is kept, the report counts it."""
+
+    defect: str
+
+
+class Corpus:
+    """Facts about one corpus, and the generator of its annotations.
+
+    A subclass lives in the module named after the corpus and states what differs from the defaults below.
+    """
+
+    version: ClassVar[str] = "1.0.0"
+    labels: ClassVar[str]  # for people: "8 classes (votes)", "valence, arousal"
+    homepage: ClassVar[str] = ""
+    citation: ClassVar[str] = ""
+    licence: ClassVar[str]
+    instructions: ClassVar[str]  # how to obtain it, and the tree that `faces` expects under the raw folder
+    expressions: ClassVar[Mapping[object, Expression]] = {}  # the corpus's code -> our class
+    affect_range: ClassVar[tuple[float, float]] = (-1.0, 1.0)
+    shares: ClassVar[tuple[float, float, float]] = (0.8, 0.1, 0.1)  # of groups, where splits are drawn
+    needs_raw: ClassVar[bool] = True
+
+    @property
+    def name(self) -> str:
+        """The name of the module, of the command and of the folder of records."""
+        return type(self).__module__.rpartition(".")[2]
+
+    def faces(self, root: Path) -> Iterator[Face | Skip | Note]:
+        """Yield every annotated face below `root`, and every skip and survived defect on the way.
+
+        Raises RawFolderError when what `instructions` describe is not there.
+        """
+        raise NotImplementedError(f"{type(self).__name__} does not say how to read its annotations.")
+
+
+class RawFolderError(UsageError):
+    """The raw folder does not hold what the corpus's instructions describe."""
+
+    def __init__(self, corpus: Corpus, root: Path, missing: str):
+        super().__init__(
+            f"{missing}\nReceived: --raw {root}\n\nExpected for {corpus.name}:\n{corpus.instructions.strip()}"
+        )
+
+
+def find(root: Path, *names: str, depth: int = 3) -> Path | None:
+    """Return the first file or folder below `root` with one of `names`, or None.
+
+    Archives unpack with or without a folder of their own, so corpora are found by marker and not by fixed depth.
+    Case is ignored, earlier names win, then shallower, then alphabetical. Links to folders are not followed.
+    """
+    found: dict[str, Path] = {}
+    for folder, folders, files in os.walk(root):
+        level = len(Path(folder).relative_to(root).parts)
+        folders[:] = sorted(folders) if level < depth else []
+        for entry in sorted(folders + files):
+            path = Path(folder, entry)
+            known = found.get(entry.lower())
+            if known is None or len(path.parts) < len(known.parts):
+                found[entry.lower()] = path
+    return next((found[name.lower()] for name in names if name.lower() in found), None)

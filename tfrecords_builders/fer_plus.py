@@ -1,0 +1,201 @@
+"""FER+: the faces of FER2013 with the votes of ten people each.
+
+Barsoum, Zhang, Canton Ferrer, Zhang: Training Deep Networks for Facial Expression Recognition with Crowd-Sourced Label
+Distribution, ICMI 2016. The label is the distribution of the votes over the eight classes; the votes for "unknown" and
+"not a face" (NF) only decide whether a face is kept. Two protocols are in use, and a record's tags say which hold it:
+
+- `plurality`: the most votes of all ten columns are for one of the eight classes (the first in the order of the table
+  when tied). Every record passes it.
+- `strict`: single votes are zeroed, then one of the eight classes has more than half of what is left; what
+  Microsoft's training code calls "majority".
+
+`tied` says that two classes share the most votes: scores take the first in vocabulary order, the table's own order
+would take another for 6 of the 3,553 validation faces. Two of the corpus's vote tables disagree on about 1,600 faces:
+where both are present, fer2013new.csv is read and label.csv is not.
+"""
+
+from __future__ import annotations
+
+import csv
+from collections.abc import Iterator
+from dataclasses import dataclass
+from hashlib import blake2b
+from itertools import zip_longest
+from pathlib import Path
+
+import cv2
+import numpy as np
+
+from tfaffect.errors import UsageError
+from tfaffect.labels import Expression
+from tfrecords_builders.base import Corpus, Face, Image, Note, RawFolderError, Skip, find
+
+SPLIT_OF_USAGE = {"Training": "train", "PublicTest": "validation", "PrivateTest": "test"}
+FOLDER_OF_USAGE = {"Training": "FER2013Train", "PublicTest": "FER2013Valid", "PrivateTest": "FER2013Test"}
+VOTES = ("neutral", "happiness", "surprise", "sadness", "anger", "disgust", "fear", "contempt", "unknown", "NF")
+SIDE = 48
+
+
+@dataclass(frozen=True)
+class Pixels:
+    """A face whose pixels stand in the annotation file itself."""
+
+    grey: bytes
+
+    def __call__(self) -> np.ndarray:
+        """Return the face as RGB uint8 (48, 48, 3)."""
+        return cv2.cvtColor(np.frombuffer(self.grey, np.uint8).reshape(SIDE, SIDE), cv2.COLOR_GRAY2RGB)
+
+
+@dataclass(frozen=True)
+class Row:
+    """One face of either layout; `picture` is text of grey values, or a file."""
+
+    key: str
+    usage: str
+    name: str
+    votes: list[str]
+    picture: str | Path
+
+
+class FerPlus(Corpus):
+    """The corpus, from fer2013.csv beside fer2013new.csv or from the folders that Microsoft's script leaves."""
+
+    labels = "8 classes (ten votes a face)"
+    homepage = "https://github.com/microsoft/FERPlus"
+    citation = "Barsoum et al., ICMI 2016, arXiv:1608.01041; faces: Goodfellow et al., ICONIP 2013, arXiv:1307.0414"
+    licence = "labels MIT; faces under the terms of the Kaggle challenge of 2013"
+    instructions = """
+Votes: git clone https://github.com/microsoft/FERPlus
+Faces: https://www.kaggle.com/c/challenges-in-representation-learning-a-facial-expression-recognition-challenge/data
+Put both below one folder, as
+    DIR/.../fer2013new.csv     votes, one row per row of the faces
+    DIR/.../fer2013.csv        faces (or icml_face_data.csv)
+or, as generate_training_data.py of the first leaves them,
+    DIR/.../FER2013Train/      label.csv and fer0000000.png ...
+    DIR/.../FER2013Valid/
+    DIR/.../FER2013Test/
+"""
+    expressions = {name: Expression[name.upper()] for name in VOTES[:8]}
+
+    def faces(self, root: Path) -> Iterator[Face | Skip | Note]:
+        """Yield the faces of every row with a name, a picture and a plurality for one of the eight classes."""
+        named = set()
+        for row in self._rows(root):
+            if not row.name.strip():
+                yield Skip("no image name (all of these have ten votes for NF)")
+                continue
+            votes = _votes(row.votes)
+            grey = _grey(row.picture)
+            if votes is None or grey is None:
+                yield Skip(
+                    "votes are not ten numbers" if votes is None else "picture missing or not 48 x 48 grey values"
+                )
+            elif votes.argmax() >= len(self.expressions):
+                yield Skip("most votes are for unknown or NF")
+            else:
+                if (row.usage, row.name) in named:
+                    yield Note("image name given before")
+                if votes.sum() != 10:
+                    yield Note(f"votes sum to {votes.sum():g}")
+                named.add((row.usage, row.name))
+                yield self._face(row, votes, grey)
+
+    def _face(self, row: Row, votes: np.ndarray, grey: bytes) -> Face:
+        image: Image = row.picture if isinstance(row.picture, Path) else Pixels(grey)
+        return Face(
+            key=row.key,
+            group=blake2b(grey, digest_size=12).hexdigest(),
+            image=image,
+            split=SPLIT_OF_USAGE[row.usage],
+            expression=dict(zip(VOTES[:8], votes[:8].tolist(), strict=True)),
+            tags=_protocols(votes),
+        )
+
+    def _rows(self, root: Path) -> Iterator[Row]:
+        votes = find(root, "fer2013new.csv")
+        pixels = find(root, "fer2013.csv", "icml_face_data.csv")
+        folders = {usage: find(root, name) for usage, name in FOLDER_OF_USAGE.items()}
+        if votes and pixels:
+            return self._rows_of_tables(root, votes, pixels)
+        if votes and all(folder is None or not any(folder.glob("*.png")) for folder in folders.values()):
+            raise RawFolderError(self, root, f"{votes} has the votes, but there is neither fer2013.csv nor a picture.")
+        if votes:
+            return _rows_of_pictures(votes, folders)
+        if any(folder and (folder / "label.csv").exists() for folder in folders.values()):
+            return _rows_of_label_files(folders)
+        raise RawFolderError(self, root, "Neither fer2013new.csv nor a FER2013Train/label.csv was found.")
+
+    def _rows_of_tables(self, root: Path, votes: Path, pixels: Path) -> Iterator[Row]:
+        """Join the two tables by row order; the image names cannot do it, they leave numbers out."""
+        pairs = zip_longest(
+            _table(votes, "Usage", "Image name", *VOTES), _table(pixels, "Usage", "pixels"), fillvalue={}
+        )
+        for number, (row, face) in enumerate(pairs):
+            if row.get("Usage") != face.get("Usage"):
+                raise RawFolderError(
+                    self,
+                    root,
+                    f"The two tables do not belong together: in row {number} the Usage is {row.get('Usage')} in "
+                    f"{votes} and {face.get('Usage')} in {pixels}. Both must be whole and in their own order.",
+                )
+            name = row["Image name"]
+            yield Row(f"{number:05d}_{Path(name).stem}", row["Usage"], name, [row[v] for v in VOTES], face["pixels"])
+
+
+def _rows_of_pictures(votes: Path, folders: dict[str, Path | None]) -> Iterator[Row]:
+    """Votes of fer2013new.csv, faces from the PNG files; of rows with one name, the last is the one in the file."""
+    rows = [row for row in _table(votes, "Usage", "Image name", *VOTES) if folders.get(row["Usage"])]
+    last = {(row["Usage"], row["Image name"]): number for number, row in enumerate(rows)}
+    for number, row in enumerate(rows):
+        usage, name = row["Usage"], Path(row["Image name"]).name
+        if not name or last[usage, row["Image name"]] == number:
+            yield Row(Path(name).stem, usage, name, [row[v] for v in VOTES], folders[usage] / name)
+
+
+def _rows_of_label_files(folders: dict[str, Path | None]) -> Iterator[Row]:
+    """Votes of label.csv (name, box in quotes, ten votes; no header), faces from the PNG files beside it."""
+    for usage, folder in folders.items():
+        if folder and (folder / "label.csv").exists():
+            with open(folder / "label.csv", newline="", encoding="utf-8-sig") as file:
+                for name, _, *votes in filter(None, csv.reader(file)):
+                    yield Row(Path(name).stem, usage, Path(name).name, votes, folder / Path(name).name)
+
+
+def _table(path: Path, *columns: str) -> Iterator[dict[str, str]]:
+    """Yield the rows of a CSV file by column name; some copies have blanks around the names."""
+    with open(path, newline="", encoding="utf-8-sig") as file:
+        rows = csv.reader(file)
+        header = [name.strip() for name in next(rows, [])]
+        if missing := set(columns) - set(header):
+            raise UsageError(f"{path} lacks the columns {sorted(missing)}. Received: {header}.")
+        yield from (dict(zip(header, row, strict=False)) for row in rows if row)
+
+
+def _votes(cells: list[str]) -> np.ndarray | None:
+    """The ten votes, or None when the cells do not hold them."""
+    try:
+        votes = np.array(cells, float)
+    except ValueError:
+        return None
+    return votes if votes.shape == (10,) and np.isfinite(votes).all() and (votes >= 0).all() else None
+
+
+def _grey(picture: str | Path) -> bytes | None:
+    """The 48 x 48 grey values of a face, or None when there are none."""
+    if isinstance(picture, Path):
+        grey = cv2.imread(str(picture), cv2.IMREAD_GRAYSCALE) if picture.is_file() else None
+    else:
+        try:
+            grey = np.array(picture.split(), np.uint8)
+        except (ValueError, OverflowError):
+            return None
+    return grey.tobytes() if grey is not None and grey.size == SIDE * SIDE else None
+
+
+def _protocols(votes: np.ndarray) -> tuple[str, ...]:
+    """The tags of a face that passed the plurality rule."""
+    several = np.where(votes > 1, votes, 0)
+    strict = several.max() > several.sum() / 2 and several.argmax() < 8
+    tied = (votes[:8] == votes[:8].max()).sum() > 1
+    return ("plurality", *(["strict"] if strict else []), *(["tied"] if tied else []))
