@@ -1,0 +1,160 @@
+import json
+import shutil
+from dataclasses import replace
+
+import numpy as np
+import pytest
+import tensorflow as tf
+
+from tfaffect import data
+from tfaffect.errors import UsageError
+from tfrecords_builders.base import Face
+from tfrecords_builders.prepare import prepare
+from tfrecords_builders.synthetic import Synthetic
+
+
+@pytest.fixture(scope="module")
+def corpus(records):
+    return data.open_corpus(records, "synthetic")
+
+
+def epoch(dataset, steps):
+    return [
+        (x.numpy(), {k: v.numpy() for k, v in y.items()}, {k: v.numpy() for k, v in w.items()})
+        for x, y, w in dataset.take(steps)
+    ]
+
+
+def fingerprints(batches):
+    return [hash(picture.tobytes()) for pictures, *_ in batches for picture in pictures]
+
+
+def test_batches_have_the_shapes_that_the_network_takes(corpus, config):
+    (pictures, targets, weights), *_ = epoch(data.training_batches([corpus], config), 1)
+    assert (pictures.shape, pictures.dtype) == ((16, 32, 32, 3), np.uint8)
+    assert targets["expression"].shape == (16, 8)
+    assert {name: array.shape for name, array in weights.items()} == dict.fromkeys(
+        ("expression", "valence", "arousal"), (16,)
+    )
+
+
+def test_every_face_comes_once_per_epoch(corpus, config):
+    plain = replace(config, augmentation_probability=0.0, batch_size=1)
+    drawn = fingerprints(epoch(data.training_batches([corpus], plain), corpus.size("train")))
+    stored = fingerprints(epoch(data.validation_batches([corpus], plain, "train"), corpus.size("train")))
+    assert sorted(drawn) == sorted(stored)
+    assert drawn != stored
+
+
+def test_order_and_changes_follow_from_seed_and_epoch(corpus, config):
+    steps = data.steps_per_epoch([corpus], config)
+    both = fingerprints(epoch(data.training_batches([corpus], config), 2 * steps))
+    first, second = both[: len(both) // 2], both[len(both) // 2 :]
+    assert first != second
+    assert fingerprints(epoch(data.training_batches([corpus], config), steps)) == first
+    assert fingerprints(epoch(data.training_batches([corpus], config, first_epoch=1), steps)) == second
+    assert fingerprints(epoch(data.training_batches([corpus], replace(config, seed=7)), steps)) != first
+
+
+def test_augmentation_touches_training_only(corpus, config):
+    always = replace(config, augmentation_probability=1.0)
+    plain = replace(config, augmentation_probability=0.0)
+    assert fingerprints(epoch(data.validation_batches([corpus], always), 2)) == fingerprints(
+        epoch(data.validation_batches([corpus], plain), 2)
+    )
+    assert not set(fingerprints(epoch(data.training_batches([corpus], always), 2))) & set(
+        fingerprints(epoch(data.training_batches([corpus], plain), 2))
+    )
+
+
+@pytest.mark.parametrize("mapped", [False, True])
+def test_missing_labels_become_finite_targets_with_weight_zero(mapped):
+    votes = np.eye(8, dtype=np.float32)[[2, 3, 0, 0, 5]]
+    votes[[1, 3]] = 0
+    records = {
+        "expression": votes,
+        "valence": np.float32([0.5, -0.5, np.nan, np.nan, np.nan]),
+        "arousal": np.float32([0.1, np.nan, np.nan, -1, np.nan]),
+    }
+    dataset = tf.data.Dataset.from_tensor_slices(records)
+    rows = list(dataset.map(data.targets) if mapped else map(data.targets, dataset))
+    for targets, weights in rows:
+        assert all(np.isfinite(values).all() for values in [*targets.values(), *weights.values()])
+    kinds = {name: [float(weights[name]) for _, weights in rows] for name in ("expression", "valence", "arousal")}
+    assert kinds == {"expression": [1, 0, 1, 0, 1], "valence": [1, 1, 0, 0, 0], "arousal": [1, 0, 0, 1, 0]}
+    assert [float(targets["valence"]) for targets, _ in rows] == [0.5, -0.5, 0, 0, 0]
+
+
+def test_corpora_are_mixed_within_an_epoch(records, config, tmp_path):
+    class Dark(Synthetic):
+        name = "dark"
+
+        def faces(self, root):
+            for number in range(64):
+                yield Face(
+                    key=str(number), group=str(number), split="train", expression="fear",
+                    image=lambda: np.zeros((40, 40, 3), np.uint8),
+                )  # fmt: skip
+
+    shutil.copytree(records / "synthetic", tmp_path / "synthetic")
+    prepare(Dark(), tmp_path, tmp_path)
+    both = [data.open_corpus(tmp_path, name) for name in ("synthetic", "dark")]
+    plain = replace(config, augmentation_probability=0.0)
+    steps = data.steps_per_epoch(both, plain)
+    assert steps == (both[0].size("train") + 64) // 16
+    dark = [
+        int((x.reshape(16, -1).max(axis=1) == 0).sum()) for x, *_ in epoch(data.training_batches(both, plain), steps)
+    ]
+    assert 64 - 16 <= sum(dark) <= 64  # the rest of an epoch that fills no batch is left out
+    assert sum(count > 0 for count in dark) > steps / 2, "the corpora come one after the other"
+    assert data.class_masses(both)[4] == data.class_masses(both[:1])[4] + 64
+
+
+def test_labels_are_counted_from_the_report(corpus):
+    assert data.labelled_heads([corpus], "train") == ("expression", "valence", "arousal")
+    batches = epoch(data.validation_batches([corpus], replace_batch(1), "train"), corpus.size("train"))
+    for name in ("valence", "arousal"):
+        assert sum(weights[name][0] for *_, weights in batches) == corpus.labels("train")[name]
+    masses = np.sum([targets["expression"][0] for _, targets, _ in batches], axis=0)
+    np.testing.assert_allclose(masses, data.class_masses([corpus]), atol=1e-2)
+
+
+def replace_batch(size):
+    from tfaffect.config import Config
+
+    return Config(batch_size=size, image_size=32)
+
+
+def test_an_unknown_corpus_names_those_that_exist(records):
+    with pytest.raises(UsageError, match=r"No records of 'fer_pluss'(?s:.*)Prepared there: synthetic"):
+        data.open_corpus(records, "fer_pluss")
+
+
+def test_an_unknown_split_names_those_that_exist(corpus):
+    with pytest.raises(UsageError, match=r"no split 'dev'. It has: train \(\d+\), validation"):
+        data.evaluation_batches(corpus, "dev", 32, 8)
+
+
+def test_less_than_a_batch_is_refused(corpus, config):
+    with pytest.raises(UsageError, match="less than one batch"):
+        data.steps_per_epoch([corpus], replace(config, batch_size=10_000))
+
+
+@pytest.mark.parametrize("damage", ["vocabulary", "report"])
+def test_records_of_another_vocabulary_or_not_whole_are_refused(records, tmp_path, damage):
+    folder = tmp_path / "synthetic" / "1.0.0"
+    shutil.copytree(records / "synthetic" / "1.0.0", folder)
+    if damage == "report":
+        (folder / "build_report.json").unlink()
+    else:
+        metadata = json.loads((folder / "metadata.json").read_text())
+        metadata["classes"][:2] = reversed(metadata["classes"][:2])
+        (folder / "metadata.json").write_text(json.dumps(metadata))
+    with pytest.raises(UsageError, match="another vocabulary" if damage == "vocabulary" else "whole records"):
+        data.open_corpus(tmp_path, "synthetic")
+
+
+def test_the_newest_version_is_opened(records, tmp_path):
+    for version in ("1.2.0", "1.10.0", "1.9.3"):
+        shutil.copytree(records / "synthetic" / "1.0.0", tmp_path / "synthetic" / version)
+    assert data.open_corpus(tmp_path, "synthetic").version == "1.10.0"

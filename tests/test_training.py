@@ -1,0 +1,127 @@
+from dataclasses import replace
+
+import keras
+import numpy as np
+import pandas as pd
+import pytest
+
+from tests.fakes import small_backbone
+from tfaffect import config as configs
+from tfaffect import data
+from tfaffect import model as models
+from tfaffect.errors import UsageError
+from tfaffect.training import KeepBest, selection, train
+from tfrecords_builders.base import Face
+from tfrecords_builders.prepare import prepare
+from tfrecords_builders.synthetic import Synthetic
+
+
+def test_a_run_leaves_its_files(run, config):
+    assert {"config.json", "model.keras", "history.csv", "report"} == {path.name for path in run.iterdir()}
+    assert configs.load(run / "config.json") == config
+    history = pd.read_csv(run / "history.csv")
+    assert history["epoch"].tolist() == list(range(1, config.epochs + 1))
+    assert history.notna().all(axis=None)
+
+
+def test_a_run_learns(run):
+    history = pd.read_csv(run / "history.csv")
+    assert history["loss"].iloc[-1] < 0.7 * history["loss"].iloc[0]
+    assert history["val_expression_accuracy"].max() > 0.3
+    assert history["val_valence_ccc"].max() > 0.2
+
+
+def test_the_kept_model_is_that_of_the_best_epoch(run, config):
+    history = pd.read_csv(run / "history.csv")
+    best = history.loc[history["selection"].idxmax()]
+    corpora = [data.open_corpus(config.records, name) for name in config.corpora]
+    model, contract = models.load(run)
+    assert contract.trained == ("expression", "valence", "arousal")
+    assert contract.corpora == {"synthetic": "1.0.0"}
+    outputs, truths, weights = [], [], []
+    for pictures, targets, weight in data.validation_batches(corpora, config):
+        outputs.append(model.predict_on_batch(pictures)["valence"])
+        truths.append(targets["valence"].numpy())
+        weights.append(weight["valence"].numpy())
+    error = (np.concatenate(outputs) - np.concatenate(truths))[np.concatenate(weights) > 0]
+    assert np.sqrt(np.mean(error**2)) == pytest.approx(best["val_valence_rmse"], rel=1e-4)
+
+
+def test_selection_by_hand():
+    logs = {"val_expression_uar": 0.6, "val_valence_rmse": 0.3, "val_arousal_rmse": 0.5}
+    assert selection(logs, ("expression", "valence", "arousal")) == pytest.approx((0.6 + 0.7 + 0.5) / 3)
+    assert selection(logs, ("expression",)) == pytest.approx(0.6)
+    assert selection(logs, ("valence", "arousal")) == pytest.approx(0.6)
+
+
+def test_the_same_seed_gives_the_same_weights(brief, tmp_path):
+    runs = []
+    for name, seed in [("one", 0), ("two", 0), ("other", 1)]:
+        keras.utils.set_random_seed(5)
+        train(replace(brief, seed=seed, epochs=1), tmp_path / name, small_backbone(32))
+        runs.append(models.load(tmp_path / name)[0].get_weights())
+    assert all(np.array_equal(*pair) for pair in zip(runs[0], runs[1], strict=True))
+    assert not all(np.array_equal(*pair) for pair in zip(runs[0], runs[2], strict=True))
+
+
+@pytest.mark.parametrize("kind", ["class", "valence", "none"])
+def test_corpora_with_one_kind_of_label_train_that_head_and_no_other(tmp_path, brief, kind):
+    class OneKind(Synthetic):
+        name = "one_kind"
+
+        def faces(self, root):
+            for number, item in enumerate(Synthetic(subjects=12, pictures=10).faces(root)):
+                yield Face(
+                    key=item.key,
+                    group=item.group,
+                    image=item.image,
+                    expression={"fear": 1} if kind == "class" and number % 2 else None,
+                    valence=0.5 if kind == "valence" else None,
+                )
+
+    prepare(OneKind(), tmp_path, tmp_path)
+    config = replace(brief, records=tmp_path, corpora=("one_kind",))
+    if kind == "none":
+        with pytest.raises(UsageError, match="No label in a validation split"):
+            train(config, tmp_path / "run", small_backbone(32))
+        return
+    backbone = small_backbone(32)
+    history = train(config, tmp_path / "run", backbone)
+    assert history.notna().all(axis=None)
+    head = {"class": "expression", "valence": "valence"}[kind]
+    assert models.load(tmp_path / "run")[1].trained == (head,)
+    assert {name.split("_")[1] for name in history if name.startswith("val_")} == {head, "loss"} | (
+        {"valence", "arousal", "expression"} & {name.split("_")[1] for name in history if name.endswith("_loss")}
+    )
+
+
+def test_patience_ends_a_run_without_progress(tmp_path):
+    model = models.build(replace(configs.Config(), image_size=32), small_backbone(32))
+    keeper = KeepBest(tmp_path / "model.keras", models_contract(), patience=2)
+    keeper.set_model(model)
+    model.stop_training = False
+    stopped = []
+    for epoch, value in enumerate([0.5, 0.4, 0.6, 0.6, 0.59]):
+        keeper.on_epoch_end(epoch, {"selection": value})
+        stopped.append(model.stop_training)
+    assert stopped == [False, False, False, False, True]
+    assert keeper.best_epoch == 2
+
+
+def models_contract():
+    from tfaffect.contract import Contract
+
+    return Contract(input_size=32, trained=("expression",), corpora={})
+
+
+def test_a_folder_with_a_run_is_never_written_over(run, config):
+    before = (run / "model.keras").read_bytes()
+    with pytest.raises(UsageError, match="is not empty"):
+        train(config, run, small_backbone(config.image_size))
+    assert (run / "model.keras").read_bytes() == before
+
+
+def test_an_unknown_corpus_is_refused_before_anything_is_made(config, tmp_path):
+    with pytest.raises(UsageError, match="No records of 'raf_db'"):
+        train(replace(config, corpora=("raf_db",)), tmp_path / "run")
+    assert not (tmp_path / "run").exists()

@@ -1,0 +1,112 @@
+"""Picture changes of training, each drawn with its own probability; one that is not drawn costs nothing.
+
+OpenCV on single pictures instead of Keras layers: under `tf.cond` a chain of those reaches a fifth of the speed of bare
+decoding. Every change takes and gives RGB uint8 (size, size, 3), and draws from the generator it is given.
+"""
+
+from __future__ import annotations
+
+import cv2
+import numpy as np
+from numpy.random import Generator
+
+
+def augment(picture: np.ndarray, rng: Generator, probability: float, vertical_flip: bool = False) -> np.ndarray:
+    """Apply each change with `probability`, independently, in the order of `CHANGES`."""
+    changes = (*CHANGES, flip_vertically) if vertical_flip else CHANGES
+    for change in (changes[i] for i in np.flatnonzero(rng.random(len(changes)) < probability)):
+        picture = change(picture, rng)
+    return picture
+
+
+def pad_and_crop(picture: np.ndarray, rng: Generator) -> np.ndarray:
+    """Shift by up to an eighth of the side in both directions, filling with black."""
+    border = picture.shape[0] // 8
+    padded = cv2.copyMakeBorder(picture, border, border, border, border, cv2.BORDER_CONSTANT)
+    top, left = rng.integers(0, 2 * border, 2, endpoint=True)
+    return padded[top : top + picture.shape[0], left : left + picture.shape[1]]
+
+
+def greyscale(picture: np.ndarray, rng: Generator) -> np.ndarray:
+    """Take the colour away."""
+    return cv2.cvtColor(cv2.cvtColor(picture, cv2.COLOR_RGB2GRAY), cv2.COLOR_GRAY2RGB)
+
+
+def jitter_colour(picture: np.ndarray, rng: Generator) -> np.ndarray:
+    """Change brightness, contrast and saturation by up to 40 %, hue by up to 18 degrees."""
+    brightness, contrast, saturation = rng.uniform(0.6, 1.4, 3)
+    hsv = cv2.cvtColor(picture, cv2.COLOR_RGB2HSV).astype(np.float32)
+    hsv[..., 0] = (hsv[..., 0] + rng.uniform(-9, 9)) % 180  # OpenCV's 8-bit hue counts in steps of 2 degrees
+    hsv[..., 1] = np.minimum(hsv[..., 1] * saturation, 255)
+    coloured = cv2.cvtColor(hsv.astype(np.uint8), cv2.COLOR_HSV2RGB).astype(np.float32)
+    mean = coloured.mean()
+    return np.clip(((coloured - mean) * contrast + mean) * brightness, 0, 255).astype(np.uint8)
+
+
+def blur(picture: np.ndarray, rng: Generator) -> np.ndarray:
+    """Blur with a Gaussian of 0.1 to 2 pixels at a side of 240, the same share of the face at any other."""
+    return cv2.GaussianBlur(picture, None, rng.uniform(0.1, 2.0) * max(picture.shape[0] / 240, 0.25))
+
+
+def tilt(picture: np.ndarray, rng: Generator) -> np.ndarray:
+    """Move each corner inwards by up to an eighth of the side: perspective."""
+    size = picture.shape[0]
+    corners = np.float32([[0, 0], [size, 0], [size, size], [0, size]])
+    inwards = np.float32([[1, 1], [-1, 1], [-1, -1], [1, -1]])
+    moved = corners + inwards * rng.uniform(0, size / 8, (4, 2)).astype(np.float32)
+    return cv2.warpPerspective(picture, cv2.getPerspectiveTransform(corners, moved), (size, size))
+
+
+def rotate(picture: np.ndarray, rng: Generator) -> np.ndarray:
+    """Rotate by up to 15 degrees about the centre, filling with black."""
+    size = picture.shape[0]
+    turn = cv2.getRotationMatrix2D(((size - 1) / 2, (size - 1) / 2), rng.uniform(-15, 15), 1.0)
+    return cv2.warpAffine(picture, turn, (size, size))
+
+
+def crop_and_resize(picture: np.ndarray, rng: Generator) -> np.ndarray:
+    """Cut a square of 0.7 to 0.9 of the side anywhere, and enlarge it again."""
+    size = picture.shape[0]
+    side = round(size * rng.uniform(0.7, 0.9))
+    top, left = rng.integers(0, size - side, 2, endpoint=True)
+    return cv2.resize(picture[top : top + side, left : left + side], (size, size), interpolation=cv2.INTER_LINEAR)
+
+
+def posterise(picture: np.ndarray, rng: Generator) -> np.ndarray:
+    """Keep the upper four bits of every value."""
+    return picture & np.uint8(0xF0)
+
+
+def sharpen(picture: np.ndarray, rng: Generator) -> np.ndarray:
+    """Add once more what a 3 x 3 smoothing takes away."""
+    return cv2.addWeighted(picture, 2.0, cv2.GaussianBlur(picture, (3, 3), 0), -1.0, 0)
+
+
+def equalise(picture: np.ndarray, rng: Generator) -> np.ndarray:
+    """Equalise the histogram of every colour channel."""
+    return cv2.merge([cv2.equalizeHist(channel) for channel in cv2.split(picture)])
+
+
+def flip(picture: np.ndarray, rng: Generator) -> np.ndarray:
+    """Mirror left and right."""
+    return cv2.flip(picture, 1)
+
+
+def flip_vertically(picture: np.ndarray, rng: Generator) -> np.ndarray:
+    """Turn upside down; not in `CHANGES`, because no camera sees faces so."""
+    return cv2.flip(picture, 0)
+
+
+CHANGES = (
+    pad_and_crop,
+    greyscale,
+    jitter_colour,
+    blur,
+    tilt,
+    rotate,
+    crop_and_resize,
+    posterise,
+    sharpen,
+    equalise,
+    flip,
+)

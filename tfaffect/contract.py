@@ -1,0 +1,128 @@
+"""What a model promises to whoever runs it: `model.json`, beside every export and inside every `.keras`."""
+
+from __future__ import annotations
+
+import hashlib
+import json
+import zipfile
+from dataclasses import asdict, dataclass, field, fields
+from pathlib import Path
+
+from tfaffect.errors import UsageError
+from tfaffect.faces import MARGIN
+from tfaffect.labels import AFFECT, CLASSES, HEADS
+
+MEMBER = "model.json"
+
+
+@dataclass(frozen=True)
+class Contract:
+    """Everything needed to feed a model and to read what it gives.
+
+    trained: the heads that learned from labels; the outputs of the others are NaN.
+    corpora: the training corpora and their versions.
+    scores: figures with their protocol, as in report.json; None before the first evaluation.
+    weights_sha256: of the weights that the artefact holds, as its own format stores them.
+    """
+
+    input_size: int
+    trained: tuple[str, ...]
+    corpora: dict[str, str]
+    weights_sha256: str = ""
+    scores: dict | None = None
+    classes: tuple[str, ...] = CLASSES
+    affect: tuple[str, ...] = AFFECT
+    affect_range: tuple[float, float] | None = (-1.0, 1.0)
+    embedding_size: int = 256
+    crop_margin: float = MARGIN
+    input: dict = field(
+        default_factory=lambda: {
+            "name": "image",
+            "dtype": "uint8",
+            "layout": "batch, height, width, channel",
+            "colour": "RGB",
+            "values": "0 to 255; normalised inside the model",
+            "crop": "square around the face box: its centre, (1 + 2 * crop_margin) times its longer side, clamped",
+            "letterbox": "aspect kept, sides rounded down, bilinear (antialiased when shrinking), centred, black bars",
+        }
+    )
+    outputs: dict = field(
+        default_factory=lambda: {
+            "expression": "probabilities of the classes, in the order of `classes`",
+            "valence": "unpleasant to pleasant, NaN when not trained",
+            "arousal": "calm to excited, NaN when not trained",
+            "embedding": "affective features, in [-1, 1]",
+        }
+    )
+    licence: str = "Weights carry the terms of the corpora they were trained on; most allow research only."
+    format_version: int = 1
+
+    def dumps(self) -> str:
+        """Return the contract as JSON text."""
+        return json.dumps(asdict(self), indent=2, allow_nan=False) + "\n"
+
+    def preprocessing(self) -> str:
+        """Return in one line what a picture must go through first."""
+        return f"{self.input_size} x {self.input_size} {self.input['colour']} {self.input['dtype']}"
+
+
+def loads(text: str, source: object) -> Contract:
+    """Parse the text of a model.json. Raises UsageError when it is not one, or speaks another vocabulary."""
+    try:
+        values = json.loads(text)
+        known = {field.name for field in fields(Contract)}
+        contract = Contract(**{name: _frozen(value) for name, value in values.items() if name in known})
+    except (ValueError, TypeError, AttributeError) as error:
+        raise UsageError(f"{source} holds no usable model.json: {error}") from error
+    if (contract.classes, contract.affect) != (CLASSES, AFFECT) or set(contract.trained) - set(HEADS):
+        raise UsageError(
+            f"{source} speaks another vocabulary. Received: {contract.classes}, {contract.affect}, trained "
+            f"{contract.trained}. Expected: {CLASSES}, {AFFECT}, trained of {HEADS}."
+        )
+    if contract.format_version != 1:
+        raise UsageError(
+            f"{source} has format_version {contract.format_version}; this version reads 1. Update tfaffect."
+        )
+    return contract
+
+
+def read(path: Path) -> Contract:
+    """Return the contract of a run folder, a `.keras` file, or an export beside whose files lies a model.json."""
+    path = Path(path)
+    keras_file = path / "model.keras" if path.is_dir() else path
+    if keras_file.suffix == ".keras" and keras_file.is_file():
+        return _read_from_archive(keras_file)
+    beside = (path if path.is_dir() else path.parent) / MEMBER
+    if not beside.is_file():
+        raise UsageError(f"No model.keras and no model.json in {path}. Name a run folder or an export.")
+    return loads(beside.read_text(), beside)
+
+
+def add_to_archive(path: Path, contract: Contract) -> None:
+    """Put the contract into a `.keras` file, which is a zip archive; Keras ignores members it does not know."""
+    with zipfile.ZipFile(path, "a") as archive:
+        archive.writestr(MEMBER, contract.dumps())
+
+
+def archive_sha256(path: Path) -> str:
+    """Return the hash of the weights in a `.keras` file."""
+    with zipfile.ZipFile(path) as archive, archive.open("model.weights.h5") as weights:
+        return hashlib.file_digest(weights, "sha256").hexdigest()
+
+
+def _read_from_archive(path: Path) -> Contract:
+    try:
+        with zipfile.ZipFile(path) as archive:
+            contract = loads(archive.read(MEMBER).decode(), path)
+        digest = archive_sha256(path)
+    except (zipfile.BadZipFile, KeyError, OSError) as error:
+        raise UsageError(f"{path} is not a whole model of this project: {error}") from error
+    if digest != contract.weights_sha256:
+        raise UsageError(
+            f"{path} holds other weights than its contract names: {digest}, not {contract.weights_sha256}."
+        )
+    return contract
+
+
+def _frozen(value):
+    return tuple(value) if isinstance(value, list) else value
