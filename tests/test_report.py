@@ -1,0 +1,229 @@
+import base64
+import json
+import re
+import subprocess
+import sys
+from html.parser import HTMLParser
+
+import numpy as np
+import pandas as pd
+import pytest
+
+from tfaffect import figures, report
+from tfaffect.errors import UsageError
+from tfaffect.labels import AFFECT, CLASSES
+from tfaffect.scores import score, score_all
+
+VOID = ("meta", "img")
+
+
+def predict(n=60, trained=("expression", *AFFECT), corpus="fer_plus", tags="strict"):
+    """Predictions of n faces, three of four right, in every class but contempt; the untrained heads are NaN."""
+    generator = np.random.default_rng(0)
+    truth = np.arange(n) % 7
+    predicted = np.where(np.arange(n) % 4, truth, 7)
+    columns = {"corpus": corpus, "key": [f"{i}" for i in range(n)], "group": [f"{i // 2}" for i in range(n)]}
+    columns["tags"] = tags
+    for index, name in enumerate(CLASSES):
+        columns[f"true_{name}"] = (truth == index).astype(float)
+        share = np.where(predicted == index, 0.65, 0.05)
+        columns[f"expression_{name}"] = share if "expression" in trained else np.nan
+    for name in AFFECT:
+        columns[f"true_{name}"] = generator.uniform(-1, 1, n)
+        columns[name] = 0.5 * columns[f"true_{name}"] if name in trained else np.nan
+    return pd.DataFrame(columns)
+
+
+def record(epochs=3):
+    columns = {"epoch": range(1, epochs + 1), "loss": 1.0, "val_loss": 2.0, "learning_rate": 0.1}
+    return pd.DataFrame(columns | {"val_valence_ccc": 0.5, "val_valence_loss": 1.0})
+
+
+class Page(HTMLParser):
+    """The text, pictures and links of a page whose tags must all close in order."""
+
+    def __init__(self, html):
+        super().__init__()
+        self.open, self.texts, self.pictures, self.links = [], [], [], []
+        self.feed(html)
+        self.close()
+        assert self.open == []
+
+    def handle_starttag(self, tag, attributes):
+        attributes = dict(attributes)
+        if tag == "img":
+            self.pictures.append(attributes["src"].removeprefix("data:image/png;base64,"))
+            assert attributes["alt"]
+        self.links += [attributes[key] for key in ("href", "srcset", "action") if key in attributes]
+        if tag not in VOID:
+            self.open.append(tag)
+
+    def handle_endtag(self, tag):
+        assert self.open.pop() == tag
+
+    def handle_data(self, data):
+        if "style" not in self.open:
+            self.texts.append(data)
+
+
+class Unwritable:
+    """Fails when it is written to predictions.csv, after report.json was written."""
+
+    def __str__(self):
+        return str(1 / 0)
+
+
+@pytest.fixture
+def folder(tmp_path):
+    return tmp_path / "run" / "report"
+
+
+def test_report_reads_back(folder):
+    table, protocol = predict(), {"model": "runs/one", "split": "validation", "size": 240}
+    result = report.write(table, folder, protocol)
+    assert json.loads((folder / "report.json").read_text()) == result
+    assert result == {"protocol": protocol, "scores": score_all(table)}
+    saved = pd.read_csv(folder / "predictions.csv", dtype={"group": str})
+    assert list(saved.columns) == list(table.columns)
+    again = score(saved)
+    for head, name in (("expression", "accuracy"), ("valence", "ccc"), ("arousal", "rmse")):
+        assert again[head][name] == pytest.approx(result["scores"]["pooled"][head][name], abs=1e-5)
+
+
+@pytest.mark.parametrize(
+    ("trained", "history", "names"),
+    [
+        (("expression", *AFFECT), True, ["affect", "confusion", "curves", "reliability"]),
+        (("expression",), False, ["confusion", "reliability"]),
+        (("valence",), False, ["affect"]),
+        ((), True, ["curves"]),
+        ((), False, []),
+    ],
+)
+def test_pictures_are_what_there_is_to_draw(folder, trained, history, names):
+    report.write(predict(trained=trained), folder, {}, record() if history else record(0))
+    assert sorted(path.stem for path in folder.glob("*.png")) == names
+    page = Page((folder / "report.html").read_text())
+    expected = {(folder / f"{name}.png").read_bytes() for name in names}
+    assert {base64.b64decode(picture) for picture in page.pictures} == expected
+
+
+def test_new_report_leaves_nothing_of_the_old(folder):
+    report.write(predict(), folder, {})
+    report.write(predict(trained=("valence",)), folder, {})
+    assert sorted(path.name for path in folder.iterdir()) == [
+        "affect.png",
+        "predictions.csv",
+        "report.html",
+        "report.json",
+    ]
+    assert [path.name for path in folder.parent.iterdir()] == ["report"]
+
+
+def test_interrupted_write_keeps_the_old_report(folder):
+    report.write(predict(), folder, {"model": "old"})
+    spoilt = predict().assign(note=[Unwritable()] * 60)
+    with pytest.raises(ZeroDivisionError):
+        report.write(spoilt, folder, {"model": "new"})
+    assert json.loads((folder / "report.json").read_text())["protocol"] == {"model": "old"}
+    assert (folder / "confusion.png").exists()
+    assert [path.name for path in folder.parent.iterdir()] == ["report"]
+
+
+def test_folder_of_something_else_is_refused(folder):
+    folder.mkdir(parents=True)
+    (folder / "thesis.txt").write_text("years of work")
+    with pytest.raises(UsageError, match=r"name a new or empty one. Received: folder="):
+        report.write(predict(), folder, {})
+    assert (folder / "thesis.txt").read_text() == "years of work"
+
+
+def test_page_shows_the_figures_and_needs_nothing_else(folder):
+    table = pd.concat([predict(), predict(corpus="afew_va", tags="")])
+    result = report.write(table, folder, {"model": "runs/one", "only": ""})
+    html = (folder / "report.html").read_text()
+    page = Page(html)
+    assert page.links == []
+    assert not re.search(r"url\(|@import|https?:|<script", html)
+    uar = result["scores"]["pooled"]["expression"]["uar"]
+    for text in (f"{100 * uar['value']:.1f} %", f"[{100 * uar['low']:.1f}, {100 * uar['high']:.1f}]", "n = 120"):
+        assert text in page.texts
+    assert {"Scores of runs/one", "pooled", "afew_va", "fer_plus:strict", "afew_va, arousal"} <= {*page.texts}
+    assert set(CLASSES) <= {*page.texts}
+
+
+def test_page_escapes_what_others_wrote(folder):
+    name = "<script>alert('1')</script>&"
+    report.write(predict(corpus=name, tags="<b>"), folder, {"model": name, "<i>": name})
+    html = (folder / "report.html").read_text()
+    assert not re.search("<(script|b>f|i>)", html)
+    page = Page(html)
+    assert {f"Scores of {name}", name, f"{name}:<b>", "<i>"} <= {*page.texts}
+
+
+def test_page_says_what_is_missing(folder):
+    report.write(predict(trained=("valence",)), folder, {})
+    texts = Page((folder / "report.html").read_text()).texts
+    absent = [text.split(":")[0] for text in texts if text.startswith("There is no score")]
+    assert absent == ["There is no score of expression", "There is no score of arousal"]
+    assert "accuracy" not in texts
+    assert "CCC valence" in texts
+
+
+def test_summary_is_a_table():
+    one, two = (predict(56, ("expression",), corpus, "strict") for corpus in ("fer_plus", "mine"))
+    table = pd.concat([one, two.assign(tags="")])
+    lines = report.summarise({"protocol": {}, "scores": score_all(table, resamples=0)}).splitlines()
+    assert lines[0] == "set                n  accuracy     UAR  macro F1  CCC valence  CCC arousal"
+    assert lines[1] == "pooled           112    75.0 %  75.0 %    85.7 %            -            -"
+    assert [line.split()[0] for line in lines[1:]] == ["pooled", "fer_plus", "mine", "fer_plus:strict"]
+    assert len({len(line) for line in lines}) == 1
+
+
+def test_confusion_is_drawn_by_row():
+    confusion = np.zeros((8, 8), int)
+    confusion[0, :2], confusion[1, 1] = (1, 3), 5
+    (axes,) = figures.draw_confusion(confusion).axes
+    shares = np.ma.filled(axes.images[0].get_array(), np.nan)
+    np.testing.assert_allclose(shares[:2, :2], [[0.25, 0.75], [np.nan, 1]])
+    assert np.isnan(shares[2:]).all()
+    assert {"25 %", "1", "75 %", "3", "100 %", "5"} == {text.get_text() for text in axes.texts}
+    assert [label.get_text() for label in axes.get_yticklabels()][:3] == ["neutral\n4", "happiness\n5", "sadness\n0"]
+
+
+def test_affect_has_a_panel_for_each_scored_dimension():
+    table = predict()
+    both, one = predict(), predict(trained=("arousal",))
+    for table, names in ((both, AFFECT), (one, ("arousal",))):
+        scores = score(table)
+        panels = figures.draw_affect(table, scores).axes
+        titles = [f"{name}: CCC {scores[name]['ccc']['value']:.3f}, n = 60" for name in names]
+        assert [axes.get_title() for axes in panels] == titles
+        assert all(axes.collections[0].get_array().sum() == 60 for axes in panels)
+
+
+def test_reliability_draws_the_filled_bins():
+    accuracy, share = figures.draw_reliability(score(predict())["expression"]).axes
+    assert accuracy.get_title() == "ECE 10.0 %"
+    assert [bar.get_height() for bar in accuracy.patches] == [0.75]
+    assert [bar.get_height() for bar in share.patches] == [100]
+
+
+def test_curves_show_losses_and_validation_metrics():
+    loss, metrics = figures.draw_curves(record()).axes
+    assert [line.get_label() for line in loss.lines] == ["training", "validation"]
+    assert [line.get_label() for line in metrics.lines] == ["valence ccc"]
+    assert loss.lines[1].get_xydata().tolist() == [[1, 2], [2, 2], [3, 2]]
+    (alone,) = figures.draw_curves(record(1)[["epoch", "loss"]]).axes
+    assert len(alone.lines) == 1
+
+
+def test_faulty_history_is_named():
+    with pytest.raises(ValueError, match=r"epoch and loss. Received: columns=\['epoch', 'val_loss'\]"):
+        figures.draw_curves(record()[["epoch", "val_loss"]])
+
+
+def test_report_needs_neither_pyplot_nor_tensorflow():
+    code = "import sys, tfaffect.report; print({'matplotlib.pyplot', 'tensorflow', 'keras'} & {*sys.modules})"
+    run = subprocess.run([sys.executable, "-c", code], capture_output=True, text=True, check=True)
+    assert run.stdout == "set()\n"

@@ -1,0 +1,127 @@
+"""A run on prepared corpora: predictions, and the report on them."""
+
+from __future__ import annotations
+
+from pathlib import Path
+from typing import TYPE_CHECKING, Annotated
+
+import tyro
+
+from tfaffect import cli
+
+if TYPE_CHECKING:
+    import keras
+    import pandas as pd
+
+    from tfaffect.contract import Contract
+    from tfaffect.data import Prepared
+
+# TensorFlow, Keras and pandas are imported where they are used: --help answers within half a second.
+
+
+def evaluate(
+    run: Path,
+    corpora: tuple[str, ...] = (),
+    split: str = "validation",
+    records: Path | None = None,
+    only: str = "",
+    out: Path | None = None,
+) -> dict:
+    """Score a run on a split of prepared corpora and write the report; return what report.json holds.
+
+    `corpora` and `records` default to those that the run was trained on, `out` to `run/report`. `only` keeps the
+    records with that tag. Raises UsageError for a split, tag or corpus that is not there.
+    """
+    import pandas as pd
+
+    from tfaffect import data, report
+    from tfaffect import model as models
+    from tfaffect.config import load as load_config
+
+    config = load_config(run / "config.json")
+    model, contract = models.load(run)
+    prepared = [data.open_corpus(records or config.records, name) for name in corpora or config.corpora]
+    predictions = pd.concat([predict(model, contract, corpus, split, config.batch_size) for corpus in prepared])
+    history = run / "history.csv"
+    return report.write(
+        _with_tag(predictions, only),
+        out or run / "report",
+        {
+            "model": run.resolve().name,
+            "trained on": ", ".join(f"{name} {version}" for name, version in contract.corpora.items()),
+            "evaluated on": ", ".join(f"{corpus.name} {corpus.version}" for corpus in prepared),
+            "split": split,
+            "only": only or "all records",
+            "input": contract.preprocessing(),
+            "weights": contract.weights_sha256[:12],
+        },
+        history=pd.read_csv(history) if history.exists() else None,
+    )
+
+
+def predict(model: keras.Model, contract: Contract, corpus: Prepared, split: str, batch_size: int = 64) -> pd.DataFrame:
+    """Return one row per record: labels under `true_...`, predictions under the names that `report.write` reads."""
+    import numpy as np
+    import pandas as pd
+
+    from tfaffect import data
+    from tfaffect.labels import AFFECT, CLASSES
+    from tfaffect.model import predictor
+
+    network = predictor(model, contract)
+    rows = []
+    for pictures, records in data.evaluation_batches(corpus, split, contract.input_size, batch_size):
+        outputs = {name: np.asarray(values) for name, values in network.predict_on_batch(pictures).items()}
+        labels = {name: values.numpy() for name, values in records.items()}
+        table = {name: [text.decode() for text in labels[name]] for name in ("key", "group", "tags")}
+        for place, name in enumerate(CLASSES):
+            table[f"true_{name}"] = labels["expression"][:, place]
+            table[f"expression_{name}"] = outputs["expression"][:, place]
+        for name in AFFECT:
+            table |= {f"true_{name}": labels[name], name: outputs[name]}
+        rows.append(pd.DataFrame(table))
+    predictions = pd.concat(rows, ignore_index=True)
+    predictions.insert(0, "corpus", corpus.name)
+    return predictions
+
+
+def _with_tag(predictions: pd.DataFrame, tag: str) -> pd.DataFrame:
+    from tfaffect.errors import UsageError
+
+    if not tag:
+        return predictions
+    tags = predictions["tags"].str.split(",")
+    kept = predictions[tags.map(lambda names: tag in names)]
+    if kept.empty:
+        known = sorted({name for names in tags for name in names if name})
+        raise UsageError(f"No record has the tag {tag!r}. Tags there: {', '.join(known) or 'none'}.")
+    return kept
+
+
+def main(
+    run: tyro.conf.Positional[Path],
+    corpora: tuple[str, ...] = (),
+    split: str = "validation",
+    records: Path | None = None,
+    only: Annotated[str, tyro.conf.arg(metavar="TAG")] = "",
+    out: Path | None = None,
+) -> None:
+    """Score a run on prepared corpora: tables on the terminal, report.html with pictures for people.
+
+    Args:
+        run: Run folder that train.py left.
+        corpora: Prepared corpora; those of the run when none is named.
+        split: train, validation or test.
+        records: Folder of the prepared corpora; the run's own when not named.
+        only: Keep the records with this tag, such as strict.
+        out: Folder of the report; RUN/report when not named.
+    """
+    from tfaffect import report
+
+    written = evaluate(run, corpora, split, records, only, out)
+    print(report.summarise(written))
+    print(f"\nReport: {(out or run / 'report') / 'report.html'}")
+
+
+if __name__ == "__main__":
+    cli.run(main)

@@ -1,0 +1,131 @@
+"""Figures: scores and predictions become matplotlib pictures, without pyplot and its global state."""
+
+import numpy as np
+import pandas as pd
+from matplotlib.axes import Axes
+from matplotlib.colors import LogNorm, Normalize
+from matplotlib.figure import Figure
+from matplotlib.patheffects import withStroke
+
+from tfaffect.labels import AFFECT, CLASSES
+
+INK, MUTED, FAINT, HUE = "#1f2430", "#7b8190", "#d5d8df", "#3b4cc0"
+LINES = (HUE, "#d1603d", "#2a9d8f", "#8f5fbf", "#c29a1c", "#5b8ff0", "#a83254", "#7b8190")
+LOSSES = {"loss": "training", "val_loss": "validation"}
+TICKS = (-1, -0.5, 0, 0.5, 1)
+SEQUENTIAL = "magma_r"  # perceptually uniform, and light where there is nothing
+
+
+def draw_all(predictions: pd.DataFrame, scores: dict, history: pd.DataFrame | None = None) -> dict[str, Figure]:
+    """The pictures that one set's `scores` can fill: of confusion, reliability, affect and curves, by name."""
+    figures = {}
+    if scores["expression"]:
+        figures["confusion"] = draw_confusion(np.array(scores["expression"]["confusion"]))
+        figures["reliability"] = draw_reliability(scores["expression"])
+    if any(scores[name] for name in AFFECT):
+        figures["affect"] = draw_affect(predictions, scores)
+    if history is not None and len(history):
+        figures["curves"] = draw_curves(history)
+    return figures
+
+
+def draw_confusion(confusion: np.ndarray) -> Figure:
+    """Counts (8, 8), rows truth, as percentages of each row; a cell without a record stays white."""
+    figure = Figure(figsize=(7, 6.5), layout="constrained")
+    axes = figure.add_subplot()
+    support = confusion.sum(axis=1)
+    shares = np.where(confusion > 0, confusion / np.maximum(support, 1)[:, None], np.nan)
+    axes.imshow(shares, cmap=SEQUENTIAL, norm=Normalize(0, 1))
+    for row, column in np.argwhere(confusion > 0):
+        percent = 100 * shares[row, column]
+        written = {"ha": "center", "va": "center", "color": "white" if percent > 38 else INK}
+        axes.text(column, row - 0.1, f"{percent:.0f} %" if percent >= 1 else "< 1 %", **written)
+        axes.text(column, row + 0.2, f"{confusion[row, column]:,}", fontsize=7, **written)
+    axes.set_xticks(range(len(CLASSES)), CLASSES, rotation=35, ha="right", rotation_mode="anchor")
+    axes.set_yticks(range(len(CLASSES)), [f"{name}\n{n:,}" for name, n in zip(CLASSES, support, strict=True)])
+    axes.set_xlabel("predicted")
+    axes.set_ylabel("truth, with the number of records")
+    _style(axes)
+    axes.spines[:].set_visible(True)
+    axes.spines[:].set_color(FAINT)
+    axes.tick_params(length=0)
+    return figure
+
+
+def draw_reliability(expression: dict) -> Figure:
+    """Accuracy against the top probability, over the share of the records in each bin (Guo et al. 2017, figure 1)."""
+    figure = Figure(figsize=(6, 5.6), layout="constrained")
+    accuracy, share = figure.subplots(2, 1, sharex=True, height_ratios=(4, 1))
+    bins = pd.DataFrame([row for row in expression["reliability"] if row["n"]])
+    place = {"x": bins["low"], "width": bins["high"] - bins["low"], "align": "edge", "edgecolor": "white"}
+    accuracy.bar(height=bins["accuracy"], color=HUE, alpha=0.85, **place)
+    accuracy.plot(bins["confidence"], bins["accuracy"], "o", color=INK, markersize=3.5, clip_on=False)
+    _draw_identity(accuracy, 0)
+    accuracy.set(xlim=(0, 1), ylim=(0, 1), ylabel="accuracy", title=f"ECE {100 * expression['ece']:.1f} %")
+    share.bar(height=100 * bins["n"] / expression["n"], color=MUTED, **place)
+    share.set(xlabel="confidence: the top probability", ylabel="% of records")
+    for axes in (accuracy, share):
+        _style(axes)
+    return figure
+
+
+def draw_affect(predictions: pd.DataFrame, scores: dict) -> Figure:
+    """Truth against prediction, a panel for each dimension that is scored; darker is more records, on a log scale."""
+    scored = [name for name in AFFECT if scores[name]]
+    figure = Figure(figsize=(4.8 * len(scored), 4.9), layout="constrained")
+    for axes, name in zip(figure.subplots(1, len(scored), squeeze=False)[0], scored, strict=True):
+        labelled = predictions[predictions[f"true_{name}"].notna()]
+        truth, predicted = labelled[f"true_{name}"], labelled[name]
+        axes.axhline(0, color=FAINT, linewidth=1, zorder=0)
+        axes.axvline(0, color=FAINT, linewidth=1, zorder=0)
+        cells = axes.hexbin(truth, predicted, gridsize=40, extent=(-1, 1, -1, 1), mincnt=1, cmap=SEQUENTIAL)
+        cells.set_norm(LogNorm(0.7, max(10, cells.get_array().max())))
+        _draw_identity(axes, -1)
+        limits = {"xlim": (-1.05, 1.05), "ylim": (-1.05, 1.05), "xticks": TICKS, "yticks": TICKS}
+        axes.set(**limits, aspect="equal", xlabel="truth", ylabel="prediction")
+        axes.set_title(f"{name}: CCC {scores[name]['ccc']['value']:.3f}, n = {scores[name]['n']:,}")
+        _style(axes)
+    return figure
+
+
+def draw_curves(history: pd.DataFrame) -> Figure:
+    """Loss, and every validation metric, over the epochs.
+
+    Args:
+      history: `epoch`, `loss` and, where there was validation, `val_loss` and `val_<metric>`, as Keras names them.
+    """
+    missing = [name for name in ("epoch", "loss") if name not in history]
+    if missing:
+        raise ValueError(f"A history needs the columns epoch and loss. Received: columns={list(history.columns)}.")
+    history = history.set_index("epoch")
+    losses = {name: label for name, label in LOSSES.items() if name in history}
+    kept = history.dropna(axis="columns", how="all")
+    metrics = [name for name in kept if name.startswith("val_") and not name.endswith("loss")]
+    figure = Figure(figsize=(9.6 if metrics else 4.8, 4), layout="constrained")
+    loss, *rest = figure.subplots(1, 2 if metrics else 1, squeeze=False)[0]
+    _draw_lines(loss, history[[*losses]].rename(columns=losses), "loss")
+    for axes in rest:
+        names = {name: name.removeprefix("val_").replace("_", " ") for name in metrics}
+        _draw_lines(axes, history[metrics].rename(columns=names), "validation metrics")
+    return figure
+
+
+def _draw_lines(axes: Axes, columns: pd.DataFrame, title: str) -> None:
+    axes.set_prop_cycle(color=LINES)
+    for name in columns:
+        axes.plot(columns.index, columns[name], ".-", label=name)
+    axes.set(xlabel=columns.index.name, title=title)
+    axes.xaxis.get_major_locator().set_params(integer=True)
+    axes.legend(frameon=False)
+    _style(axes)
+
+
+def _draw_identity(axes: Axes, low: float) -> None:
+    halo = [withStroke(linewidth=2.5, foreground="white")]  # seen on dark cells as well
+    axes.plot([low, 1], [low, 1], color=INK, linestyle="--", linewidth=1, path_effects=halo)
+
+
+def _style(axes: Axes) -> None:
+    axes.spines[["top", "right"]].set_visible(False)
+    axes.spines[["left", "bottom"]].set_color(MUTED)
+    axes.tick_params(color=MUTED, labelcolor=INK)
