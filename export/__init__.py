@@ -1,0 +1,1 @@
+"""From a run to artefacts that need nothing of this project: SavedModel, TFLite."""

@@ -1,0 +1,106 @@
+"""What all exporters share: their options, the faces they check themselves on, and writing all or nothing."""
+
+from __future__ import annotations
+
+import hashlib
+import json
+from collections.abc import Iterator
+from contextlib import contextmanager
+from dataclasses import replace
+from itertools import islice
+from pathlib import Path
+
+import keras
+import numpy as np
+
+from tfaffect import data, whole
+from tfaffect.config import load as load_config
+from tfaffect.contract import MEMBER, Contract
+from tfaffect.errors import UsageError
+from tfaffect.model import load, predictor
+
+FACES = 64
+"""Validation faces on which an export is compared with the network it came from."""
+
+TOLERANCE = 1e-3
+"""Largest absolute difference of any output; float32 artefacts are seen to stay below 1e-4."""
+
+
+class ExportError(UsageError):
+    """The artefact is not what it should be, and was not written."""
+
+
+def open_run(run: Path, records: Path | None) -> tuple[keras.Model, Contract, np.ndarray]:
+    """Return the predictor of a run, its contract with the report's scores, and faces to check the export on.
+
+    Faces are uint8 (64, size, size, 3) from the validation split of the run's first corpus, below `records` or where
+    the run found them. Raises UsageError when they are not there: an export that nobody checked is not written.
+    """
+    model, contract = load(run)
+    config = load_config(run / "config.json")
+    try:
+        corpus = data.open_corpus(records or config.records, config.corpora[0])
+    except UsageError as error:
+        raise UsageError(
+            f"An export is checked on faces of the run's corpus. {error} Or name them with --records."
+        ) from error
+    batches = data.evaluation_batches(corpus, "validation", contract.input_size, FACES)
+    (faces, _), *_ = islice(batches, 1)
+    return predictor(model, contract), replace(contract, scores=_scores(run, contract)), faces.numpy()
+
+
+@contextmanager
+def new_folder(out: Path, overwrite: bool) -> Iterator[Path]:
+    """Yield an empty folder that becomes `out` when the block ends well. Raises UsageError when `out` exists."""
+    if out.exists() and not overwrite:
+        raise UsageError(f"{out} exists already. Name another folder, or replace it with --overwrite.")
+    with whole.folder(out) as folder:
+        yield folder
+
+
+def check_parity(expected: dict[str, np.ndarray], received: dict[str, np.ndarray]) -> float:
+    """Return the largest difference between the network's outputs and the artefact's on the same faces.
+
+    Raises ExportError when it exceeds the tolerance, when NaN stands elsewhere, or when the network answers all faces
+    so alike that agreeing with it would prove nothing.
+    """
+    worst = 0.0
+    for name, values in expected.items():
+        if np.isnan(values).all() and np.isnan(received[name]).all():
+            continue  # a head that was never trained
+        if np.std(values, axis=0).max() < 10 * TOLERANCE:
+            raise ExportError(
+                f"The network gives nearly the same {name} for {len(values)} faces: it has learned nothing."
+            )
+        difference = np.max(np.abs(values - received[name]))
+        if not difference <= TOLERANCE:
+            raise ExportError(
+                f"The artefact's {name} is off by {difference:.2g}, more than {TOLERANCE:g}. Nothing was written."
+            )
+        worst = max(worst, float(difference))
+    return worst
+
+
+def write_contract(contract: Contract, artefact: Path, folder: Path) -> None:
+    """Write model.json into `folder`, with the hash of the artefact's weights (a file, or all files of a folder)."""
+    files = sorted(path for path in artefact.rglob("*") if path.is_file()) if artefact.is_dir() else [artefact]
+    digest = hashlib.sha256()
+    for path in files:
+        digest.update(path.read_bytes())
+    (folder / MEMBER).write_text(replace(contract, weights_sha256=digest.hexdigest()).dumps())
+
+
+def size(path: Path) -> int:
+    """Return the bytes of a file, or of all files below a folder."""
+    return (
+        sum(file.stat().st_size for file in path.rglob("*") if file.is_file()) if path.is_dir() else path.stat().st_size
+    )
+
+
+def _scores(run: Path, contract: Contract) -> dict | None:
+    """The figures of the run's report, if it is about these weights."""
+    path = run / "report" / "report.json"
+    report = json.loads(path.read_text()) if path.exists() else None
+    if report is None or report["protocol"]["weights"] != contract.weights_sha256[:12]:
+        return None
+    return {"protocol": report["protocol"], **report["scores"]["pooled"]}

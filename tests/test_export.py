@@ -1,0 +1,161 @@
+import json
+import shutil
+from itertools import islice
+
+import numpy as np
+import pytest
+import tensorflow as tf
+
+from export import artefact, saved_model, tflite
+from tests.fakes import small_backbone
+from tfaffect import contract as contracts
+from tfaffect import data
+from tfaffect import model as models
+from tfaffect.errors import UsageError
+from tfaffect.labels import CLASSES
+
+
+@pytest.fixture(scope="module")
+def folders(run, tmp_path_factory):
+    """One run, exported in every format."""
+    root = tmp_path_factory.mktemp("exports")
+    saved_model.export(run, root / "saved_model")
+    tflite.export(run, root / "tflite")
+    return root
+
+
+@pytest.fixture(scope="module")
+def faces(config):
+    corpus = data.open_corpus(config.records, "synthetic")
+    (pictures, _), *_ = islice(data.evaluation_batches(corpus, "test", config.image_size, 20), 1)
+    return pictures.numpy()
+
+
+@pytest.fixture(scope="module")
+def expected(run, faces):
+    model, contract = models.load(run)
+    return models.predictor(model, contract).predict_on_batch(faces)
+
+
+@pytest.mark.parametrize("kind", ["saved_model", "tflite"])
+def test_exports_give_what_the_network_gives(folders, faces, expected, kind):
+    path = {"saved_model": folders / "saved_model", "tflite": folders / "tflite" / tflite.FILE}[kind]
+    predict = {"saved_model": saved_model.predict, "tflite": tflite.predict}[kind]
+    received = predict(path, faces)
+    assert set(received) == {"expression", "valence", "arousal", "embedding"}
+    for name, values in expected.items():
+        assert np.std(values, axis=0).max() > 0.01, "the network must have something to say"
+        np.testing.assert_allclose(received[name], values, atol=1e-4)
+    assert set(predict(path, faces, "classify")) == {"expression", "valence", "arousal"}
+    np.testing.assert_allclose(predict(path, faces[:1], "embed")["embedding"], expected["embedding"][:1], atol=1e-4)
+
+
+def test_the_saved_model_needs_nothing_but_tensorflow(folders):
+    served = tf.saved_model.load(str(folders / "saved_model")).signatures
+    assert set(saved_model.SIGNATURES) <= set(served)
+    (name, spec), *_ = served["serving_default"].structured_input_signature[1].items()
+    assert (name, spec.dtype, spec.shape.as_list()) == ("image", tf.uint8, [None, 32, 32, 3])
+
+
+@pytest.mark.parametrize("kind", ["saved_model", "tflite"])
+def test_the_contract_lies_beside_the_artefact(folders, run, kind):
+    contract = contracts.read(folders / kind)
+    assert contract.classes == CLASSES
+    assert contract.input_size == 32
+    assert contract.trained == ("expression", "valence", "arousal")
+    assert contract.corpora == {"synthetic": "1.0.0"}
+    assert len(contract.weights_sha256) == 64
+    report = json.loads((run / "report" / "report.json").read_text())
+    assert contract.scores["protocol"]["split"] == "validation"
+    assert contract.scores["expression"]["accuracy"] == report["scores"]["pooled"]["expression"]["accuracy"]
+
+
+def test_the_tflite_file_has_builtin_operators_only(folders, tmp_path):
+    tflite.refuse_custom_operators(folders / "tflite" / tflite.FILE)
+
+    class Foreign(tf.Module):
+        @tf.function(input_signature=[tf.TensorSpec((None, 4), tf.float32)])
+        def __call__(self, x):
+            return {"y": tf.linalg.det(tf.linalg.diag(x))}  # TFLite has no determinant
+
+    module = Foreign()
+    converter = tf.lite.TFLiteConverter.from_concrete_functions([module.__call__.get_concrete_function()], module)
+    converter.target_spec.supported_ops = [tf.lite.OpsSet.TFLITE_BUILTINS, tf.lite.OpsSet.SELECT_TF_OPS]
+    (tmp_path / "foreign.tflite").write_bytes(converter.convert())
+    with pytest.raises(artefact.ExportError, match="FlexMatrixDeterminant"):
+        tflite.refuse_custom_operators(tmp_path / "foreign.tflite")
+
+
+def test_a_network_that_tflite_cannot_express_is_refused(tmp_path):
+    class Foreign(tf.Module):
+        @tf.function(input_signature=[tf.TensorSpec((None, 4), tf.float32)])
+        def call(self, x):
+            return {"y": tf.linalg.det(tf.linalg.diag(x))}
+
+    module = Foreign()
+    endpoints = dict.fromkeys(saved_model.SIGNATURES, module.call)
+    tf.saved_model.save(module, str(tmp_path / "foreign"), signatures=endpoints)
+    with pytest.raises(artefact.ExportError, match="builtin operators"):
+        tflite.convert(tmp_path / "foreign")
+
+
+@pytest.mark.parametrize("exporter", [saved_model, tflite], ids=["saved_model", "tflite"])
+def test_an_artefact_that_disagrees_is_not_written(run, tmp_path, monkeypatch, exporter):
+    honest = exporter.predict
+    monkeypatch.setattr(exporter, "predict", lambda *given: {k: v + 0.01 for k, v in honest(*given).items()})
+    with pytest.raises(artefact.ExportError, match=r"is off by 0\.01"):
+        exporter.export(run, tmp_path / "out")
+    assert list(tmp_path.iterdir()) == []
+
+
+def test_what_is_there_is_not_overwritten_unless_told(run, folders, tmp_path):
+    shutil.copytree(folders / "saved_model", tmp_path / "out")
+    (tmp_path / "out" / "stale").touch()
+    with pytest.raises(UsageError, match="--overwrite"):
+        saved_model.export(run, tmp_path / "out")
+    saved_model.export(run, tmp_path / "out", overwrite=True)
+    assert not (tmp_path / "out" / "stale").exists()
+
+
+def test_an_export_that_cannot_be_checked_is_not_written(run, tmp_path):
+    with pytest.raises(UsageError, match="checked on faces"):
+        saved_model.export(run, tmp_path / "out", records=tmp_path / "nowhere")
+
+
+def test_parity_by_hand():
+    values = {"valence": np.array([0.1, 0.5, -0.4])}
+    assert artefact.check_parity(values, {"valence": values["valence"] + 1e-4}) == pytest.approx(1e-4)
+    with pytest.raises(artefact.ExportError, match="off by"):
+        artefact.check_parity(values, {"valence": np.array([0.1, 0.5, np.nan])})
+    with pytest.raises(artefact.ExportError, match="learned nothing"):
+        artefact.check_parity({"valence": np.full(3, 0.1)}, {"valence": np.full(3, 0.1)})
+    nothing = {"valence": np.full(3, np.nan)}
+    assert artefact.check_parity(nothing, nothing) == 0
+    with pytest.raises(artefact.ExportError, match="off by"):
+        artefact.check_parity(nothing, values)
+
+
+def test_scores_of_other_weights_do_not_travel(run, tmp_path, config):
+    other = tmp_path / "other"
+    shutil.copytree(run, other)
+    model, contract = models.load(other)
+    model.set_weights([weight * 0.5 for weight in model.get_weights()])
+    models.save(model, contract, other / "model.keras")
+    assert artefact.open_run(other, None)[1].scores is None
+    assert artefact.open_run(run, None)[1].scores is not None
+
+
+def test_a_head_that_learned_nothing_stays_nan_in_the_artefact(tmp_path, config, faces):
+    from tfaffect.training import compile_model
+
+    model = models.build(config, small_backbone(config.image_size))
+    corpora = [data.open_corpus(config.records, "synthetic")]
+    compile_model(model, config, corpora, 10)
+    model.fit(data.training_batches(corpora, config), steps_per_epoch=10, shuffle=False, verbose=0)
+    contract = contracts.Contract(input_size=32, trained=("expression",), corpora={})
+    saved_model.write(models.predictor(model, contract), tmp_path / "saved")
+    (tmp_path / "model.tflite").write_bytes(tflite.convert(tmp_path / "saved"))
+    outputs = tflite.predict(tmp_path / "model.tflite", faces)
+    assert np.isnan(outputs["valence"]).all()
+    assert np.isnan(outputs["arousal"]).all()
+    assert np.isfinite(outputs["expression"]).all()
