@@ -1,0 +1,80 @@
+"""The house keeps its direction: a module imports from its own room only what stands above it here."""
+
+import ast
+from pathlib import Path
+
+import pytest
+
+ROOT = Path(__file__).parents[1]
+
+ORDER = [
+    {"labels", "errors", "whole"},
+    {"cli", "config", "faces", "scores", "figures"},
+    {"augmentation", "contract", "report"},
+    {"data", "losses", "metrics", "model", "progress", "schedule"},
+    {"training"},
+    {"evaluate"},
+]
+PACKAGES = ("tfaffect", "tfrecords_builders", "export")
+ONE_FILE_ONLY = {"keras_tuner", "torch", "jax", "wandb", "onnx"}
+
+
+def imports(path):
+    """Every module that a file imports, at any depth, but for those under TYPE_CHECKING."""
+    tree = ast.parse(path.read_text())
+    typing_only = {
+        inner
+        for node in ast.walk(tree)
+        if isinstance(node, ast.If) and getattr(node.test, "id", "") == "TYPE_CHECKING"
+        for inner in ast.walk(node)
+    }
+    found = set()
+    for node in ast.walk(tree):
+        if node in typing_only:
+            continue
+        if isinstance(node, ast.Import):
+            found |= {alias.name for alias in node.names}
+        elif isinstance(node, ast.ImportFrom):
+            found |= {f"{node.module}.{alias.name}" for alias in node.names} | {node.module}
+    return found
+
+
+def sources(package):
+    return sorted((ROOT / package).rglob("*.py"))
+
+
+@pytest.mark.parametrize("path", sources("tfaffect"), ids=lambda path: path.stem)
+def test_modules_import_only_from_above(path):
+    if path.stem == "__init__":
+        assert not imports(path)
+        return
+    level = next((place for place, rooms in enumerate(ORDER) if path.stem in rooms), None)
+    assert level is not None, f"{path.stem} has no place in ORDER"
+    above = set().union(*ORDER[:level])
+    used = {name.split(".")[1] for name in imports(path) if name.startswith("tfaffect.")}
+    assert used <= above, f"{path.stem} imports {sorted(used - above)}"
+
+
+@pytest.mark.parametrize("package", PACKAGES)
+def test_nothing_imports_builders_or_export(package):
+    for path in sources(package):
+        for other in {"tfrecords_builders", "export"} - {package}:
+            assert not any(name.split(".")[0] == other for name in imports(path)), f"{path} imports {other}"
+
+
+def test_the_vocabulary_costs_nothing():
+    for module in ("labels", "errors"):
+        assert imports(ROOT / "tfaffect" / f"{module}.py") <= {"enum", "enum.IntEnum"}
+
+
+def test_an_optional_package_is_imported_in_one_file_only():
+    for package in ONE_FILE_ONLY:
+        users = [
+            path for name in PACKAGES for path in sources(name) if package in {i.split(".")[0] for i in imports(path)}
+        ]
+        assert len(users) <= 1, f"{package} is imported in {users}"
+
+
+def test_no_module_has_a_name_that_collects_everything():
+    names = {path.stem for package in PACKAGES for path in sources(package)}
+    assert not names & {"utils", "common", "helpers", "manager", "misc"}
