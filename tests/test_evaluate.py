@@ -7,7 +7,7 @@ import pytest
 from tfaffect import data, scores
 from tfaffect import model as models
 from tfaffect.errors import UsageError
-from tfaffect.evaluate import evaluate, predict
+from tfaffect.evaluate import evaluate, predict, report_folder
 from tfaffect.labels import CLASSES
 
 
@@ -49,6 +49,20 @@ def test_another_split_goes_where_it_is_told(run, tmp_path):
     assert report["protocol"]["split"] == "test"
     assert (tmp_path / "test" / "report.html").exists()
     assert json.loads((run / "report" / "report.json").read_text())["protocol"]["split"] == "validation"
+
+
+@pytest.mark.parametrize(
+    ("protocol", "folder"),
+    [
+        ({}, "report"),
+        ({"corpora": ("synthetic",), "split": "validation"}, "report"),
+        ({"split": "test"}, "report-test"),
+        ({"only": "strict"}, "report-strict"),
+        ({"corpora": ("fer_plus",), "split": "test", "only": "strict"}, "report-fer_plus-test-strict"),
+    ],
+)
+def test_each_protocol_has_its_own_report(run, protocol, folder):
+    assert report_folder(run, **protocol) == run / folder
 
 
 def test_only_the_records_with_a_tag(run, tmp_path):

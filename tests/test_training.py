@@ -108,6 +108,12 @@ def test_patience_ends_a_run_without_progress(tmp_path):
     assert keeper.best_epoch == 2
 
 
+def test_divergence_ends_a_run_with_a_remedy(brief, tmp_path):
+    config = replace(brief, learning_rate=1e30, warmup_learning_rate=1e30)
+    with pytest.raises(UsageError, match="diverged in epoch 1: loss nan"):
+        train(config, tmp_path / "run", small_backbone(32))
+
+
 def models_contract():
     from tfaffect.contract import Contract
 

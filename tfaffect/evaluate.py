@@ -29,7 +29,7 @@ def evaluate(
 ) -> dict:
     """Score a run on a split of prepared corpora and write the report; return what report.json holds.
 
-    `corpora` and `records` default to those that the run was trained on, `out` to `run/report`. `only` keeps the
+    `corpora` and `records` default to those that the run was trained on, `out` to `report_folder`. `only` keeps the
     records with that tag. Raises UsageError for a split, tag or corpus that is not there.
     """
     import pandas as pd
@@ -45,7 +45,7 @@ def evaluate(
     history = run / "history.csv"
     return report.write(
         _with_tag(predictions, only),
-        out or run / "report",
+        out or report_folder(run, corpora, split, only),
         {
             "model": run.resolve().name,
             "trained on": ", ".join(f"{name} {version}" for name, version in contract.corpora.items()),
@@ -57,6 +57,18 @@ def evaluate(
         },
         history=pd.read_csv(history) if history.exists() else None,
     )
+
+
+def report_folder(run: Path, corpora: tuple[str, ...] = (), split: str = "validation", only: str = "") -> Path:
+    """Return the folder of a report: `report` for the protocol that training ends with, one of its own for others.
+
+    So the scores on a test split stand beside those on the validation split, and not in their place.
+    """
+    from tfaffect.config import load as load_config
+
+    own = set(corpora) in (set(), set(load_config(run / "config.json").corpora))
+    parts = [*(() if own else corpora), "" if split == "validation" else split, only]
+    return run / "-".join(["report", *filter(None, parts)])
 
 
 def predict(model: keras.Model, contract: Contract, corpus: Prepared, split: str, batch_size: int = 64) -> pd.DataFrame:
@@ -114,13 +126,13 @@ def main(
         split: train, validation or test.
         records: Folder of the prepared corpora; the run's own when not named.
         only: Keep the records with this tag, such as strict.
-        out: Folder of the report; RUN/report when not named.
+        out: Folder of the report; RUN/report when not named, or beside it for another split, tag or corpus.
     """
     from tfaffect import report
 
     written = evaluate(run, corpora, split, records, only, out)
     print(report.summarise(written))
-    print(f"\nReport: {(out or run / 'report') / 'report.html'}")
+    print(f"\nReport: {(out or report_folder(run, corpora, split, only)) / 'report.html'}")
 
 
 if __name__ == "__main__":

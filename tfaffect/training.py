@@ -106,11 +106,14 @@ class History(keras.callbacks.Callback):
         self.path, self.heads, self.table = path, heads, pd.DataFrame()
 
     def on_epoch_end(self, epoch: int, logs: dict[str, float] | None = None) -> None:
-        """Add a row and write the table anew, whole or not at all."""
+        """Add a row and write the table anew, whole or not at all. Raises UsageError when training diverged."""
         logs["selection"] = selection(logs, self.heads)
-        step = self.model.optimizer.iterations
-        rate = float(self.model.optimizer._learning_rate(step)) if callable(self.model.optimizer._learning_rate) else 0
-        row = pd.DataFrame([{"epoch": epoch + 1, **logs, "learning_rate": rate}])
+        if not np.isfinite([logs["loss"], logs["selection"]]).all():
+            raise UsageError(
+                f"Training diverged in epoch {epoch + 1}: loss {logs['loss']}. Lower --learning-rate; what was best "
+                f"before stays in {self.path.parent}."
+            )
+        row = pd.DataFrame([{"epoch": epoch + 1, **logs, "learning_rate": float(self.model.optimizer.learning_rate)}])
         self.table = pd.concat([self.table, row], ignore_index=True)
         with whole.file(self.path) as partial:
             self.table.to_csv(partial, index=False)
@@ -142,8 +145,8 @@ def _metrics(head: str) -> list[keras.metrics.Metric]:
 def _weights(config: Config) -> str:
     weights = resolve_weights(config.weights)
     if weights != config.weights:
-        start = "ImageNet's weights" if weights == "imagenet" else "random weights: ImageNet's cannot be had here"
-        print(f"The backbone starts from {start} (--weights {weights}).")
+        missing = "random weights: ImageNet's could not be downloaded. --weights PATH takes efficientnetb1_notop.h5"
+        print(f"The backbone starts from {'ImageNet weights' if weights == 'imagenet' else missing}.")
     return weights
 
 

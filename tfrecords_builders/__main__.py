@@ -46,7 +46,7 @@ def list_corpora() -> None:
     from rich.console import Console
     from rich.markup import escape
 
-    console = Console(file=sys.stdout, highlight=False)  # this stream, also while TFDS is told to be quiet
+    console = Console(highlight=False)
     for name, corpus in sorted(corpora().items()):
         console.print(f"\n[bold]{name}[/bold]  {escape(corpus.labels)}")
         console.print(f"Licence: {escape(corpus.licence)}")
@@ -88,7 +88,7 @@ def _build(corpus: Corpus, raw: Path, records: Path, keep_twins: bool, max_skipp
 
     from tfrecords_builders.prepare import prepare
 
-    console = Console(highlight=False)
+    console = Console(file=sys.stdout, highlight=False)  # this stream, also while TFDS is told to be quiet
     console.print(f"{corpus.name}: reading annotations")
     with Progress(console=console, transient=True) as bar:
         task = bar.add_task("writing records", total=None)
