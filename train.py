@@ -11,7 +11,7 @@ import tyro
 from tfaffect import cli
 from tfaffect.config import DRAWN_FACES, Config
 
-Flags = tyro.conf.OmitArgPrefixes[Config]
+Flags = Annotated[Config, tyro.conf.OmitArgPrefixes]
 
 
 def main(config: Flags, run: Path | None = None) -> None:
@@ -22,28 +22,31 @@ def main(config: Flags, run: Path | None = None) -> None:
         run: Run folder; runs/<date>-<corpora> when not named.
     """
     if not config.corpora:
-        print(
-            "No corpus was named, so this trains on drawn faces, from scratch and small: minutes on two cores.\n"
-            "`python -m tfrecords_builders` lists the corpora of real faces."
-        )
-        config = tyro.cli(Annotated[Config, tyro.conf.OmitArgPrefixes], default=DRAWN_FACES, return_unknown_args=True)[
-            0
-        ]
-        if not (config.records / "synthetic").exists():
-            build = [sys.executable, "-m", "tfrecords_builders", "synthetic", "--records", str(config.records)]
-            print("$", *build[1:])
-            subprocess.run(build, check=True, cwd=Path(__file__).parent)
-    from tfaffect import evaluate, report, training
+        config = draw_faces()
+    from tfaffect import data, evaluate, report, training
 
     folder = run or Path("runs", f"{datetime.now():%Y%m%d-%H%M%S}-{'-'.join(config.corpora)}")
     training.train(config, folder)
-    written = evaluate.evaluate(folder)
-    print(report.summarise(written))
+    print(report.summarise(evaluate.evaluate(folder)))
+    print(f"\nReport:  {folder / 'report' / 'report.html'}\nNext:    python -m export.tflite {folder} OUT")
+    if all(data.open_corpus(config.records, name).size("test") for name in config.corpora):
+        print(f"         python -m tfaffect.evaluate {folder} --split test")
+
+
+def draw_faces() -> Config:
+    """Say that no corpus was named, draw one where there is none, and return the config with the flags given."""
     print(
-        f"\nReport:  {folder / 'report' / 'report.html'}\n"
-        f"Next:    python -m tfaffect.evaluate {folder} --split test\n"
-        f"         python -m export.tflite {folder} OUT"
+        "No corpus was named, so this trains on drawn faces, from scratch and small: minutes on two cores.\n"
+        "`python -m tfrecords_builders` lists the corpora of real faces."
     )
+    config, _ = tyro.cli(Flags, default=DRAWN_FACES, return_unknown_args=True)  # unknown here: --run
+    if not (config.records / "synthetic").exists():
+        build = ["-m", "tfrecords_builders", "synthetic", "--records", str(config.records.absolute())]
+        print("$ python", *build)
+        built = subprocess.run([sys.executable, *build], cwd=Path(__file__).parent)
+        if built.returncode:
+            sys.exit(built.returncode)
+    return config
 
 
 if __name__ == "__main__":

@@ -16,15 +16,24 @@ def run(command: Callable[..., None]) -> None:
     """Parse the command line into the arguments of `command`, call it, and exit with 0, or 2 after an error of use."""
     os.environ.setdefault("TF_CPP_MIN_LOG_LEVEL", "2")  # TensorFlow's start-up notes would bury our own lines
     try:
-        tyro.cli(command, description=command.__doc__, config=(tyro.conf.AvoidSubcommands,))
+        tyro.cli(command, prog=_name(), config=(tyro.conf.AvoidSubcommands,))
     except UsageError as error:
         fail(str(error))
+    except BrokenPipeError:  # the reader of our output, such as head, has seen enough
+        os.dup2(os.open(os.devnull, os.O_WRONLY), sys.stdout.fileno())
+        sys.exit(1)
     except OSError as error:
         if error.errno not in (errno.ENOSPC, errno.EROFS, errno.EACCES):
             raise
         fail(f"{error}. Nothing half-written was left; make room or name another folder, and start again.")
     except KeyboardInterrupt:
         fail("Interrupted; what was not whole was removed.", status=130)
+
+
+def _name() -> str:
+    """The command as people type it."""
+    module = sys.modules["__main__"].__spec__
+    return f"python -m {module.name.removesuffix('.__main__')}" if module else f"python {os.path.basename(sys.argv[0])}"
 
 
 def fail(message: str, status: int = 2) -> None:
