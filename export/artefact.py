@@ -25,6 +25,10 @@ FACES = 64
 TOLERANCE = 1e-3
 """Largest absolute difference of any output; float32 artefacts are seen to stay below 1e-4."""
 
+SHARE_OF_SPREAD = 0.1
+"""Largest difference as a share of the output's own spread over the faces. A network of few steps gives nearly the same
+for all faces (a spread of 1e-6 after 12 steps), and an artefact without its weights would be within the tolerance."""
+
 
 class ExportError(UsageError):
     """The artefact is not what it should be, and was not written."""
@@ -61,21 +65,21 @@ def new_folder(out: Path, overwrite: bool) -> Iterator[Path]:
 def check_parity(expected: dict[str, np.ndarray], received: dict[str, np.ndarray]) -> float:
     """Return the largest difference between the network's outputs and the artefact's on the same faces.
 
-    Raises ExportError when it exceeds the tolerance, when NaN stands elsewhere, or when the network answers all faces
-    so alike that agreeing with it would prove nothing.
+    Raises ExportError when it exceeds the tolerance or too large a share of the output's spread over the faces, when
+    NaN stands elsewhere, and when the network gives one output for all faces: agreeing with it would prove nothing.
     """
     worst = 0.0
     for name, values in expected.items():
         if np.isnan(values).all() and np.isnan(received[name]).all():
             continue  # a head that was never trained
-        if np.std(values, axis=0).max() < 10 * TOLERANCE:
-            raise ExportError(
-                f"The network gives nearly the same {name} for {len(values)} faces: it has learned nothing."
-            )
+        spread = np.ptp(values, axis=0).max()
+        if spread == 0:
+            raise ExportError(f"The network gives the same {name} for {len(values)} faces: it has learned nothing.")
         difference = np.max(np.abs(values - received[name]))
-        if not difference <= TOLERANCE:
+        allowed = TOLERANCE if np.isnan(spread) else min(TOLERANCE, SHARE_OF_SPREAD * spread)
+        if not difference <= allowed:
             raise ExportError(
-                f"The artefact's {name} is off by {difference:.2g}, more than {TOLERANCE:g}. Nothing was written."
+                f"The artefact's {name} is off by {difference:.2g}, more than {allowed:.2g}. Nothing was written."
             )
         worst = max(worst, float(difference))
     return worst

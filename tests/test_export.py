@@ -129,6 +129,10 @@ def test_parity_by_hand():
         artefact.check_parity(values, {"valence": np.array([0.1, 0.5, np.nan])})
     with pytest.raises(artefact.ExportError, match="learned nothing"):
         artefact.check_parity({"valence": np.full(3, 0.1)}, {"valence": np.full(3, 0.1)})
+    faint = np.array([0.1, 0.1 + 2e-6, 0.1 - 3e-6])
+    assert artefact.check_parity({"valence": faint}, {"valence": faint + 4e-7}) == pytest.approx(4e-7)
+    with pytest.raises(artefact.ExportError, match="off by 3e-06, more than 5e-07"):  # an artefact without weights
+        artefact.check_parity({"valence": faint}, {"valence": np.full(3, 0.1 - 1e-6)})
     nothing = {"valence": np.full(3, np.nan)}
     assert artefact.check_parity(nothing, nothing) == 0
     with pytest.raises(artefact.ExportError, match="off by"):
