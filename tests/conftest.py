@@ -8,7 +8,8 @@ import pytest
 
 os.environ.setdefault("TF_CPP_MIN_LOG_LEVEL", "2")
 
-ORACLES = Path(os.environ.get("TFAFFECT_ORACLES", Path(__file__).parents[2] / "shared" / "oracles"))
+SHARED = Path(__file__).parents[2] / "shared"
+ORACLES = Path(os.environ.get("TFAFFECT_ORACLES", SHARED / "oracles"))
 
 
 @pytest.fixture(scope="session")
@@ -49,9 +50,20 @@ def config(records):
 
 
 @pytest.fixture(scope="session")
+def face_detector():
+    """The weights of the face detector, from where TFAFFECT_FACE_DETECTOR says or beside the checkout."""
+    from tfaffect import detector
+
+    path = Path(os.environ.get(detector.VARIABLE, SHARED / "models" / detector.FILE))
+    if not path.is_file():
+        pytest.skip(f"no face detector at {path}; name a copy with {detector.VARIABLE}")
+    return path
+
+
+@pytest.fixture(scope="session")
 def run(config, tmp_path_factory):
     """The run folder of the small backbone, trained under `config`, with its report."""
-    from tests.fakes import small_backbone
+    from tests.networks import small_backbone
     from tfaffect.evaluate import evaluate
     from tfaffect.training import train
 

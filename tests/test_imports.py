@@ -8,9 +8,9 @@ import pytest
 ROOT = Path(__file__).parents[1]
 
 ORDER = [
-    {"labels", "errors", "whole"},
+    {"labels", "errors", "video", "whole"},
     {"cli", "config", "faces", "scores", "figures"},
-    {"augmentation", "contract", "report"},
+    {"augmentation", "contract", "detector", "report"},
     {"data", "losses", "metrics", "model", "progress", "schedule"},
     {"training"},
     {"evaluate"},

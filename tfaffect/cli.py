@@ -5,18 +5,21 @@ from __future__ import annotations
 import errno
 import os
 import sys
-from collections.abc import Callable
+from collections.abc import Callable, Sequence
 
 import tyro
 
 from tfaffect.errors import UsageError
 
 
-def run(command: Callable[..., None]) -> None:
-    """Parse the command line into the arguments of `command`, call it, and exit with 0, or 2 after an error of use."""
+def run(command: Callable[..., None], words: Sequence[str] | None = None, name: str | None = None) -> None:
+    """Parse the command line into the arguments of `command`, call it, and exit with 0, or 2 after an error of use.
+
+    `words` take the place of the command line and `name` that of the command's own, for a command below another.
+    """
     os.environ.setdefault("TF_CPP_MIN_LOG_LEVEL", "2")  # TensorFlow's start-up notes would bury our own lines
     try:
-        tyro.cli(command, prog=_name(), config=(tyro.conf.AvoidSubcommands,))
+        tyro.cli(command, args=words, prog=name or _name(), config=(tyro.conf.AvoidSubcommands,))
     except UsageError as error:
         fail(str(error))
     except BrokenPipeError:  # the reader of our output, such as head, has seen enough

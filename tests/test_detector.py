@@ -1,0 +1,90 @@
+import pickle
+
+import cv2
+import numpy as np
+import pytest
+
+from tfaffect import detector
+from tfaffect.detector import FaceDetector, find_weights
+from tfaffect.errors import UsageError
+from tfrecords_builders.synthetic import Synthetic
+
+
+@pytest.fixture(scope="module")
+def drawn():
+    """A drawn face, 128 pixels a side, and its box."""
+    face = next(iter(Synthetic(subjects=1, pictures=1).faces(None)))
+    return face.image(), face.box
+
+
+def overlap(first, second):
+    """Intersection over union of two boxes."""
+    left, top, right, bottom = (*np.maximum(first[:2], second[:2]), *np.minimum(first[2:], second[2:]))
+    shared = max(0, right - left) * max(0, bottom - top)
+    areas = [(box[2] - box[0]) * (box[3] - box[1]) for box in (first, second)]
+    return shared / (sum(areas) - shared)
+
+
+@pytest.mark.parametrize("scale", [0.5, 1, 3, 8], ids=["64", "128", "384", "1024"])
+def test_a_face_is_found_at_every_size_in_pixels_of_the_picture(face_detector, drawn, scale):
+    picture, box = drawn
+    enlarged = cv2.resize(picture, None, fx=scale, fy=scale, interpolation=cv2.INTER_CUBIC)
+    found = FaceDetector(face_detector)(enlarged)
+    assert len(found) == 1
+    assert overlap(found[0].box, np.multiply(box, scale)) > 0.6
+    assert 0.6 <= found[0].score <= 1
+
+
+def test_the_largest_of_several_faces_comes_first(face_detector, drawn):
+    picture, _ = drawn
+    canvas = np.full((400, 800, 3), 128, np.uint8)
+    canvas[20:148, 20:148] = picture
+    canvas[50:306, 450:706] = cv2.resize(picture, None, fx=2, fy=2)
+    found = FaceDetector(face_detector)(canvas)
+    assert [face.centre[0] > 400 for face in found] == [True, False]
+    assert found[0].area > found[1].area
+
+
+@pytest.mark.parametrize("shape", [(300, 300), (1, 1), (1, 500), (2000, 3)])
+def test_a_picture_without_a_face_gives_none(face_detector, shape):
+    assert FaceDetector(face_detector)(np.full((*shape, 3), 90, np.uint8)) == []
+
+
+def test_the_detector_can_be_sent_to_another_process(face_detector, drawn):
+    sent = FaceDetector(face_detector)
+    assert pickle.loads(pickle.dumps(sent))(drawn[0]) == sent(drawn[0])
+
+
+def test_weights_are_found_by_option_then_by_environment(face_detector, monkeypatch, tmp_path):
+    monkeypatch.setenv(detector.VARIABLE, str(tmp_path / "missing.onnx"))
+    assert find_weights(face_detector) == face_detector
+    with pytest.raises(UsageError, match=r"no face detector at .*missing\.onnx"):
+        find_weights()
+    monkeypatch.setenv(detector.VARIABLE, str(face_detector))
+    assert find_weights() == face_detector
+
+
+def test_weights_that_are_others_are_refused(tmp_path):
+    other = tmp_path / "yunet.onnx"
+    other.write_bytes(b"others")
+    with pytest.raises(UsageError, match=f"Received: sha256 [0-9a-f]{{64}}. Expected: {detector.SHA256}"):
+        find_weights(other)
+
+
+def test_weights_are_downloaded_once_and_checked(face_detector, monkeypatch, tmp_path):
+    monkeypatch.delenv(detector.VARIABLE, raising=False)
+    monkeypatch.setenv("XDG_CACHE_HOME", str(tmp_path))
+    source = tmp_path / "source.onnx"
+    monkeypatch.setattr(detector, "URL", source.as_uri())
+    with pytest.raises(
+        UsageError, match=r"could not be downloaded(?s:.*)--face-detector PATH or TFAFFECT_FACE_DETECTOR"
+    ):
+        find_weights()
+    source.write_bytes(face_detector.read_bytes()[:-1])
+    with pytest.raises(UsageError, match="Received: sha256"):
+        find_weights()
+    source.write_bytes(face_detector.read_bytes())
+    cached = find_weights()
+    assert cached == tmp_path / "tfaffect" / detector.FILE
+    source.unlink()
+    assert find_weights() == cached

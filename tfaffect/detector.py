@@ -1,0 +1,133 @@
+"""The face detector: YuNet behind one callable, and its weights, fetched once and checked."""
+
+from __future__ import annotations
+
+import hashlib
+import os
+import urllib.request
+from dataclasses import dataclass
+from functools import lru_cache
+from pathlib import Path
+
+import cv2
+import numpy as np
+
+from tfaffect import whole
+from tfaffect.errors import UsageError
+from tfaffect.faces import Box, resize
+
+FILE = "face_detection_yunet_2026may.onnx"
+URL = f"https://media.githubusercontent.com/media/opencv/opencv_zoo/main/models/face_detection_yunet/{FILE}"
+SHA256 = "ebafce4e3c118d6554634be5c27ab333b4c047a9a8c3faf1d7cf93101c22f0f0"
+VARIABLE = "TFAFFECT_FACE_DETECTOR"
+
+SIDES = (640, 192)
+"""Longest sides in pixels at which a picture is searched, until one shows a face: of faces that fill the picture 640
+shows 67 % and 192 shows 96 % (199 faces of FER+, enlarged); of small faces in a large picture 640 shows more."""
+
+
+@dataclass(frozen=True)
+class Detection:
+    """A face: its box in pixels of the picture, and the detector's confidence from 0 to 1."""
+
+    box: Box
+    score: float
+
+    @property
+    def area(self) -> float:
+        """The area of the box in pixels."""
+        left, top, right, bottom = self.box
+        return (right - left) * (bottom - top)
+
+    @property
+    def centre(self) -> tuple[float, float]:
+        """The centre of the box."""
+        left, top, right, bottom = self.box
+        return (left + right) / 2, (top + bottom) / 2
+
+
+@dataclass(frozen=True)
+class FaceDetector:
+    """YuNet (Wu, Peng and Yu, Machine Intelligence Research 2023): a picture in, its faces out, the largest first.
+
+    It can be sent to another process: the network is made in each process at its first call.
+    """
+
+    weights: Path
+    min_score: float = 0.6
+
+    def __call__(self, picture: np.ndarray) -> list[Detection]:
+        """Return the faces in a picture, RGB uint8 (height, width, 3)."""
+        return next(filter(None, (self._find(picture, side) for side in SIDES)), [])
+
+    def _find(self, picture: np.ndarray, longest_side: int) -> list[Detection]:
+        height, width = picture.shape[:2]
+        scale = longest_side / max(height, width)
+        scaled = resize(picture, max(1, round(height * scale)), max(1, round(width * scale)))
+        net = _net(self.weights, self.min_score)
+        net.setInputSize(scaled.shape[1::-1])
+        _, rows = net.detect(np.ascontiguousarray(scaled[..., ::-1]))
+        found = [_detection(row, scaled.shape[1] / width, scaled.shape[0] / height) for row in _some(rows)]
+        return sorted(found, key=lambda face: face.area, reverse=True)
+
+
+@lru_cache(maxsize=1)
+def _net(weights: Path, min_score: float) -> cv2.FaceDetectorYN:
+    log = cv2.utils.logging
+    level = log.getLogLevel()
+    log.setLogLevel(log.LOG_LEVEL_ERROR)  # OpenCV 5.0 warns of a target that nobody chose
+    try:
+        return cv2.FaceDetectorYN.create(str(weights), "", (320, 320), min_score, 0.3, 5000)
+    finally:
+        log.setLogLevel(level)
+
+
+def _some(rows: np.ndarray | None) -> np.ndarray | tuple:
+    return () if rows is None else rows
+
+
+def _detection(row: np.ndarray, scale_x: float, scale_y: float) -> Detection:
+    """Columns of a row: left, top, width, height, five landmarks, score."""
+    left, top, width, height = (row[:4] / (scale_x, scale_y, scale_x, scale_y)).tolist()
+    return Detection((left, top, left + width, top + height), float(row[14]))
+
+
+def find_weights(path: Path | None = None) -> Path:
+    """Return the detector's weights: `path`, the file that TFAFFECT_FACE_DETECTOR names, or the cached download.
+
+    Raises UsageError when they cannot be had, or are not the ones that every crop so far was made with.
+    """
+    named = path or os.environ.get(VARIABLE)
+    if named:
+        if not Path(named).is_file():
+            raise UsageError(f"There is no face detector at {named}. Name {FILE}, or leave it out to download it.")
+        return _checked(Path(named))
+    cached = Path(os.environ.get("XDG_CACHE_HOME") or Path.home() / ".cache", "tfaffect", FILE)
+    if not cached.is_file():
+        _download(cached)
+    return _checked(cached)
+
+
+def _checked(path: Path) -> Path:
+    with open(path, "rb") as file:
+        digest = hashlib.file_digest(file, "sha256").hexdigest()
+    if digest != SHA256:
+        raise UsageError(
+            f"{path} is not {FILE}. Received: sha256 {digest}. Expected: {SHA256}. Remove it, or get {URL}."
+        )
+    return path
+
+
+def _download(target: Path) -> None:
+    try:
+        with urllib.request.urlopen(URL, timeout=30) as answer:
+            content = answer.read()
+    except OSError as error:
+        raise UsageError(
+            f"The face detector could not be downloaded from {URL}: {error}. Without internet, put a copy somewhere "
+            f"and name it with --face-detector PATH or {VARIABLE}."
+        ) from error
+    target.parent.mkdir(parents=True, exist_ok=True)
+    with whole.file(target) as partial:
+        partial.write_bytes(content)
+        _checked(partial)
