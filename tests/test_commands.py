@@ -7,8 +7,7 @@ from pathlib import Path
 
 import pytest
 
-from tests.fakes import pixels, write_fer_plus_tables
-from tests.test_fer_plus import votes
+from tests.fakes.fer_plus import pixels, votes, write_fer_plus_tables
 
 ROOT = Path(__file__).parents[1]
 COMMANDS = [

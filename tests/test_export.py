@@ -7,7 +7,7 @@ import pytest
 import tensorflow as tf
 
 from export import artefact, saved_model, tflite
-from tests.fakes import small_backbone
+from tests.networks import small_backbone
 from tfaffect import contract as contracts
 from tfaffect import data
 from tfaffect import model as models

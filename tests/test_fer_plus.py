@@ -3,17 +3,11 @@ from collections import Counter
 import numpy as np
 import pytest
 
-from tests.fakes import VOTE_COLUMNS, pixels, write_fer_plus_folders, write_fer_plus_tables
+from tests.fakes.fer_plus import pixels, votes, write_fer_plus_folders, write_fer_plus_tables
 from tfaffect.errors import UsageError
 from tfrecords_builders.base import Face, Note, RawFolderError, Skip
 from tfrecords_builders.fer_plus import FerPlus
 from tfrecords_builders.prepare import prepare
-
-
-def votes(**counts):
-    """Ten vote columns in the order of the table."""
-    return [counts.get(name, 0) for name in VOTE_COLUMNS]
-
 
 ROWS = [
     ("Training", "fer0000000.png", votes(neutral=4, sadness=1, anger=3, disgust=2), pixels(0)),

@@ -6,7 +6,7 @@ import keras
 import numpy as np
 import pytest
 
-from tests.fakes import small_backbone
+from tests.networks import small_backbone
 from tfaffect import contract as contracts
 from tfaffect import model as models
 from tfaffect.config import Config

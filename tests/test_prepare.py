@@ -181,7 +181,7 @@ def test_a_group_in_two_official_splits_stays_in_the_latest(tmp_path):
 
 def test_twins_can_be_kept(tmp_path):
     twins = [face(0, group="same", split="train"), face(1, group="same", split="test")]
-    assert prepare(Handmade(*twins), tmp_path, tmp_path, keep_twins=True)["keep_twins"]
+    assert prepare(Handmade(*twins), tmp_path, tmp_path, keep_twins=True)["options"]["keep_twins"]
     assert read(tmp_path)["k0"]["tags"] == b"twin"
 
 
@@ -228,3 +228,43 @@ def test_a_missing_raw_folder_says_what_is_expected():
     assert "labels.csv is missing." in str(error)
     assert "Received: --raw raw" in str(error)
     assert "for tests" in str(error)
+
+
+def test_a_split_of_which_nothing_can_be_read_is_an_error_with_the_reasons(tmp_path):
+    items = [face(0), face(1, split="test", image=tmp_path / "missing.png")]
+    with pytest.raises(UsageError, match=r"Not one face of the test split(?s:.*)1  picture file missing"):
+        prepare(Handmade(*items), tmp_path, tmp_path / "records", max_skipped=1)
+    assert [path.name for path in (tmp_path / "records").iterdir()] == [".handmade.lock"]
+
+
+def test_validation_is_carved_from_train_where_only_train_and_test_exist(tmp_path):
+    items = [face(n, expression="happy" if n % 2 else "sad", split="test" if n < 10 else "train") for n in range(50)]
+    report = prepare(Handmade(*items), tmp_path, tmp_path)
+    assert {name: split["records"] for name, split in report["splits"].items()} == {
+        "train": 36,
+        "validation": 4,
+        "test": 10,
+    }
+    assert report["splits"]["validation"]["expression"] == dict.fromkeys(CLASSES, 0) | {"happiness": 2, "sadness": 2}
+    carved = set(read(tmp_path, "validation"))
+    prepare(Handmade(*reversed(items)), tmp_path, tmp_path, overwrite=True)
+    assert set(read(tmp_path, "validation")) == carved
+
+
+@pytest.mark.parametrize(
+    ("label", "reason"),
+    [
+        ({"expression": "bored"}, "class code that the corpus's table does not have"),
+        ({"expression": {"happy": 3, "bored": 1}}, "class code that the corpus's table does not have"),
+        ({"valence": 10.5}, "valence or arousal outside of [1, 10]"),
+        ({"arousal": float("nan")}, "valence or arousal outside of [1, 10]"),
+    ],
+)
+def test_a_label_that_the_corpus_does_not_allow_costs_the_face_and_not_the_build(tmp_path, label, reason):
+    report = prepare(Handmade(face(0), face(1), face(2, **label)), tmp_path, tmp_path, max_skipped=0.5)
+    assert report["skipped"] == {reason: 1}
+
+
+def test_splits_are_given_for_all_faces_or_for_none(tmp_path):
+    with pytest.raises(UsageError, match="Either all faces have a split"):
+        prepare(Handmade(face(0), face(1, split=None)), tmp_path, tmp_path)

@@ -5,7 +5,7 @@ import numpy as np
 import pandas as pd
 import pytest
 
-from tests.fakes import small_backbone
+from tests.networks import small_backbone
 from tfaffect import config as configs
 from tfaffect import data
 from tfaffect import model as models

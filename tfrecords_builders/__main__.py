@@ -6,9 +6,11 @@ import importlib
 import os
 import pkgutil
 import sys
+from collections.abc import Callable
+from dataclasses import is_dataclass
 from difflib import get_close_matches
+from functools import partial
 from pathlib import Path
-from typing import Annotated
 
 import tyro
 
@@ -17,6 +19,8 @@ from tfaffect import cli
 from tfaffect.errors import UsageError
 from tfrecords_builders.base import Corpus
 
+Flag = tyro.conf.FlagCreatePairsOff[bool]
+
 # What builds records needs TensorFlow Datasets and is imported when a corpus is named.
 
 
@@ -24,25 +28,25 @@ def corpora() -> dict[str, type[Corpus]]:
     """Return every corpus class by the name of its module."""
     found = {}
     for module in pkgutil.iter_modules(tfrecords_builders.__path__):
-        if module.name not in ("__main__", "builder"):  # the builder imports TensorFlow Datasets
+        if module.name not in ("__main__", "builder", "prepare"):  # these import TensorFlow Datasets
             for kind in vars(importlib.import_module(f"tfrecords_builders.{module.name}")).values():
                 if isinstance(kind, type) and issubclass(kind, Corpus) and kind is not Corpus:
                     found[kind().name] = kind
     return found
 
 
-def find_corpus(name: str) -> Corpus:
-    """Return the corpus of a name. Raises UsageError with the names there are."""
+def find_corpus(name: str) -> type[Corpus]:
+    """Return the corpus class of a name. Raises UsageError with the names there are."""
     known = corpora()
     if name not in known:
         guess = get_close_matches(name, known, n=1)
         hint = f" Did you mean {guess[0]}?" if guess else ""
         raise UsageError(f"There is no corpus {name!r}.{hint} Corpora: {', '.join(sorted(known))}.")
-    return known[name]()
+    return known[name]
 
 
 def list_corpora() -> None:
-    """Print what is known of every corpus."""
+    """List the corpora with licence, how to obtain them, and the expected tree; NAME --help shows one's options."""
     from rich.console import Console
     from rich.markup import escape
 
@@ -52,37 +56,59 @@ def list_corpora() -> None:
         console.print(f"Licence: {escape(corpus.licence)}")
         console.print(escape(corpus.instructions.strip()))
     console.print("\nPrepare one: python -m tfrecords_builders NAME --raw DIR --records DIR")
+    console.print("Its options: python -m tfrecords_builders NAME --help")
 
 
-def main(
-    corpus: tyro.conf.Positional[str] = "",
-    raw: Path | None = None,
-    records: Path = Path("records"),
-    keep_twins: Annotated[bool, tyro.conf.FlagConversionOff] = False,
-    max_skipped: float = 0.1,
-    overwrite: bool = False,
-) -> None:
-    """List the corpora, or turn one from its raw layout into TFRecords.
+def command(kind: type[Corpus]) -> Callable[..., None]:
+    """Return the command that prepares a corpus, with the corpus's own options among its own."""
 
-    Args:
-        corpus: Name of a corpus; without one, all are listed with how to obtain them.
-        raw: Folder into which the corpus was unpacked.
-        records: Folder that receives records/<corpus>/<version>/.
-        keep_twins: Keep pictures or groups that the official split repeats in a later split.
-        max_skipped: Share of the annotations that may give no record before the build fails.
-        overwrite: Replace records that exist.
-    """
-    if not corpus:
-        return list_corpora()
-    chosen = find_corpus(corpus)
-    if chosen.needs_raw and raw is None:
-        raise UsageError(f"Name the folder of the raw corpus with --raw DIR.\n\n{chosen.instructions.strip()}")
-    if chosen.needs_raw and not raw.is_dir():
-        raise UsageError(f"There is no folder {raw}.\n\n{chosen.instructions.strip()}")
-    _build(chosen, raw or Path(), records, keep_twins, max_skipped, overwrite)
+    def prepare_corpus(
+        corpus,
+        raw: Path | None = None,
+        records: Path = Path("records"),
+        keep_twins: Flag = False,
+        max_skipped: float = kind.max_skipped,
+        overwrite: Flag = False,
+        face_detector: Path | None = None,
+        workers: int = 0,
+        beam_runner: str = "",
+        beam_options: tuple[str, ...] = (),
+    ) -> None:
+        """Turn a corpus from its raw layout into TFRecords.
+
+        Args:
+            corpus: What this corpus leaves to choose.
+            raw: Folder into which the corpus was unpacked.
+            records: Folder that receives records/<corpus>/<version>/.
+            keep_twins: Keep pictures or groups that the official split repeats in a later split.
+            max_skipped: Share of the annotations that may give no record before the build fails.
+            overwrite: Replace records that exist.
+            face_detector: Local copy of the face detector's weights; downloaded once when not named.
+            workers: Processes that decode and crop; 0 for all cores.
+            beam_runner: Build through Apache Beam on this runner, such as DirectRunner (docs/beam.md).
+            beam_options: Options of the Beam pipeline, such as runner_v2 settings, each as NAME=VALUE.
+        """
+        if kind.needs_raw and raw is None:
+            raise UsageError(f"Name the folder of the raw corpus with --raw DIR.\n\n{kind.instructions.strip()}")
+        if kind.needs_raw and not raw.is_dir():
+            raise UsageError(f"There is no folder {raw}.\n\n{kind.instructions.strip()}")
+        _build(
+            corpus,
+            raw or Path(),
+            records,
+            keep_twins=keep_twins,
+            max_skipped=max_skipped,
+            overwrite=overwrite,
+            face_detector=face_detector,
+            workers=workers or os.cpu_count() or 1,
+            beam=(beam_runner, beam_options) if beam_runner else None,
+        )
+
+    prepare_corpus.__annotations__["corpus"] = tyro.conf.OmitArgPrefixes[kind]
+    return prepare_corpus if is_dataclass(kind) else partial(prepare_corpus, kind())
 
 
-def _build(corpus: Corpus, raw: Path, records: Path, keep_twins: bool, max_skipped: float, overwrite: bool) -> None:
+def _build(corpus: Corpus, raw: Path, records: Path, **how) -> None:
     from rich.console import Console
     from rich.progress import Progress
 
@@ -92,17 +118,12 @@ def _build(corpus: Corpus, raw: Path, records: Path, keep_twins: bool, max_skipp
     console.print(f"{corpus.name}: reading annotations")
     with Progress(console=console, transient=True) as bar:
         task = bar.add_task("writing records", total=None)
-        report = prepare(
-            corpus,
-            raw,
-            records,
-            keep_twins=keep_twins,
-            max_skipped=max_skipped,
-            overwrite=overwrite,
-            workers=os.cpu_count() or 1,
-            progress=lambda done, total: bar.update(task, completed=done, total=total),
-        )
+        how["progress"] = lambda done, total: bar.update(task, completed=done, total=total)
+        report = prepare(corpus, raw, records, **how)
     console.print(_tables(report))
+    for key, counts in report["published"].items():
+        if counts["published"] != counts["read"]:
+            console.print(f"warning: {key}: {counts['read']:,} read, {counts['published']:,} published")
     console.print(f"Records: {records / corpus.name / corpus.version}")
 
 
@@ -134,5 +155,17 @@ def _tables(report: dict):
     return Group(kept, rest) if rest.row_count else kept
 
 
+def main() -> None:
+    """Run the command that the first word names."""
+    name, *rest = sys.argv[1:] or [""]
+    if not name or name.startswith("-"):
+        return cli.run(list_corpora)
+    try:
+        kind = find_corpus(name)
+    except UsageError as error:
+        cli.fail(str(error))
+    cli.run(command(kind), rest, f"python -m tfrecords_builders {name}")
+
+
 if __name__ == "__main__":
-    cli.run(main)
+    main()

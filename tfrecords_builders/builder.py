@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from collections.abc import Callable, Iterator
+from collections.abc import Mapping
 from contextlib import redirect_stdout
 from io import StringIO
 from pathlib import Path
@@ -12,18 +12,15 @@ import tensorflow_datasets as tfds
 
 from tfaffect.labels import AFFECT, CLASSES
 from tfrecords_builders.base import Corpus
-from tfrecords_builders.record import Fields
 
 
 class AffectBuilder(tfds.core.GeneratorBasedBuilder, skip_registration=True):
-    """Writes the records of one corpus; `records(split)` yields the fields of each, in any order, by unique key."""
+    """Writes the records of one corpus; `examples` has by split an iterator of (key, fields) or a Beam transform."""
 
-    def __init__(
-        self, corpus: Corpus, splits: list[str], records: Callable[[str], Iterator[Fields]], data_dir: Path
-    ) -> None:
+    def __init__(self, corpus: Corpus, examples: Mapping[str, object], data_dir: Path) -> None:
         self.name = corpus.name
         self.VERSION = tfds.core.Version(corpus.version)
-        self._corpus, self._splits, self._records = corpus, splits, records
+        self._corpus, self._examples = corpus, examples
         super().__init__(data_dir=data_dir)
 
     def _info(self) -> tfds.core.DatasetInfo:
@@ -47,17 +44,22 @@ class AffectBuilder(tfds.core.GeneratorBasedBuilder, skip_registration=True):
         )
 
     def _split_generators(self, dl_manager):
-        return {split: self._generate_examples(split) for split in self._splits}
+        return dict(self._examples)
 
-    def _generate_examples(self, split: str) -> Iterator[tuple[str, Fields]]:
-        for fields in self._records(split):
-            yield fields["key"], fields
+    def _generate_examples(self):
+        raise NotImplementedError("The examples were handed over.")
 
 
-def write(corpus: Corpus, splits: list[str], records: Callable[[str], Iterator[Fields]], folder: Path) -> Path:
-    """Write records of the splits below `folder` and return the folder that holds them."""
+def write(corpus: Corpus, examples: Mapping[str, object], folder: Path, beam: tuple[str, object] | None = None) -> Path:
+    """Write examples by split below `folder` and return the folder that holds them.
+
+    `beam` is the runner and the pipeline options under which examples that are Beam transforms run.
+    """
     tfds.disable_progress_bar()  # it knows the records of a split only at its end; ours shows the time left
-    builder = AffectBuilder(corpus, splits, records, folder)
+    runner, options = beam or (None, None)
+    builder = AffectBuilder(corpus, examples, folder)
     with redirect_stdout(StringIO()):  # it speaks of a download, and of a folder that is about to be renamed
-        builder.download_and_prepare()
+        builder.download_and_prepare(
+            download_config=tfds.download.DownloadConfig(beam_runner=runner, beam_options=options)
+        )
     return Path(builder.data_path)

@@ -5,33 +5,25 @@ from __future__ import annotations
 import fcntl
 import json
 import shutil
-from collections import Counter, deque
-from collections.abc import Callable, Iterator
-from concurrent.futures import ProcessPoolExecutor
+from collections import Counter
+from collections.abc import Callable, Iterator, Sequence
 from contextlib import contextmanager
-from dataclasses import replace
+from dataclasses import asdict, is_dataclass, replace
 from functools import partial
-from itertools import islice
-from multiprocessing import get_context
 from pathlib import Path
 
-import cv2
-
+from tfaffect.detector import FaceDetector, find_weights
 from tfaffect.errors import UsageError
 from tfaffect.labels import SPLITS
-from tfrecords_builders import record, splits
+from tfrecords_builders import beam as pipelines
+from tfrecords_builders import builder, splits
 from tfrecords_builders.accounts import LATER_TWIN, Accounts
 from tfrecords_builders.base import Corpus, Face, Note, Skip
-from tfrecords_builders.record import Fields
+from tfrecords_builders.record import FindFaces, Maker
+from tfrecords_builders.workers import Outcome, crew
 
 TWIN = "twin"
 """The tag of a face whose group is in another split as well."""
-
-CHUNK = 32
-"""Faces that a worker takes at a time."""
-
-CHUNKS_UNDER_WAY = 64
-"""Chunks handed out and not yet written: enough for dozens of workers, and 2,000 encoded faces at most."""
 
 
 def prepare(
@@ -40,126 +32,174 @@ def prepare(
     records: Path,
     *,
     keep_twins: bool = False,
-    max_skipped: float = 0.1,
+    max_skipped: float | None = None,
     overwrite: bool = False,
     workers: int = 1,
+    face_detector: Path | FindFaces | None = None,
+    beam: tuple[str, Sequence[str]] | None = None,
     progress: Callable[[int, int], None] = lambda done, total: None,
 ) -> dict:
     """Write `records/<corpus>/<version>/` and return its build report, which lies there as build_report.json.
 
     Nothing appears under that name before it is whole. `workers` processes decode, crop and encode; the records are the
-    same for any number. `progress` is called with the faces done and their total. Raises UsageError when the records
-    exist already (unless `overwrite`), when no face is left, when two have one key, or when more than `max_skipped` of
-    the annotations gave no record.
+    same for any number. `face_detector` is a local copy of the detector's weights, or another detector; it is asked for
+    where a corpus has no boxes. `beam` names a runner and options of Apache Beam, which then makes the records on its
+    own workers. `progress` is called with the faces done and their total. Raises UsageError when the records exist
+    already (unless `overwrite`), when no face is left, when two have one key, or when more than `max_skipped` of the
+    annotations gave no record that should have given one (the corpus's own share when not given).
     """
-    from tfrecords_builders import builder  # TensorFlow Datasets: not needed to list corpora, nor by the workers
-
     target = records / corpus.name / corpus.version
     if target.exists() and not overwrite:
         raise UsageError(f"{target} exists already. Use it as it is, or build it again with --overwrite.")
     accounts = Accounts()
     faces = assign_splits(corpus, annotations(corpus, raw, accounts), accounts, keep_twins)
     _refuse_unusable(corpus, faces, raw, accounts)
-    filled = [split for split in SPLITS if any(face.split == split for face in faces)]
-    with _workplace(records, corpus.name) as folder, _pool(workers) as pool:
-        step = partial(progress, total=len(faces))
-        make = partial(make_records, corpus, faces, accounts, pool, step)
-        written = builder.write(corpus, filled, make, folder)
-        if reason := accounts.refused(max_skipped):
+    maker = Maker(corpus.expressions, corpus.affect_range, _detector(faces, face_detector))
+    by_split = {split: chosen for split in SPLITS if (chosen := [face for face in faces if face.split == split])}
+    with _workplace(records, corpus.name) as folder:
+        if beam:
+            written = _write_on_beam(corpus, maker, by_split, accounts, folder, beam)
+        else:
+            step = partial(progress, total=len(faces))
+            written = _write_here(corpus, maker, by_split, accounts, folder, workers, step)
+        if reason := accounts.refused(corpus.max_skipped if max_skipped is None else max_skipped):
             raise UsageError(f"{reason}\nIs {corpus.name} unpacked whole? Nothing was written.")
-        report = {"corpus": corpus.name, "version": corpus.version, "keep_twins": keep_twins, **accounts.report()}
+        report = {
+            "corpus": corpus.name,
+            "version": corpus.version,
+            "options": {"keep_twins": keep_twins, **options(corpus)},
+            **accounts.report(corpus.published),
+        }
         (written / "build_report.json").write_text(json.dumps(report, indent=2) + "\n")
         _move(written, target, folder)
     return report
+
+
+def options(corpus: Corpus) -> dict:
+    """Return the options that a corpus was prepared with."""
+    return asdict(corpus) if is_dataclass(corpus) else {}
+
+
+def _detector(faces: list[Face], given: Path | FindFaces | None) -> FindFaces | None:
+    if callable(given) or not any(face.detect for face in faces):
+        return given if callable(given) else None
+    return FaceDetector(find_weights(given))
 
 
 def annotations(corpus: Corpus, raw: Path, accounts: Accounts) -> list[Face]:
     """Read every annotation, counting skips and defects; no picture is decoded unless the corpus must."""
     faces = []
     for item in corpus.faces(raw):
+        if isinstance(item, Face):
+            item = _legal(corpus, item)
         if isinstance(item, Skip):
-            accounts.skipped[item.reason] += 1
+            accounts.skip(item)
         elif isinstance(item, Note):
             accounts.notes[item.defect] += 1
         else:
             faces.append(item)
+            accounts.count_official(item, corpus.expressions)
     return faces
+
+
+def _legal(corpus: Corpus, face: Face) -> Face | Skip:
+    """A label that the corpus's own facts do not allow costs the face, not the build."""
+    votes = face.expression if isinstance(face.expression, dict) else {face.expression: 1}
+    if face.expression is not None and not set(votes) <= set(corpus.expressions):
+        return Skip("class code that the corpus's table does not have")
+    low, high = corpus.affect_range
+    values = [value for value in (face.valence, face.arousal) if value is not None]
+    if not all(low - 1e-6 <= value <= high + 1e-6 for value in values):
+        return Skip(f"valence or arousal outside of [{low:g}, {high:g}]")
+    return face
 
 
 def assign_splits(corpus: Corpus, faces: list[Face], accounts: Accounts, keep_twins: bool) -> list[Face]:
     """Give every face its split so that no group is in two.
 
     Official splits stand; where they hold one group twice, its faces are tagged and only the latest split keeps them
-    (test is never touched), unless `keep_twins`. Without official splits, groups are drawn.
+    (test is never touched), unless `keep_twins`. Where they are train and test alone, validation is carved from train.
+    Without official splits, groups are drawn.
     """
-    groups = [face.group for face in faces]
-    if all(face.split is None for face in faces):
-        drawn = splits.draw(groups, corpus.shares)
-        faces = [replace(face, split=drawn[face.group]) for face in faces]
-    given = [face.split for face in faces]
-    twins, latest = splits.straddling(groups, given), splits.latest(groups, given)
+    faces = _drawn(corpus, faces)
+    groups, given = [face.group for face in faces], [face.split for face in faces]
+    twins = splits.straddling(groups, given)
     faces = [replace(face, tags=(*face.tags, TWIN)) if face.group in twins else face for face in faces]
+    faces = _carved(corpus, faces, twins)
+    latest = splits.latest(groups, [face.split for face in faces])
     for face in faces:
         accounts.count(accounts.annotated, face)
     kept = [face for face in faces if keep_twins or face.split == latest[face.group]]
-    accounts.skipped.update({LATER_TWIN: len(faces) - len(kept)} if len(kept) < len(faces) else {})
+    for _ in range(len(faces) - len(kept)):
+        accounts.skip(LATER_TWIN)
     assert keep_twins or not splits.straddling([face.group for face in kept], [face.split for face in kept])
     return kept
 
 
-def make_records(
+def _drawn(corpus: Corpus, faces: list[Face]) -> list[Face]:
+    official = {face.split for face in faces}
+    if official - {None, *SPLITS} or (None in official and len(official) > 1):
+        raise UsageError(f"Either all faces have a split of {SPLITS} or none. Received: {sorted(map(str, official))}.")
+    if official != {None}:
+        return faces
+    split_of = splits.draw([face.group for face in faces], corpus.shares)
+    return [replace(face, split=split_of[face.group]) for face in faces]
+
+
+def _carved(corpus: Corpus, faces: list[Face], twins: set[str]) -> list[Face]:
+    """Move some of train's groups to validation, stratified by class, where the corpus has train and test alone."""
+    train = [face for face in faces if face.split == "train" and face.group not in twins]
+    if {face.split for face in faces} != {"train", "test"} or not train:
+        return faces
+    moved = splits.carve([face.group for face in train], [_stratum(face) for face in train], corpus.validation_share)
+    return [
+        replace(face, split="validation") if face.split == "train" and face.group in moved else face for face in faces
+    ]
+
+
+def _stratum(face: Face) -> str:
+    votes = face.expression if isinstance(face.expression, dict) else {face.expression: 1}
+    return str(max(votes, key=votes.get))
+
+
+def _write_here(
+    corpus: Corpus, maker: Maker, by_split: dict[str, list[Face]], accounts: Accounts, folder: Path, workers: int, step
+) -> Path:
+    with crew(workers) as run:
+        examples = {
+            split: _settled(run(maker, faces), split, accounts, maker, step) for split, faces in by_split.items()
+        }
+        return builder.write(corpus, examples, folder)
+
+
+def _settled(outcomes: Iterator[Outcome], split: str, accounts: Accounts, maker: Maker, step) -> Iterator:
+    """Yield key and fields of every record of a split, counting them and the faces that give none."""
+    for face, outcome in outcomes:
+        accounts.settle(face, outcome, maker.expressions)
+        step(accounts.done)
+        if not isinstance(outcome, Skip):
+            yield face.key, outcome
+    if not accounts.written[split, ""]:
+        raise UsageError(f"Not one face of the {split} split gave a record.\n{accounts.reasons()}")
+
+
+def _write_on_beam(
     corpus: Corpus,
-    faces: list[Face],
+    maker: Maker,
+    by_split: dict[str, list[Face]],
     accounts: Accounts,
-    pool: ProcessPoolExecutor | None,
-    progress: Callable[[int], None],
-    split: str,
-) -> Iterator[Fields]:
-    """Yield the fields of every record of a split, counting them and the faces that give none."""
-    make = partial(record.make, expressions=corpus.expressions, affect_range=corpus.affect_range)
-    chosen = [face for face in faces if face.split == split]
-    for face, fields in zip(chosen, _in_order(make, chosen, pool), strict=True):
-        if isinstance(fields, Skip):
-            accounts.skipped[fields.reason] += 1
-        else:
-            accounts.count(accounts.written, face)
-            accounts.count_labels(split, fields)
-            yield fields
-        accounts.done += 1
-        progress(accounts.done)
-
-
-def _in_order(make: Callable[[Face], Fields | Skip], faces: list[Face], pool: ProcessPoolExecutor | None) -> Iterator:
-    """Map over faces, in this process or in a pool's, with a bounded number of chunks under way."""
-    if pool is None:
-        yield from map(make, faces)
-        return
-    source, under_way = iter(faces), deque()
-    while True:
-        while len(under_way) < CHUNKS_UNDER_WAY and (chunk := list(islice(source, CHUNK))):
-            under_way.append(pool.submit(_make_all, make, chunk))
-        if not under_way:
-            return
-        yield from under_way.popleft().result()
-
-
-def _make_all(make: Callable[[Face], Fields | Skip], faces: list[Face]) -> list[Fields | Skip]:
-    return [make(face) for face in faces]
-
-
-@contextmanager
-def _pool(workers: int) -> Iterator[ProcessPoolExecutor | None]:
-    """Processes and not threads: half of the time of a small face is Python's, not OpenCV's."""
-    if workers == 1:
-        yield None
-        return
-    # Spawned, because forking a process in which TensorFlow runs threads can hang.
-    with ProcessPoolExecutor(workers, get_context("spawn"), cv2.setNumThreads, (1,)) as pool:
-        try:
-            yield pool
-        except BaseException:
-            pool.shutdown(cancel_futures=True)
-            raise
+    folder: Path,
+    beam: tuple[str, Sequence[str]],
+) -> Path:
+    runner, words = beam
+    settings = pipelines.options(words)
+    examples = {split: pipelines.transform(maker, faces, folder, split) for split, faces in by_split.items()}
+    written = builder.write(corpus, examples, folder, (runner, settings))
+    for split, faces in by_split.items():
+        lost = pipelines.skipped(folder, split)
+        for face in faces:
+            accounts.settle(face, lost.get(face.key), maker.expressions)
+    return written
 
 
 def _refuse_unusable(corpus: Corpus, faces: list[Face], raw: Path, accounts: Accounts) -> None:
@@ -182,6 +222,7 @@ def _workplace(records: Path, name: str) -> Iterator[Path]:
                 f"Another process is building {name} in {records}. Wait for it, or name another folder."
             ) from None
         shutil.rmtree(folder, ignore_errors=True)  # of a build that was killed
+        folder.mkdir()
         try:
             yield folder
         finally:

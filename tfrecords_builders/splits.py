@@ -29,6 +29,26 @@ def draw(groups: Sequence[str], shares: tuple[float, float, float], seed: int = 
     return {group: split for split, members in cuts.items() for group in members}
 
 
+def carve(groups: Sequence[str], strata: Sequence[str], share: float, seed: int = 0) -> set[str]:
+    """Return the groups, `share` of those of every stratum, that become a split of their own.
+
+    `groups` and `strata` name the group and the stratum (such as the class) of each record; a group counts in the
+    stratum of its first record. Groups are ordered by a hash of their name, as in `draw`. With two groups or more at
+    least one is returned and at least one is not.
+    """
+    stratum_of = dict(zip(reversed(groups), reversed(strata), strict=True))
+    order = sorted(stratum_of, key=lambda group: blake2b(f"{seed}/{group}".encode()).digest())
+    ranks: Counter[str] = Counter()
+    sizes = Counter(stratum_of.values())
+    position = {}  # of a group within its stratum, from 0 to 1
+    for group in order:
+        position[group] = (ranks[stratum_of[group]] + 0.5) / sizes[stratum_of[group]]
+        ranks[stratum_of[group]] += 1
+    first = sorted(order, key=position.__getitem__)
+    carved = sum(value < share for value in position.values())
+    return set(first[: min(max(carved, 1), len(first) - 1)])
+
+
 def latest(groups: Sequence[str], splits: Sequence[str]) -> dict[str, str]:
     """Return for every group the latest split that holds one of its records."""
     found: dict[str, int] = {}

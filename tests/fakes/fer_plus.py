@@ -1,28 +1,11 @@
-"""Small stand-ins that are real where it matters: a backbone with B1's layer names, and raw trees of corpora."""
+"""FER+ as people have it: two tables, or the folders that Microsoft's script leaves."""
 
 import csv
 
 import cv2
-import keras
 import numpy as np
-from keras import layers
 
 VOTE_COLUMNS = ["neutral", "happiness", "surprise", "sadness", "anger", "disgust", "fear", "contempt", "unknown", "NF"]
-
-
-def small_backbone(image_size=32):
-    """Return a network with the groups of EfficientNet-B1 that traces in a second."""
-    picture = keras.Input((image_size, image_size, 3), dtype="uint8", name="image")
-    x = layers.Rescaling(1 / 127.5, offset=-1, name="rescaling")(picture)
-    for name, filters, stride in [
-        ("stem", 16, 2),
-        *((f"block{number}a", 24, 2 if number in (2, 4) else 1) for number in range(1, 8)),
-        ("top", 64, 1),
-    ]:
-        x = layers.Conv2D(filters, 3, stride, padding="same", use_bias=False, name=f"{name}_conv")(x)
-        x = layers.BatchNormalization(momentum=0.9, name=f"{name}_bn")(x)
-        x = layers.Activation("relu", name=f"{name}_activation")(x)
-    return keras.Model(picture, x, name="small")
 
 
 def pixels(seed, side=48):
@@ -53,3 +36,36 @@ def write_fer_plus_folders(root, rows):
         cv2.imwrite(str(folder / name), grey)
         with open(folder / "label.csv", "a", newline="") as file:
             csv.writer(file).writerow([name, "(0, 0, 48, 48)", *counts])
+
+
+def votes(**counts):
+    """The ten votes by name of the column."""
+    return [counts.get(name, 0) for name in VOTE_COLUMNS]
+
+
+def write_tables(root):
+    """Write a few faces of each split as the two tables, with a twin, a nameless row and one that is no face."""
+    write_fer_plus_tables(root, _rows())
+
+
+def write_folders(root):
+    """Write the same faces as the folders of Microsoft's script; they have no nameless rows."""
+    write_fer_plus_folders(root, [row for row in _rows() if row[1]])
+
+
+def _rows():
+    emotions = VOTE_COLUMNS[:8]
+    return [
+        *(
+            ("Training", f"fer{n:07d}.png", votes(**{emotions[n % 8]: 8, emotions[n % 7]: 2}), pixels(n))
+            for n in range(24)
+        ),
+        ("Training", "", votes(NF=10), pixels(24)),
+        ("Training", "fer0000025.png", votes(unknown=10), pixels(25)),
+        ("PublicTest", "fer0000026.png", votes(happiness=10), pixels(3)),
+        ("PublicTest", "fer0000027.png", votes(sadness=10), pixels(27)),
+        ("PrivateTest", "fer0000028.png", votes(contempt=9), pixels(28)),
+    ]
+
+
+LAYOUTS = {"tables": write_tables, "folders": write_folders}
