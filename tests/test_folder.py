@@ -1,0 +1,209 @@
+from collections import Counter
+
+import pytest
+
+from tests.fakes import folder as fakes
+from tfaffect.errors import UsageError
+from tfaffect.labels import CLASSES
+from tfrecords_builders.base import Face, Note, RawFolderError, Skip
+from tfrecords_builders.folder import Folder
+from tfrecords_builders.prepare import prepare
+
+
+def read(root, **options):
+    """The faces by key, and the counts of skips and survived defects."""
+    items = list(Folder(**options).faces(root))
+    faces = [item for item in items if isinstance(item, Face)]
+    assert len({face.key for face in faces}) == len(faces)
+    return (
+        {face.key: face for face in faces},
+        Counter(item.reason for item in items if isinstance(item, Skip)),
+        Counter(item.defect for item in items if isinstance(item, Note)),
+    )
+
+
+def write(root, columns, *rows):
+    fakes.write_table(root, columns.split(","), [list(row) for row in rows])
+
+
+def test_a_table_by_hand(tmp_path):
+    fakes.write_labels(tmp_path)
+    assert list(Folder().faces(tmp_path)) == [
+        Face(
+            key="anna/1.jpg",
+            group="anna",
+            image=tmp_path / "anna" / "1.jpg",
+            expression="happiness",
+            valence=0.8,
+            arousal=0.4,
+        ),
+        Face(key="anna/2.jpg", group="anna", image=tmp_path / "anna" / "2.jpg", expression="neutral"),
+        Face(key="ben/1.png", group="ben", image=tmp_path / "ben" / "1.png", valence=-0.5, arousal=0.25),
+        Face(key="cleo/1.jpg", group="cleo", image=tmp_path / "cleo" / "1.jpg"),
+        Face(key="dora/1.jpg", group="dora", image=tmp_path / "dora" / "1.jpg", expression="anger", arousal=0.875),
+        Face(key="emil/1.jpg", group="emil/1.jpg", image=tmp_path / "emil" / "1.jpg", expression="contempt"),
+    ]
+
+
+def test_splits_boxes_and_all_other_columns_by_hand(tmp_path):
+    fakes.write_splits_and_boxes(tmp_path)
+    faces, skips, notes = read(tmp_path)
+    assert faces["a.jpg"] == Face(
+        key="a.jpg",
+        group="a.jpg",
+        image=tmp_path / "mine" / "a.jpg",
+        split="train",
+        box=(4, 4, 30, 30),
+        expression="fear",
+        sex="female",
+        age="30",
+        ethnicity="x",
+        tags=("glasses", "outdoors"),
+    )
+    assert {key: (face.group, face.split, face.box) for key, face in faces.items()} == {
+        "a.jpg": ("a.jpg", "train", (4, 4, 30, 30)),
+        "a.jpg#2": ("a.jpg", "train", (34, 4, 60.5, 30)),
+        "b.jpg": ("b.jpg", "validation", None),
+        "c.jpg": ("c.jpg", "test", (0, 0, 64, 64)),
+    }
+    assert not skips
+    assert not notes
+
+
+def test_a_path_alone_is_enough_and_makes_unlabelled_faces(tmp_path):
+    write(tmp_path, "path", ["b.jpg"], ["a.jpg"])
+    faces, *_ = read(tmp_path)
+    assert [(face.key, face.group, face.expression, face.valence, face.split) for face in faces.values()] == [
+        ("a.jpg", "a.jpg", None, None, None),
+        ("b.jpg", "b.jpg", None, None, None),
+    ]
+
+
+def test_faces_are_found_on_demand_where_no_box_is_given(tmp_path):
+    fakes.write_splits_and_boxes(tmp_path)
+    assert not any(face.detect for face in read(tmp_path)[0].values())
+    detect = {key: face.detect for key, face in read(tmp_path, detect=True)[0].items()}
+    assert detect == {"a.jpg": False, "a.jpg#2": False, "b.jpg": True, "c.jpg": False}
+
+
+@pytest.mark.parametrize("name", CLASSES)
+def test_every_class_is_known_in_any_case(tmp_path, name):
+    write(tmp_path, "path,class", ["a.jpg", name.upper()])
+    assert Folder.expressions[read(tmp_path)[0]["a.jpg"].expression] == CLASSES.index(name)
+
+
+def test_an_unknown_class_names_row_and_classes(tmp_path):
+    write(tmp_path, "path,class", ["b.jpg", "fear"], ["a.jpg", "joy"])
+    with pytest.raises(UsageError, match=r"Row 3 of .*class must be one of neutral, .*contempt\. Received: 'joy'"):
+        read(tmp_path)
+
+
+def test_another_range_of_affect_is_rescaled(tmp_path):
+    write(tmp_path, "path,valence,arousal", ["a.jpg", 1, 9], ["b.jpg", 5, ""], ["c.jpg", 7, 2])
+    faces, *_ = read(tmp_path, affect_low=1, affect_high=9)
+    assert [(face.valence, face.arousal) for face in faces.values()] == [(-1, 1), (0, None), (0.5, -0.75)]
+
+
+@pytest.mark.parametrize(
+    ("value", "message"),
+    [
+        ("1.5", r"Row 2 of .*valence must be in \[-1, 1\].*--affect-low and --affect-high. Received: '1.5'"),
+        ("-2", r"valence must be in \[-1, 1\]"),
+        ("inf", "valence must be a number. Received: 'inf'"),
+        ("0,5", "valence must be a number. Received: '0,5'"),
+        ("high", "valence must be a number. Received: 'high'"),
+    ],
+)
+def test_affect_that_cannot_be_used_stops_the_build(tmp_path, value, message):
+    write(tmp_path, "path,valence", ["a.jpg", value])
+    with pytest.raises(UsageError, match=message):
+        read(tmp_path)
+
+
+def test_an_empty_range_of_affect_is_refused(tmp_path):
+    fakes.write_labels(tmp_path)
+    with pytest.raises(UsageError, match="Received: --affect-low 1 --affect-high 1"):
+        read(tmp_path, affect_low=1)
+
+
+@pytest.mark.parametrize("cell", ["", "NA", "n/a", "NaN", "None", "null", "  "])
+def test_cells_may_say_in_many_ways_that_nothing_is_known(tmp_path, cell):
+    columns = "path,class,valence,arousal,group,split,left,top,right,bottom,sex,age,ethnicity,tags"
+    write(tmp_path, columns, ["a.jpg", *[cell] * 13])
+    assert read(tmp_path)[0] == {"a.jpg": Face(key="a.jpg", group="a.jpg", image=tmp_path / "a.jpg")}
+
+
+def test_a_split_is_given_for_all_or_none(tmp_path):
+    write(tmp_path, "path,split", ["a.jpg", "train"], ["b.jpg", ""], ["c.jpg", "test"])
+    with pytest.raises(UsageError, match="a split for 2 of 3 rows"):
+        read(tmp_path)
+
+
+def test_an_unknown_split_is_named(tmp_path):
+    write(tmp_path, "path,split", ["a.jpg", "dev"])
+    with pytest.raises(UsageError, match=r"split must be one of train, validation, test\. Received: 'dev'"):
+        read(tmp_path)
+
+
+@pytest.mark.parametrize(
+    ("columns", "cells"), [("left,top,right,bottom", [1, 2, 30, ""]), ("left,top,right", [1, 2, 3])]
+)
+def test_half_a_box_is_refused(tmp_path, columns, cells):
+    write(tmp_path, f"path,{columns}", ["a.jpg", *cells])
+    with pytest.raises(UsageError, match="bottom must be a number, as the other sides of the box are given"):
+        read(tmp_path)
+
+
+def test_rows_that_repeat_a_face_are_skipped_however_the_path_is_written(tmp_path):
+    write(tmp_path, "path,class", ["sub/a.jpg", "fear"], ["./sub/a.jpg", "anger"], ["sub\\a.jpg", "fear"])
+    faces, skips, _ = read(tmp_path)
+    assert list(faces) == ["sub/a.jpg"]
+    assert skips == {"picture and box listed before": 2}
+
+
+def test_hostile_paths_are_counted(tmp_path):
+    write(
+        tmp_path, "class,path", ["fear", "../a.jpg"], ["fear", "/etc/a.jpg"], ["fear", ""], ["fear"], ["fear", "b.jpg"]
+    )
+    faces, skips, _ = read(tmp_path)
+    assert list(faces) == ["b.jpg"]
+    assert skips == {"its path leads out of the raw folder": 2, "row without a path": 2}
+
+
+def test_columns_that_are_not_read_are_noted(tmp_path):
+    write(tmp_path, "path,Class,valance,remark", ["a.jpg", "fear", 0.5, "x"])
+    faces, _, notes = read(tmp_path)
+    assert faces["a.jpg"].expression == "fear"
+    assert notes == {"column not read: remark": 1, "column not read: valance": 1}
+
+
+def test_a_table_without_paths_is_refused(tmp_path):
+    write(tmp_path, "file,class", ["a.jpg", "fear"])
+    with pytest.raises(UsageError, match=r"lacks the columns \['path'\]. Received: \['file', 'class'\]"):
+        read(tmp_path)
+
+
+def test_the_table_may_have_another_name_or_lie_deeper_but_must_be_the_only_one(tmp_path):
+    fakes.write_table(tmp_path / "a", ["path"], [["x.jpg"]], name="faces.csv")
+    with pytest.raises(RawFolderError, match=r"labels\.csv was not found") as error:
+        read(tmp_path)
+    assert "DIR/labels.csv" in str(error.value)
+    assert read(tmp_path, table="faces.csv")[0]["x.jpg"].image.is_file()
+    assert read(tmp_path, table="a/faces.csv")[0]["x.jpg"].image.is_file()
+    fakes.write_table(tmp_path / "b", ["path"], [["y.jpg"]], name="faces.csv")
+    with pytest.raises(UsageError, match=r"must hold one faces\.csv. Received: .*a/faces\.csv, .*b/faces\.csv"):
+        read(tmp_path, table="faces.csv")
+    fakes.write_table(tmp_path, ["path"], [["z.jpg"]], name="faces.csv")
+    assert list(read(tmp_path, table="faces.csv")[0]) == ["z.jpg"]
+
+
+def test_the_records_have_what_the_table_says(tmp_path):
+    fakes.write_splits_and_boxes(tmp_path)
+    report = prepare(Folder(), tmp_path, tmp_path / "records")
+    assert {split: facts["records"] for split, facts in report["splits"].items()} == {
+        "train": 2,
+        "validation": 1,
+        "test": 1,
+    }
+    assert report["splits"]["train"]["tags"] == {"glasses": 1, "outdoors": 1}
+    assert report["splits"]["test"]["expression"]["disgust"] == 1

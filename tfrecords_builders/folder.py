@@ -1,0 +1,168 @@
+"""Your own pictures, and a table that labels them.
+
+No paper and no convention: what the table leaves empty is not annotated, and a row without any label is a face without
+one. A wrong cell stops the build and is named, because you can mend it.
+"""
+
+from __future__ import annotations
+
+import re
+from collections import Counter
+from collections.abc import Iterator
+from dataclasses import dataclass
+from pathlib import Path
+
+from tfaffect.errors import UsageError
+from tfaffect.labels import AFFECT, CLASSES, SPLITS, Expression
+from tfrecords_builders.base import LEADS_OUT, Corpus, Face, Note, RawFolderError, Skip, inside
+from tfrecords_builders.tables import number, rows
+
+BOX = ("left", "top", "right", "bottom")
+COLUMNS = ("path", "class", *AFFECT, "group", "split", *BOX, "sex", "age", "ethnicity", "tags")
+MISSING = ("", "na", "n/a", "nan", "none", "null")
+
+
+@dataclass(frozen=True)
+class Folder(Corpus):
+    """Pictures below a folder with one table of labels in it."""
+
+    table: str = "labels.csv"
+    """File name of the table."""
+    affect_low: float = -1.0
+    """What the table calls the lowest valence and arousal; it becomes -1."""
+    affect_high: float = 1.0
+    """What the table calls the highest valence and arousal; it becomes 1."""
+    detect: bool = False
+    """Find the face in pictures without a box; otherwise the whole picture is the face."""
+
+    labels = "what your table gives: 8 classes, valence, arousal"
+    licence = "yours to say"
+    instructions = f"""
+Put your pictures and one table, with the names of its columns in the first row,
+below one folder:
+    DIR/labels.csv     path,class,valence,arousal,group
+    DIR/...            the pictures, by their paths from the folder of the table
+Columns, in any order; only path is needed, and other cells may be empty:
+    class              {", ".join(CLASSES[:4])},
+                       {", ".join(CLASSES[4:])}
+    valence, arousal   in [-1, 1], or see --affect-low and --affect-high
+    group              what must not be in two splits, such as the subject;
+                       without it every picture is a group
+    split              {", ".join(SPLITS)}, for all rows or none;
+                       without it splits are drawn by group
+    left, top, right, bottom   of the face in pixels; without them see --detect
+    sex, age, ethnicity, tags
+"""
+    expressions = {name: Expression[name.upper()] for name in CLASSES}
+
+    def faces(self, root: Path) -> Iterator[Face | Skip | Note]:
+        """Yield the face of every row, picture by picture. Raises UsageError for a cell that cannot be used."""
+        table = self._table(root)
+        entries = [
+            Cells(table, line, {name.lower(): cell for name, cell in row.items()})
+            for line, row in enumerate(rows(table, required=("path",)), start=2)  # row 1 names the columns
+        ]
+        _refuse_some_splits(table, entries)
+        yield from (Note(f"column not read: {name}") for name in _other_columns(entries))
+        faces_of, known = Counter(), set()
+        for cells in sorted(entries, key=lambda cells: cells.row.get("path", "")):
+            named, box = cells.row.get("path", ""), cells.box()
+            image = inside(table.parent, named)
+            if image is None:
+                yield LEADS_OUT if named else Skip("row without a path")
+            elif (image, box) in known:
+                yield Skip("picture and box listed before")
+            else:
+                known.add((image, box))
+                faces_of[image] += 1
+                yield self._face(cells, image.relative_to(table.parent).as_posix(), faces_of[image], box)
+
+    def _face(self, cells: Cells, path: str, number: int, box: tuple[float, float, float, float] | None) -> Face:
+        return Face(
+            key=path if number == 1 else f"{path}#{number}",
+            group=cells.text("group") or path,
+            image=cells.table.parent / path,
+            split=cells.choice("split", SPLITS),
+            box=box,
+            detect=self.detect and box is None,
+            expression=cells.choice("class", CLASSES),
+            valence=self._affect(cells, "valence"),
+            arousal=self._affect(cells, "arousal"),
+            tags=tuple(filter(None, re.split(r"[,;\s]+", cells.text("tags")))),
+            sex=cells.text("sex"),
+            age=cells.text("age"),
+            ethnicity=cells.text("ethnicity"),
+        )
+
+    def _table(self, root: Path) -> Path:
+        if self.affect_low >= self.affect_high:
+            received = f"--affect-low {self.affect_low:g} --affect-high {self.affect_high:g}"
+            raise UsageError(f"The lowest affect must be less than the highest. Received: {received}.")
+        if (root / self.table).is_file():
+            return root / self.table
+        found = sorted(path for path in root.rglob("*") if path.name.lower() == self.table.lower())
+        if len(found) > 1:
+            raise UsageError(f"{root} must hold one {self.table}. Received: {', '.join(map(str, found))}.")
+        if not found:
+            raise RawFolderError(self, root, f"{self.table} was not found.")
+        return found[0]
+
+    def _affect(self, cells: Cells, name: str) -> float | None:
+        value, low, high = cells.number(name), self.affect_low, self.affect_high
+        if value is not None and not low <= value <= high:
+            raise cells.error(name, f"in [{low:g}, {high:g}], or give its range by --affect-low and --affect-high")
+        return None if value is None else (2 * value - low - high) / (high - low)
+
+
+@dataclass(frozen=True)
+class Cells:
+    """One row of the table, and where it is, for errors."""
+
+    table: Path
+    line: int
+    row: dict[str, str]
+
+    def text(self, name: str) -> str:
+        """Return a cell, or nothing when it says in some way that nothing is known."""
+        cell = self.row.get(name, "")
+        return "" if cell.lower() in MISSING else cell
+
+    def number(self, name: str) -> float | None:
+        """Return the number of a cell, or None when it is left empty."""
+        value = number(self.text(name))
+        if value is None and self.text(name):
+            raise self.error(name, "a number")
+        return value
+
+    def choice(self, name: str, known: tuple[str, ...]) -> str | None:
+        """Return which of some words a cell has, in any case of letters, or None when it is left empty."""
+        word = self.text(name).lower()
+        if word and word not in known:
+            raise self.error(name, f"one of {', '.join(known)}")
+        return word or None
+
+    def box(self) -> tuple[float, float, float, float] | None:
+        """Return the box, or None when all four cells are left empty."""
+        box = tuple(self.number(name) for name in BOX)
+        if len({value is None for value in box}) > 1:
+            raise self.error(BOX[box.index(None)], "a number, as the other sides of the box are given")
+        return None if None in box else box
+
+    def error(self, name: str, expected: str) -> UsageError:
+        """Return the error of a cell that cannot be used."""
+        return UsageError(
+            f"Row {self.line} of {self.table}: {name} must be {expected}. Received: {self.row.get(name, '')!r}."
+        )
+
+
+def _refuse_some_splits(table: Path, entries: list[Cells]) -> None:
+    given = sum(bool(cells.text("split")) for cells in entries)
+    if given not in (0, len(entries)):
+        raise UsageError(
+            f"{table} gives a split for {given} of {len(entries)} rows. Give it for all rows, or for none, and splits "
+            "are drawn by group."
+        )
+
+
+def _other_columns(entries: list[Cells]) -> list[str]:
+    return sorted({name for cells in entries for name in cells.row} - set(COLUMNS))

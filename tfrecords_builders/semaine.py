@@ -1,0 +1,173 @@
+"""SEMAINE: people talk with a character that somebody else plays, and several raters trace how each of them feels.
+
+McKeown, Valstar, Cowie, Pantic, Schröder: The SEMAINE Database: Annotated Multimodal Records of Emotionally Colored
+Conversations between a Person and a Limited Agent, IEEE Transactions on Affective Computing 3(1), 2012.
+
+- Faces are the User's, with the traces of the User's (TU) valence (DV) and arousal (DA). The gold standard is the mean
+  over the raters at each time; where a rater stops early, it is the mean of those who go on.
+- The Beginning, the End and "Forbidden" are no dialogues and are left out, as are sessions that nobody traced.
+- The release has no split. The same people come back, also as each other's Operator. By default nobody who is User or
+  Operator is in two splits (`strict_groups`). That may leave a single group, all of which becomes train: every session
+  is noted then. Prepare with --no-strict-groups: the User, whose face it is, is in one split only; the Operator, who
+  is heard and not seen, may be in several.
+- Raters' lag is not compensated; see `annotation_delay`.
+"""
+
+from __future__ import annotations
+
+import re
+from collections.abc import Iterator
+from dataclasses import dataclass
+from pathlib import Path
+from xml.etree import ElementTree
+
+from tfaffect.labels import AFFECT
+from tfrecords_builders import traces
+from tfrecords_builders.base import Corpus, Face, Note, RawFolderError, Skip, find
+from tfrecords_builders.traces import Trace
+
+TRACE_NAME = re.compile(r"[ar](?P<rater>\d+)[rs]\d+t(?P<role>[uo])c(?:ob|po|pr|sp)2?d(?P<dimension>[a-z]+)")
+DIMENSION_OF_CODE = {"a": "arousal", "v": "valence"}
+NO_DIALOGUE = ("beginning", "end", "forbidden")
+
+
+@dataclass(frozen=True)
+class Semaine(Corpus):
+    """The corpus, from its sessions, with their own traces or those of a prepared copy (TU_VA.csv)."""
+
+    frames_per_second: float = 5.0
+    """Frames taken of a second of video."""
+    annotation_delay: float = 0.0
+    """Seconds by which raters lag: a frame takes the rating of so much later."""
+    strict_groups: bool = True
+    """Keep Users and Operators who ever met, directly or through others, in one split; otherwise each User."""
+
+    labels = "valence, arousal (50 a second)"
+    homepage = "https://semaine-db.eu/"
+    citation = "McKeown et al., IEEE TAC 3(1), 2012, doi:10.1109/T-AFFC.2011.20"
+    licence = "academic, non-commercial; agreement"
+    instructions = """
+Sign the agreement at https://semaine-db.eu/ and unpack
+    DIR/.../Sessions/25/session.xml                  who is User and Operator, and the character
+    DIR/.../Sessions/25/..._User....avi              a camera on the User's face; Profile and Greyscale are not taken
+    DIR/.../Sessions/25/R1S25TUCObDV.txt             traces: rater 1, User (TU), valence (DV); ...DA.txt for arousal
+or, for sessions without such traces,
+    DIR/.../TrainingInput/25/TU_VA.csv               Time, Arousal, Valence
+"""
+
+    def faces(self, root: Path) -> Iterator[Face | Skip | Note]:
+        """Yield every sampled frame that is rated, session by session."""
+        traces.check_sampling(self.frames_per_second, self.annotation_delay)
+        folder = find(root, "Sessions")
+        if folder is None or not folder.is_dir():
+            raise RawFolderError(self, root, "There is no folder Sessions.")
+        prepared = find(root, "TrainingInput")
+        folders = [path for path in sorted(folder.iterdir()) if path.is_dir()]
+        if not folders:
+            raise RawFolderError(self, root, f"{folder} holds no session.")
+        found = [_session(folder / name, prepared) for name in traces.in_order(path.name for path in folders)]
+        sessions = [item for item in found if isinstance(item, Session)]
+        yield from (item for item in found if isinstance(item, Skip))
+        groups = _acquaintances(sessions) if self.strict_groups else {person.user: person.user for person in sessions}
+        for session in sessions:
+            if self.strict_groups and len(set(groups.values())) == 1:
+                yield Note("session in the only group, so all is train: see --no-strict-groups")
+            yield from session.notes
+            sampling, group = (self.frames_per_second, self.annotation_delay), f"person {groups[session.user]}"
+            yield from traces.rated_frames(f"S{session.name}", session.video, session.affect, sampling, group=group)
+
+
+@dataclass(frozen=True)
+class Session:
+    """A session that can be used: its people by id, the User's video, and the gold standard by dimension."""
+
+    name: str
+    user: str
+    operator: str
+    video: Path
+    affect: dict[str, Trace]
+    notes: tuple[Note, ...]
+
+
+def _session(folder: Path, prepared: Path | None) -> Session | Skip:
+    """Read a session, but none of its pictures."""
+    described = _describe(folder)
+    if isinstance(described, Skip):
+        return described
+    if described.get("character", "").strip().lower() in NO_DIALOGUE:
+        return Skip("Beginning, End or Forbidden: not a dialogue")
+    people = {person.get("role", "").strip().lower(): person.get("id", "") for person in described.iter("subject")}
+    if not people.get("user"):
+        return Skip("session.xml does not say who the User is")
+    affect, notes = _gold(folder)
+    if not affect and prepared:
+        number = re.sub(r"_na$", "", folder.name, flags=re.I)  # so a public loader renames sessions without traces
+        affect = _prepared(find(prepared, number, depth=1))
+    if not any(affect.values()):
+        return Skip("nobody traced the User")
+    video, seen = _camera(folder)
+    if video is None:
+        return Skip("no video of the User")
+    return Session(folder.name, people["user"], people.get("operator", ""), video, affect, (*notes, *seen))
+
+
+class _PlainTree(ElementTree.TreeBuilder):
+    """Refuses a document type, and with it entities that grow without bounds."""
+
+    def doctype(self, name: str, pubid: str | None, system: str | None) -> None:
+        raise ElementTree.ParseError("a session.xml has no document type")
+
+
+def _describe(folder: Path) -> ElementTree.Element | Skip:
+    path = find(folder, "session.xml", depth=0)
+    if path is None:
+        return Skip("no session.xml: the User is not known")
+    try:
+        return ElementTree.parse(path, ElementTree.XMLParser(target=_PlainTree())).getroot()
+    except (ElementTree.ParseError, ValueError, LookupError):
+        return Skip("session.xml cannot be read, or declares entities")
+
+
+def _gold(folder: Path) -> tuple[dict[str, Trace], list[Note]]:
+    """The mean of the raters' traces of the User, by dimension."""
+    raters: dict[str, list[str]] = {name: [] for name in AFFECT}
+    read: dict[str, list[Trace]] = {name: [] for name in AFFECT}
+    for stem, path in sorted(traces.by_stem(folder, ".txt").items()):
+        named = TRACE_NAME.fullmatch(stem)
+        if named and named["role"] == "u" and named["dimension"] in DIMENSION_OF_CODE:
+            dimension = DIMENSION_OF_CODE[named["dimension"]]
+            raters[dimension].append(named["rater"])
+            read[dimension].append(traces.checked(traces.read_pairs(path), path))
+    twice = any(len(set(names)) < len(names) for names in raters.values())
+    notes = [Note("a rater traced the session twice: both count")] if twice else []
+    notes += [Note("a trace without ratings") for found in read.values() for trace in found if not trace]
+    return {name: traces.mean(found) for name, found in read.items() if any(found)}, notes
+
+
+def _prepared(folder: Path | None) -> dict[str, Trace]:
+    """The gold standard of a prepared copy, by dimension."""
+    path = traces.by_stem(folder, ".csv").get("tu_va")
+    table = traces.read_table(path, required=AFFECT) if path else {}
+    return {name: traces.checked(table[name], path) for name in AFFECT if table}
+
+
+def _camera(folder: Path) -> tuple[Path | None, list[Note]]:
+    """The video of the User's face: not from the side, and in colour where there is one."""
+    videos = {name: path for name, path in sorted(traces.by_stem(folder, *traces.VIDEO).items()) if "user" in name}
+    facing = [name for name in videos if not re.search("operator|profile", name)]
+    colour = [name for name in facing if not re.search("gr[ae]y", name)] or facing
+    best = [name for name in colour if "front" in name] or colour
+    notes = [Note("several cameras on the User: the first by name taken")] if len(best) > 1 else []
+    if best and re.search("gr[ae]y", best[0]):
+        notes.append(Note("the only camera on the User is grey"))
+    return (videos[best[0]] if best else None), notes
+
+
+def _acquaintances(sessions: list[Session]) -> dict[str, str]:
+    """The group of every person: all who met, directly or through others, by the first of their ids."""
+    groups: list[set[str]] = []
+    for session in sessions:
+        met = {session.user, session.operator} - {""}
+        linked = [group for group in groups if group & met]
+        groups = [group for group in groups if not group & met] + [met.union(*linked)]
+    return {person: traces.in_order(group)[0] for group in groups for person in group}
