@@ -22,7 +22,8 @@ Fields = dict[str, object]
 FindFaces = Callable[[np.ndarray], Sequence[Detection]]
 
 
-def _shrink(picture: np.ndarray) -> np.ndarray:
+def shrink(picture: np.ndarray) -> np.ndarray:
+    """Return a crop as records hold it: its longest side at most LONGEST_SIDE, never enlarged."""
     scale = LONGEST_SIDE / max(picture.shape[:2])
     if scale >= 1:
         return picture
@@ -84,7 +85,7 @@ class Maker:
 
     def _fields(self, face: Face, crop: np.ndarray) -> Fields:
         return {
-            "image": faces.encode(_shrink(crop)),
+            "image": faces.encode(shrink(crop)),
             "expression": distribution(face.expression, self.expressions),
             **{name: affect(getattr(face, name), self.affect_range) for name in AFFECT},
             "tags": ",".join(face.tags),
