@@ -1,6 +1,9 @@
+from io import BytesIO
+
 import cv2
 import numpy as np
 import pytest
+from PIL import Image
 
 from tfaffect import faces
 
@@ -77,6 +80,53 @@ def test_decode_gives_rgb_whatever_the_file_holds(kind):
 def test_decode_refuses_what_is_no_picture(encoded):
     with pytest.raises(faces.UnreadablePictureError, match=f"{len(encoded)} bytes"):
         faces.decode(encoded)
+
+
+def saved(picture, **how):
+    """The bytes of a file that Pillow writes."""
+    file = BytesIO()
+    picture.save(file, **how)
+    return file.getvalue()
+
+
+@pytest.mark.parametrize(
+    ("mode", "how"),
+    [
+        ("CMYK", {"format": "JPEG", "quality": 95}),
+        ("L", {"format": "JPEG"}),
+        ("P", {"format": "PNG"}),
+        ("1", {"format": "BMP"}),
+        ("P", {"format": "GIF"}),
+        ("RGB", {"format": "TIFF"}),
+        ("RGB", {"format": "WEBP", "lossless": True}),
+    ],
+    ids=lambda value: value if isinstance(value, str) else value["format"],
+)
+def test_read_takes_what_people_have_under_any_name(tmp_path, mode, how):
+    path = tmp_path / "face.jpg"
+    path.write_bytes(saved(Image.new("RGB", (40, 30), "white").convert(mode), **how))
+    picture = faces.read(path)
+    assert (picture.shape, picture.dtype) == ((30, 40, 3), np.uint8)
+    assert np.abs(picture.astype(int) - 255).max() <= 6
+
+
+@pytest.mark.parametrize("format", ["JPEG", "PNG", "BMP", "TIFF", "WEBP", "GIF"])
+def test_read_refuses_truncated_files(tmp_path, format):
+    noise = Image.fromarray(np.random.default_rng(0).integers(0, 256, (60, 80, 3), dtype=np.uint8))
+    path = tmp_path / "face"
+    whole = saved(noise, format=format)
+    for length in (len(whole) // 2, len(whole) - 20):
+        path.write_bytes(whole[:length])
+        with pytest.raises(faces.UnreadablePictureError):
+            faces.read(path)
+
+
+def test_read_refuses_decompression_bombs_before_it_makes_room(tmp_path):
+    path = tmp_path / "bomb.png"
+    path.write_bytes(saved(Image.new("1", (12_000, 12_000)), format="PNG"))
+    assert path.stat().st_size < 20_000
+    with pytest.raises(faces.UnreadablePictureError, match="Too many pixels"):
+        faces.read(path)
 
 
 def test_encode_keeps_small_faces_exactly_and_large_ones_closely():

@@ -61,3 +61,22 @@ def test_latest_and_straddling_by_hand():
     given = ["train", "test", "train", "train", "validation", "validation", "train"]
     assert splits.latest(groups, given) == {"a": "test", "b": "train", "c": "validation", "d": "validation"}
     assert splits.straddling(groups, given) == {"a", "d"}
+
+
+def test_carve_takes_the_share_of_every_stratum():
+    groups = [str(number) for number in range(1000)]
+    strata = ["rare" if number < 50 else "common" for number in range(1000)]
+    carved = splits.carve(groups, strata, 0.1)
+    assert Counter("rare" if int(group) < 50 else "common" for group in carved) == {"rare": 5, "common": 95}
+    assert splits.carve(groups[::-1], strata[::-1], 0.1) == carved
+
+
+def test_carve_leaves_and_takes_at_least_one_group():
+    assert len(splits.carve(["a", "b", "c"], ["x", "y", "z"], 0.1)) == 1
+    assert len(splits.carve(["a", "b"], ["x", "x"], 0.99)) == 1
+
+
+def test_carve_never_parts_a_group():
+    groups = [f"photo{number // 3}" for number in range(300)]
+    carved = splits.carve(groups, ["a", "b", "c"] * 100, 0.2)
+    assert len(carved) == pytest.approx(20, abs=1)
