@@ -13,7 +13,7 @@ import pytest
 import tensorflow_datasets as tfds
 
 import tests.fakes
-from tfaffect import data
+from tfaffect import data, faces
 from tfaffect.detector import Detection
 from tfaffect.labels import CLASSES, SPLITS
 from tfrecords_builders.__main__ import corpora
@@ -157,3 +157,18 @@ def test_links_that_lead_in_circles_do_no_harm(built, name, write, tmp_path):
         (folder / "self").symlink_to(folder / "self")
     keys = [[item.key for item in corpus.faces(root) if isinstance(item, Face)] for root in (looped, raw)]
     assert keys[0] == keys[1]
+
+
+def test_the_corpus_of_the_contributing_guide_works(tmp_path):
+    guide = (Path(__file__).parents[1] / "CONTRIBUTING.md").read_text()
+    code = guide.partition("```python\n")[2].partition("```")[0]
+    assert len(code.splitlines()) < 40
+    module = {"__name__": "tfrecords_builders.my_faces"}
+    exec(code, module)
+    lines = [f"{n}.png,subject{n // 2},{'9' if n == 7 else n % 2}" for n in range(8)]
+    (tmp_path / "labels.csv").write_text("\n".join(["picture,subject,code", *lines, "../8.png,subject9,1"]))
+    for number in range(8):
+        (tmp_path / f"{number}.png").write_bytes(faces.encode(np.full((9, 9, 3), number, np.uint8)))
+    report = prepare(module["MyFaces"](), tmp_path, tmp_path, max_skipped=0.2)
+    assert report["skipped"] == {"annotated as uncertain": 1, "its path leads out of the raw folder": 1}
+    assert sum(split["records"] for split in report["splits"].values()) == 7

@@ -50,9 +50,9 @@ def list_corpora() -> None:
     from rich.console import Console
     from rich.markup import escape
 
-    console = Console(highlight=False)
+    console = Console(highlight=False, soft_wrap=True)
     for name, corpus in sorted(corpora().items()):
-        console.print(f"\n[bold]{name}[/bold]  {escape(corpus.labels)}")
+        console.print(f"\n[bold]{name}[/bold]  {escape(corpus.labels)}  {corpus.homepage}")
         console.print(f"Licence: {escape(corpus.licence)}")
         console.print(escape(corpus.instructions.strip()))
     console.print("\nPrepare one: python -m tfrecords_builders NAME --raw DIR --records DIR")
