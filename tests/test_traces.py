@@ -4,7 +4,7 @@ import numpy as np
 import pytest
 
 from tfaffect.errors import UsageError
-from tfrecords_builders import traces
+from tfrecords_builders import recordings, trace_files, traces
 from tfrecords_builders.base import Face, Frame, Note, Skip
 from tfrecords_builders.traces import Trace
 
@@ -155,7 +155,7 @@ def test_tables_are_read_by_names_in_any_case(tmp_path, separator):
     rows = [["Time in seconds", "FM1 ", "Note"], ["0", " 0.1", "x"], ["0.04", "NaN", "y"], ["0.08", "0.3"], ["", "0.9"]]
     path = tmp_path / "table.csv"
     path.write_bytes(("\ufeff" + "\r\n".join(separator.join(row) for row in rows) + "\r\n\r\n").encode())
-    table = traces.read_table(path, required=("fm1",))
+    table = trace_files.read_table(path, required=("fm1",))
     assert table["fm1"].seconds.tolist() == [0, 0.04, 0.08]
     assert table["fm1"].values == pytest.approx([0.1, NAN, 0.3], nan_ok=True)
     assert not table["note"]
@@ -164,7 +164,7 @@ def test_tables_are_read_by_names_in_any_case(tmp_path, separator):
 def test_tables_without_header_go_by_the_columns_that_are_known(tmp_path):
     path = tmp_path / "table.csv"
     path.write_text("'Train_01';0.1;0.2;0.3\n'Train_01';0.2;0.4;0.5\n")
-    table = traces.read_table(path, header=("name", "timestamp", "arousal", "valence"))
+    table = trace_files.read_table(path, header=("name", "timestamp", "arousal", "valence"))
     assert table["arousal"].values.tolist() == [0.2, 0.4]
     assert table["valence"].seconds.tolist() == [0.1, 0.2]
 
@@ -173,11 +173,11 @@ def test_tables_that_lack_a_column_are_refused(tmp_path):
     path = tmp_path / "table.csv"
     path.write_text("time,arousal\n0,0\n")
     with pytest.raises(UsageError, match=r"lacks the columns \['valence'\]. Received: \['time', 'arousal'\]"):
-        traces.read_table(path, required=("valence", "arousal"))
+        trace_files.read_table(path, required=("valence", "arousal"))
     with pytest.raises(UsageError, match=r"lacks the columns \['frame_idx'\]"):
-        traces.read_table(path, time="frame_idx")
+        trace_files.read_table(path, time="frame_idx")
     path.write_text("time,arousal\n")
-    assert traces.read_table(path) == {}
+    assert trace_files.read_table(path) == {}
 
 
 def test_pairs_are_read_with_blanks_in_front_and_lines_between(tmp_path):
@@ -185,7 +185,7 @@ def test_pairs_are_read_with_blanks_in_front_and_lines_between(tmp_path):
     path.write_bytes(
         b"\xef\xbb\xbf 0.02 0.0513\r\n\r\n 0.04\t-0.1\r\n0.06;0.2\r\nrating ended\r\n0.08 nan\r\n0.1\r\n\xff\xfe\r\n"
     )
-    trace = traces.read_pairs(path)
+    trace = trace_files.read_pairs(path)
     assert trace.seconds.tolist() == [0.02, 0.04, 0.06, 0.08]
     assert trace.values == pytest.approx([0.0513, -0.1, 0.2, NAN], nan_ok=True)
 
@@ -213,7 +213,7 @@ dev_2,0,0.5
 def test_arff_is_read_by_attribute_and_taken_apart_by_instance(tmp_path, newline):
     path = tmp_path / "dev_1.arff"
     path.write_bytes(ARFF.replace("\n", newline).encode())
-    found = traces.read_arff(path)
+    found = trace_files.read_arff(path)
     assert list(found) == ["dev_1", "dev_2"]
     assert found["dev_1"].seconds.tolist() == [0, 0.04, 0.08]
     assert found["dev_1"].values == pytest.approx([-0.022925, NAN, -0.1], nan_ok=True)
@@ -232,20 +232,20 @@ def test_arff_that_is_not_a_gold_standard_is_refused(tmp_path, change, message):
     path = tmp_path / "dev_1.arff"
     path.write_text(ARFF.replace(*change))
     with pytest.raises(UsageError, match=message):
-        traces.read_arff(path)
+        trace_files.read_arff(path)
 
 
 def test_files_are_found_by_their_whole_name(tmp_path):
     for name in ("P16.mp4", "P6.MP4", "deep/P16.mp4", "._P7.mp4", "P8.csv"):
         (tmp_path / name).parent.mkdir(exist_ok=True)
         (tmp_path / name).touch()
-    assert traces.by_stem(tmp_path, ".mp4") == {"p16": tmp_path / "P16.mp4", "p6": tmp_path / "P6.MP4"}
-    assert traces.by_stem(None, ".mp4") == {}
+    assert recordings.by_stem(tmp_path, ".mp4") == {"p16": tmp_path / "P16.mp4", "p6": tmp_path / "P6.MP4"}
+    assert recordings.by_stem(None, ".mp4") == {}
 
 
 def test_numbers_in_names_are_sorted_as_numbers():
-    assert traces.in_order(["train_10", "train_9", "dev_1"]) == ["dev_1", "train_9", "train_10"]
-    assert traces.in_order(["10", "9"]) == ["9", "10"]
+    assert recordings.in_order(["train_10", "train_9", "dev_1"]) == ["dev_1", "train_9", "train_10"]
+    assert recordings.in_order(["10", "9"]) == ["9", "10"]
 
 
 def line(seconds, slope, step=0.1):
@@ -255,7 +255,7 @@ def line(seconds, slope, step=0.1):
 
 def test_frames_are_taken_until_the_last_rating_ends():
     affect = {"valence": line(1, 0.5), "arousal": line(1, -0.5)}
-    faces = list(traces.rated_frames("P1", VIDEO, affect, (2.5, 0), group="g", split="train", tags=("DE",)))
+    faces = list(recordings.rated_frames("P1", VIDEO, affect, (2.5, 0), group="g", split="train", tags=("DE",)))
     assert faces == [
         Face(
             key=f"P1_{milliseconds:07d}",
@@ -273,19 +273,21 @@ def test_frames_are_taken_until_the_last_rating_ends():
 
 def test_a_rating_that_begins_after_the_video_skips_nothing():
     trace = Trace.of((k / 50, 0.5) for k in range(1, 51))  # FeelTrace begins at 0.02 s
-    faces = list(traces.rated_frames("S1", VIDEO, {"valence": trace}, (5, 0), group="g"))
+    faces = list(recordings.rated_frames("S1", VIDEO, {"valence": trace}, (5, 0), group="g"))
     assert faces[0] == Note("recording with ratings of valence only")
     assert [face.image.seconds for face in faces[1:]] == [0.2, 0.4, 0.6, 0.8]
 
 
 def test_with_a_delay_a_frame_takes_a_later_rating():
-    faces = list(traces.rated_frames("P1", VIDEO, {"valence": line(1, 1), "arousal": line(1, 0)}, (5, 0.3), group="g"))
+    faces = list(
+        recordings.rated_frames("P1", VIDEO, {"valence": line(1, 1), "arousal": line(1, 0)}, (5, 0.3), group="g")
+    )
     assert [(face.image.seconds, face.valence) for face in faces] == [(0, 0.3), (0.2, 0.5), (0.4, 0.7), (0.6, 0.9)]
 
 
 def test_valence_and_arousal_are_masked_each_on_its_own():
     affect = {"valence": line(1, 1), "arousal": line(0.4, 1)}
-    faces = list(traces.rated_frames("P1", VIDEO, affect, (5, 0), group="g"))
+    faces = list(recordings.rated_frames("P1", VIDEO, affect, (5, 0), group="g"))
     assert [(face.valence, face.arousal) for face in faces] == [
         (0, 0),
         (0.2, 0.2),
@@ -297,25 +299,25 @@ def test_valence_and_arousal_are_masked_each_on_its_own():
 
 def test_frames_in_a_hole_are_left_out_and_noted_once():
     trace = Trace.of([(0, 0.1), (0.1, 0.1), (0.2, 0.1), (2.0, 0.3), (2.1, 0.3), (2.2, 0.3), (2.3, 0.3)])
-    items = list(traces.rated_frames("P1", VIDEO, {"valence": trace, "arousal": trace}, (5, 0), group="g"))
+    items = list(recordings.rated_frames("P1", VIDEO, {"valence": trace, "arousal": trace}, (5, 0), group="g"))
     assert [item.image.seconds for item in items[:-1]] == [0, 0.2, 2.0, 2.2]
     assert items[-1] == Note("recording with a hole in its ratings: its frames left out")
 
 
 @pytest.mark.parametrize("affect", [{}, {"valence": Trace.of([]), "arousal": Trace.of([(0, None)])}])
 def test_a_recording_without_ratings_is_skipped(affect):
-    assert list(traces.rated_frames("P1", VIDEO, affect, (5, 0), group="g")) == [Skip("recording without ratings")]
+    assert list(recordings.rated_frames("P1", VIDEO, affect, (5, 0), group="g")) == [Skip("recording without ratings")]
 
 
 def test_a_recording_of_which_no_frame_is_rated_is_skipped_and_not_lost():
     affect = {"valence": Trace.of([(0.5, 0.1)]), "arousal": Trace.of([(0.5, 0.1)])}
-    items = list(traces.rated_frames("P1", VIDEO, affect, (5, 0), group="g"))
+    items = list(recordings.rated_frames("P1", VIDEO, affect, (5, 0), group="g"))
     assert items == [Skip("recording of which no sampled frame is rated")]
 
 
 def test_the_notes_of_the_traces_come_with_the_frames():
     mended = Trace.of([(0.1, 0.1), (0, 0.1), (0.2, 0.1), (0.3, 0.1)])
-    items = list(traces.rated_frames("P1", VIDEO, {"valence": mended, "arousal": mended}, (5, 0), group="g"))
+    items = list(recordings.rated_frames("P1", VIDEO, {"valence": mended, "arousal": mended}, (5, 0), group="g"))
     assert items[0] == Note("ratings out of the order of time: sorted")
     assert [item.image.seconds for item in items[1:]] == [0, 0.2]
 
@@ -323,5 +325,5 @@ def test_the_notes_of_the_traces_come_with_the_frames():
 def test_frames_of_a_video_with_its_own_clock_take_the_rating_of_when_they_were_taken():
     clock = Trace(np.array([0, 0.2, 0.4, 0.6]), np.array([0, 0.2, 0.7, 1.2]))
     affect = {"valence": line(1, 1), "arousal": line(1, 1)}
-    faces = list(traces.rated_frames("P1", VIDEO, affect, (5, 0), clock, group="g"))
+    faces = list(recordings.rated_frames("P1", VIDEO, affect, (5, 0), clock, group="g"))
     assert [(face.image.seconds, face.valence) for face in faces] == [(0, 0), (0.2, 0.2), (0.4, 0.7)]

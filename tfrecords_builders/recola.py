@@ -24,7 +24,7 @@ from typing import Literal
 import numpy as np
 
 from tfaffect.labels import AFFECT
-from tfrecords_builders import traces
+from tfrecords_builders import recordings, trace_files, traces
 from tfrecords_builders.base import Corpus, Face, Note, RawFolderError, Skip, find
 from tfrecords_builders.tables import number, rows
 from tfrecords_builders.traces import Trace
@@ -63,7 +63,7 @@ but not both: they show the same people under other names.
 
     def faces(self, root: Path) -> Iterator[Face | Skip | Note]:
         """Yield every sampled frame that is rated, recording by recording."""
-        traces.check_sampling(self.frames_per_second, self.annotation_delay)
+        recordings.check_sampling(self.frames_per_second, self.annotation_delay)
         original, gold, individual = (
             find(root, name, depth=4) for name in ("emotional_behaviour", "ratings_gold_standard", "ratings_individual")
         )
@@ -72,7 +72,7 @@ but not both: they show the same people under other names.
         if not (original or gold or individual):
             raise RawFolderError(self, root, "Neither emotional_behaviour nor ratings_gold_standard was found.")
         names = ("RECOLA-Video-recordings", "RECOLA_Video_recordings") if original else ("recordings_video",)
-        videos = traces.by_stem(find(root, *names), *traces.VIDEO)
+        videos = recordings.by_stem(find(root, *names), *recordings.VIDEO)
         if not videos:
             raise RawFolderError(self, root, f"There is no video in {' or '.join(names)}.")
         if original:
@@ -83,8 +83,8 @@ but not both: they show the same people under other names.
 
     def _original(self, root: Path, videos: dict[str, Path], ratings: dict) -> Iterator[Face | Skip | Note]:
         people = _people(find(root, "recola_user_info.csv"))
-        timings = traces.by_stem(find(root, "RECOLA-Video-timings", "RECOLA_Video_timings"), ".csv")
-        for name in traces.in_order({*videos, *ratings["valence"], *ratings["arousal"]}):
+        timings = recordings.by_stem(find(root, "RECOLA-Video-timings", "RECOLA_Video_timings"), ".csv")
+        for name in recordings.in_order({*videos, *ratings["valence"], *ratings["arousal"]}):
             affect = {dimension: ratings[dimension][name] for dimension in AFFECT if name in ratings[dimension]}
             if name not in videos or not affect:
                 yield Skip("video without ratings" if name in videos else "ratings without a video")
@@ -97,7 +97,7 @@ but not both: they show the same people under other names.
             yield from self._frames(videos[name], affect, clock, **(facts or {"group": name}))
 
     def _avec(self, videos: dict[str, Path], ratings: dict) -> Iterator[Face | Skip | Note]:
-        for name in traces.in_order({*videos, *ratings["valence"], *ratings["arousal"]}):
+        for name in recordings.in_order({*videos, *ratings["valence"], *ratings["arousal"]}):
             affect = {dimension: ratings[dimension][name] for dimension in AFFECT if ratings[dimension].get(name)}
             named = AVEC_NAME.fullmatch(name)
             if not named:
@@ -109,14 +109,14 @@ but not both: they show the same people under other names.
 
     def _frames(self, video: Path, affect: dict, clock: Trace | None = None, **facts) -> Iterator[Face | Skip | Note]:
         sampling = self.frames_per_second, self.annotation_delay
-        return traces.rated_frames(video.stem, video, affect, sampling, clock, **facts)
+        return recordings.rated_frames(video.stem, video, affect, sampling, clock, **facts)
 
     def _raters(self, folder: Path | None) -> dict[str, dict[str, Trace]]:
         """The mean or gold standard of the raters, by dimension and recording."""
         gold = {"mean": traces.mean, "ccc_centred": traces.ccc_centred}[self.gold_standard]
         return {
             dimension: {
-                name: gold([traces.checked(trace, path) for trace in traces.read_table(path).values() if trace])
+                name: gold([traces.checked(trace, path) for trace in trace_files.read_table(path).values() if trace])
                 for name, path in _files(folder, dimension, ".csv").items()
             }
             for dimension in AFFECT
@@ -128,7 +128,7 @@ def _arffs(folder: Path | None) -> dict[str, dict[str, Trace]]:
     gold: dict[str, dict[str, Trace]] = {dimension: {} for dimension in AFFECT}
     for dimension in AFFECT:
         for name, path in _files(folder, dimension, ".arff").items():
-            found = {key.lower(): traces.checked(trace, path) for key, trace in traces.read_arff(path).items()}
+            found = {key.lower(): traces.checked(trace, path) for key, trace in trace_files.read_arff(path).items()}
             if AVEC_NAME.fullmatch(name):
                 gold[dimension][name] = found.get(name) or next(iter(found.values()), traces.mean([]))
             else:
@@ -137,7 +137,7 @@ def _arffs(folder: Path | None) -> dict[str, dict[str, Trace]]:
 
 
 def _files(folder: Path | None, dimension: str, suffix: str) -> dict[str, Path]:
-    return traces.by_stem(folder and find(folder, dimension, depth=1), suffix)
+    return recordings.by_stem(folder and find(folder, dimension, depth=1), suffix)
 
 
 def _people(table: Path | None) -> dict[str, dict[str, str]]:

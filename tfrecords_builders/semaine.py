@@ -22,7 +22,7 @@ from pathlib import Path
 from xml.etree import ElementTree
 
 from tfaffect.labels import AFFECT
-from tfrecords_builders import traces
+from tfrecords_builders import recordings, trace_files, traces
 from tfrecords_builders.base import Corpus, Face, Note, RawFolderError, Skip, find
 from tfrecords_builders.traces import Trace
 
@@ -57,7 +57,7 @@ or, for sessions without such traces,
 
     def faces(self, root: Path) -> Iterator[Face | Skip | Note]:
         """Yield every sampled frame that is rated, session by session."""
-        traces.check_sampling(self.frames_per_second, self.annotation_delay)
+        recordings.check_sampling(self.frames_per_second, self.annotation_delay)
         folder = find(root, "Sessions")
         if folder is None or not folder.is_dir():
             raise RawFolderError(self, root, "There is no folder Sessions.")
@@ -65,7 +65,7 @@ or, for sessions without such traces,
         folders = [path for path in sorted(folder.iterdir()) if path.is_dir()]
         if not folders:
             raise RawFolderError(self, root, f"{folder} holds no session.")
-        found = [_session(folder / name, prepared) for name in traces.in_order(path.name for path in folders)]
+        found = [_session(folder / name, prepared) for name in recordings.in_order(path.name for path in folders)]
         sessions = [item for item in found if isinstance(item, Session)]
         yield from (item for item in found if isinstance(item, Skip))
         groups = _acquaintances(sessions) if self.strict_groups else {person.user: person.user for person in sessions}
@@ -74,7 +74,7 @@ or, for sessions without such traces,
                 yield Note("session in the only group, so all is train: see --no-strict-groups")
             yield from session.notes
             sampling, group = (self.frames_per_second, self.annotation_delay), f"person {groups[session.user]}"
-            yield from traces.rated_frames(f"S{session.name}", session.video, session.affect, sampling, group=group)
+            yield from recordings.rated_frames(f"S{session.name}", session.video, session.affect, sampling, group=group)
 
 
 @dataclass(frozen=True)
@@ -132,12 +132,12 @@ def _gold(folder: Path) -> tuple[dict[str, Trace], list[Note]]:
     """The mean of the raters' traces of the User, by dimension."""
     raters: dict[str, list[str]] = {name: [] for name in AFFECT}
     read: dict[str, list[Trace]] = {name: [] for name in AFFECT}
-    for stem, path in sorted(traces.by_stem(folder, ".txt").items()):
+    for stem, path in sorted(recordings.by_stem(folder, ".txt").items()):
         named = TRACE_NAME.fullmatch(stem)
         if named and named["role"] == "u" and named["dimension"] in DIMENSION_OF_CODE:
             dimension = DIMENSION_OF_CODE[named["dimension"]]
             raters[dimension].append(named["rater"])
-            read[dimension].append(traces.checked(traces.read_pairs(path), path))
+            read[dimension].append(traces.checked(trace_files.read_pairs(path), path))
     twice = any(len(set(names)) < len(names) for names in raters.values())
     notes = [Note("a rater traced the session twice: both count")] if twice else []
     notes += [Note("a trace without ratings") for found in read.values() for trace in found if not trace]
@@ -146,14 +146,16 @@ def _gold(folder: Path) -> tuple[dict[str, Trace], list[Note]]:
 
 def _prepared(folder: Path | None) -> dict[str, Trace]:
     """The gold standard of a prepared copy, by dimension."""
-    path = traces.by_stem(folder, ".csv").get("tu_va")
-    table = traces.read_table(path, required=AFFECT) if path else {}
+    path = recordings.by_stem(folder, ".csv").get("tu_va")
+    table = trace_files.read_table(path, required=AFFECT) if path else {}
     return {name: traces.checked(table[name], path) for name in AFFECT if table}
 
 
 def _camera(folder: Path) -> tuple[Path | None, list[Note]]:
     """The video of the User's face: not from the side, and in colour where there is one."""
-    videos = {name: path for name, path in sorted(traces.by_stem(folder, *traces.VIDEO).items()) if "user" in name}
+    videos = {
+        name: path for name, path in sorted(recordings.by_stem(folder, *recordings.VIDEO).items()) if "user" in name
+    }
     facing = [name for name in videos if not re.search("operator|profile", name)]
     colour = [name for name in facing if not re.search("gr[ae]y", name)] or facing
     best = [name for name in colour if "front" in name] or colour
@@ -170,4 +172,4 @@ def _acquaintances(sessions: list[Session]) -> dict[str, str]:
         met = {session.user, session.operator} - {""}
         linked = [group for group in groups if group & met]
         groups = [group for group in groups if not group & met] + [met.union(*linked)]
-    return {person: traces.in_order(group)[0] for group in groups for person in group}
+    return {person: recordings.in_order(group)[0] for group in groups for person in group}

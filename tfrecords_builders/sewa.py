@@ -27,7 +27,7 @@ import numpy as np
 
 from tfaffect.errors import UsageError
 from tfaffect.labels import AFFECT
-from tfrecords_builders import traces
+from tfrecords_builders import recordings, trace_files, traces
 from tfrecords_builders.base import Corpus, Face, Note, RawFolderError, Skip, find
 from tfrecords_builders.traces import Trace
 
@@ -73,7 +73,7 @@ but not both: they share recordings.
 
     def faces(self, root: Path) -> Iterator[Face | Skip | Note]:
         """Yield every sampled frame that is rated, recording by recording."""
-        traces.check_sampling(self.frames_per_second, self.annotation_delay)
+        recordings.check_sampling(self.frames_per_second, self.annotation_delay)
         if not 0 < self.raw_range < np.inf:
             raise UsageError(f"--raw-range must be more than 0. Received: {self.raw_range:g}.")
         labels, tables = _avec_files(find(root, "labels", "raw_data"), ".csv"), _tables(root)
@@ -84,7 +84,7 @@ but not both: they share recordings.
         yield from self._avec(root, labels) if labels else self._database(root, tables)
 
     def _avec(self, root: Path, labels: dict[Name, Path]) -> Iterator[Face | Skip | Note]:
-        videos = _avec_files(find(root, "video", "videos", "raw_data"), *traces.VIDEO)
+        videos = _avec_files(find(root, "video", "videos", "raw_data"), *recordings.VIDEO)
         if not videos:
             raise RawFolderError(self, root, "There is no video/Train_01.avi.")
         for name in sorted({*labels, *videos}):
@@ -93,15 +93,15 @@ but not both: they share recordings.
                 continue
             split, culture, number = name
             unit = "_".join(filter(None, (split.capitalize(), culture.upper(), f"{number:02d}")))
-            table = traces.read_table(labels[name], AFFECT, AVEC_COLUMNS)
+            table = trace_files.read_table(labels[name], AFFECT, AVEC_COLUMNS)
             affect = {dimension: traces.checked(table[dimension], labels[name]) for dimension in AFFECT if table}
             tags = (culture.upper(),) if culture else ()
             yield from self._frames(unit, videos[name], affect, group=unit, split=SPLIT_OF_NAME[split], tags=tags)
 
     def _database(self, root: Path, tables: dict[tuple[str, str, str], Path]) -> Iterator[Face | Skip | Note]:
-        videos = traces.by_stem(root, *traces.VIDEO)
+        videos = recordings.by_stem(root, *recordings.VIDEO)
         parts: dict[Path, list[Segment]] = defaultdict(list)
-        for name in traces.in_order({name for name, _, _ in tables}):
+        for name in recordings.in_order({name for name, _, _ in tables}):
             chosen = {d: tables[name, d, self.perceived] for d in AFFECT if (name, d, self.perceived) in tables}
             segment = Segment(name, {dimension: _raters(path) for dimension, path in chosen.items()})
             video = next((videos[stem] for stem in segment.stems if stem in videos), None)
@@ -139,7 +139,7 @@ but not both: they share recordings.
             )
 
     def _frames(self, unit: str, video: Path, affect: dict[str, Trace], **facts) -> Iterator[Face | Skip | Note]:
-        return traces.rated_frames(unit, video, affect, (self.frames_per_second, self.annotation_delay), **facts)
+        return recordings.rated_frames(unit, video, affect, (self.frames_per_second, self.annotation_delay), **facts)
 
 
 @dataclass(frozen=True)
@@ -193,16 +193,16 @@ class Segment:
 
 
 def _raters(path: Path) -> tuple[Path, list[Trace]]:
-    return path, [trace for trace in traces.read_table(path, time="frame_idx").values() if trace]
+    return path, [trace for trace in trace_files.read_table(path, time="frame_idx").values() if trace]
 
 
 def _avec_files(folder: Path | None, *suffixes: str) -> dict[Name, Path]:
     """The files of AVEC's recordings by split, culture and number: some copies write Train_1 and Train_01."""
-    named = ((AVEC_NAME.fullmatch(stem), path) for stem, path in traces.by_stem(folder, *suffixes).items())
+    named = ((AVEC_NAME.fullmatch(stem), path) for stem, path in recordings.by_stem(folder, *suffixes).items())
     return {(match[1], match[2] or "", int(match[3])): path for match, path in named if match}
 
 
 def _tables(root: Path) -> dict[tuple[str, str, str], Path]:
     """The tables of the database by segment, dimension and what the raters perceived."""
-    named = ((RATINGS_NAME.fullmatch(stem), path) for stem, path in traces.by_stem(root, ".csv").items())
+    named = ((RATINGS_NAME.fullmatch(stem), path) for stem, path in recordings.by_stem(root, ".csv").items())
     return {(match["segment"], match["dimension"], match["perceived"].upper()): path for match, path in named if match}

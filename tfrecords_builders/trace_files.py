@@ -1,0 +1,66 @@
+"""The files in which ratings come: tables, pairs of time and value, and ARFF."""
+
+from __future__ import annotations
+
+import re
+from collections import defaultdict
+from collections.abc import Sequence
+from pathlib import Path
+
+from tfaffect.errors import UsageError
+from tfrecords_builders.tables import number, rows
+from tfrecords_builders.traces import Trace
+
+
+def read_table(
+    path: Path, required: Sequence[str] = (), header: Sequence[str] = (), time: str = "time"
+) -> dict[str, Trace]:
+    """Return a trace for each column of a table but the times, by its name in small letters.
+
+    The times are the column whose name begins with `time`. `header` names the columns of tables without one. Raises
+    UsageError for a table without times or a `required` column; one without rows has no traces.
+    """
+    table = [{name.lower(): cell for name, cell in row.items()} for row in rows(path, header=header)]
+    if not table:
+        return {}
+    names = list(max(table, key=len))
+    time = next((name for name in names if name.startswith(time)), time)
+    if missing := {time, *required} - set(names):
+        raise UsageError(f"{path} lacks the columns {sorted(missing)}. Received: {names}.")
+    times = [number(row.get(time)) for row in table]
+    return {
+        name: Trace.of(zip(times, (number(row.get(name)) for row in table), strict=True))
+        for name in names
+        if name and name != time
+    }
+
+
+def read_pairs(path: Path) -> Trace:
+    """Return the trace of a file without header: a time in seconds and a value on every line."""
+    lines = path.read_text(encoding="utf-8-sig", errors="replace").splitlines()
+    cells = (line.replace(",", " ").replace(";", " ").split() for line in lines)
+    return Trace.of((number(pair[0]), number(pair[1])) for pair in cells if len(pair) > 1)
+
+
+def read_arff(path: Path) -> dict[str, Trace]:
+    """Return the traces of an ARFF file by instance: a text attribute, the attribute of the time, and the last one.
+
+    SciPy's reader refuses text attributes. Raises UsageError for a file without `@data` or an attribute of the time.
+    """
+    lines = path.read_text(encoding="utf-8-sig", errors="replace").splitlines()
+    lines = [line.strip() for line in lines if line.strip() and not line.strip().startswith("%")]
+    start = next((place for place, line in enumerate(lines) if line.lower().startswith("@data")), None)
+    if start is None:
+        raise UsageError(f"{path} has no line @data. Received: {lines[:1]}.")
+    attributes = [re.match(r"@attribute\s+('[^']*'|\"[^\"]*\"|\S+)\s+(\S+)", line, re.I) for line in lines[:start]]
+    kinds = {found[1].strip("'\"").lower(): found[2].lower() for found in attributes if found}
+    names = list(kinds)
+    time = next((name for name in names if "time" in name), None)
+    if time in (None, names[-1]):
+        raise UsageError(f"{path} lacks an attribute of the time, or of the rating after it. Received: {names}.")
+    instance = next((name for name, kind in kinds.items() if kind == "string"), "")
+    samples = defaultdict(list)
+    for line in lines[start + 1 :]:
+        row = dict(zip(names, (cell.strip().strip("'\"") for cell in line.split(",")), strict=False))
+        samples[row.get(instance, "")].append((number(row.get(time)), number(row.get(names[-1]))))
+    return {name: Trace.of(pairs) for name, pairs in samples.items()}
