@@ -9,28 +9,42 @@ from typing import Annotated
 import tyro
 
 from tfaffect import cli
-from tfaffect.config import DRAWN_FACES, Config
+from tfaffect.config import DRAWN_FACES, Config, load
+from tfaffect.errors import UsageError
 
 Flags = Annotated[Config, tyro.conf.OmitArgPrefixes]
 
 
-def main(config: Flags, run: Path | None = None) -> None:
+def main(config: Flags, run: Path | None = None, resume: Path | None = None) -> None:
     """Train on prepared corpora: a run folder with config.json, model.keras, history.csv and report/.
 
     Args:
         config: The knobs of the run.
         run: Run folder; runs/<date>-<corpora> when not named.
+        resume: Run folder of a run that was stopped; it goes on after its last finished epoch, with its own config.
     """
-    if not config.corpora:
+    if resume:
+        config = saved_config(config, resume)
+    elif not config.corpora:
         config = draw_faces()
     from tfaffect import data, evaluate, report, training
 
-    folder = run or Path("runs", f"{datetime.now():%Y%m%d-%H%M%S}-{'-'.join(config.corpora)}")
-    training.train(config, folder)
+    folder = resume or run or Path("runs", f"{datetime.now():%Y%m%d-%H%M%S}-{'-'.join(config.corpora)}")
+    try:
+        training.train(config, folder, resume=resume is not None)
+    except KeyboardInterrupt:
+        cli.fail(f"Interrupted. Go on after the last finished epoch: python train.py --resume {folder}", status=130)
     print(report.summarise(evaluate.evaluate(folder)))
     print(f"\nReport:  {folder / 'report' / 'report.html'}\nNext:    python -m export.tflite {folder} OUT")
     if all(data.open_corpus(config.records, name).size("test") for name in config.corpora):
         print(f"         python -m tfaffect.evaluate {folder} --split test")
+
+
+def saved_config(given: Config, run: Path) -> Config:
+    """Return the config of a run that goes on. Raises UsageError when flags would change it on the way."""
+    if given != Config():
+        raise UsageError(f"--resume goes on with {run / 'config.json'} as it is. Leave the other flags out.")
+    return load(run / "config.json")
 
 
 def draw_faces() -> Config:

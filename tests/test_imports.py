@@ -11,7 +11,7 @@ ORDER = [
     {"labels", "errors", "video", "whole"},
     {"cli", "config", "faces", "scores", "figures"},
     {"augmentation", "contract", "detector", "report"},
-    {"data", "losses", "metrics", "model", "progress", "schedule"},
+    {"checkpoint", "data", "losses", "metrics", "model", "progress", "schedule"},
     {"training"},
     {"evaluate"},
 ]

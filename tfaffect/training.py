@@ -10,6 +10,7 @@ import numpy as np
 import pandas as pd
 
 from tfaffect import data, losses, metrics, whole
+from tfaffect.checkpoint import Checkpoint
 from tfaffect.config import Config
 from tfaffect.contract import Contract
 from tfaffect.data import Prepared
@@ -20,32 +21,41 @@ from tfaffect.progress import Progress
 from tfaffect.schedule import WarmupCosine
 
 
-def train(config: Config, folder: Path, backbone: keras.Model | None = None) -> pd.DataFrame:
+def train(config: Config, folder: Path, backbone: keras.Model | None = None, resume: bool = False) -> pd.DataFrame:
     """Train as the config says and return the history, one row per epoch.
 
-    `folder` receives config.json, model.keras (the epoch with the best selection metric) and history.csv, each whole at
-    every moment. `backbone` replaces EfficientNet-B1. Raises UsageError for a folder that holds a run already, and for
-    records that cannot be trained on.
+    `folder` receives config.json, model.keras (the epoch with the best selection metric) and history.csv, and has a
+    checkpoint/ until the run is finished; each is whole at every moment. `backbone` replaces EfficientNet-B1. With
+    `resume` a run that was stopped goes on after its last finished epoch, and ends as it would have ended. Raises
+    UsageError for a folder that holds a run already (unless `resume`), and for records that cannot be trained on.
     """
     corpora = [data.open_corpus(config.records, name) for name in config.corpora]
     _refuse_untrainable(corpora)
     config = replace(config, weights=_weights(config), records=config.records.absolute())
     steps = data.steps_per_epoch(corpora, config)
-    _claim(folder)
+    if not resume:
+        _claim(folder)
     keras.utils.set_random_seed(config.seed)
     model = build(config, backbone)
     compile_model(model, config, corpora, steps)
-    config.save(folder / "config.json")
+    if not resume:
+        config.save(folder / "config.json")
     history = History(folder / "history.csv", data.labelled_heads(corpora, "validation"))
-    model.fit(
-        data.training_batches(corpora, config),
-        steps_per_epoch=steps,
-        epochs=config.epochs,
-        validation_data=data.validation_batches(corpora, config),
-        callbacks=[history, KeepBest(folder / "model.keras", contract(config, corpora), config.patience), Progress()],
-        shuffle=False,  # the dataset shuffles itself
-        verbose=0,
-    )
+    best = KeepBest(folder / "model.keras", contract(config, corpora), config.patience)
+    checkpoint = Checkpoint(folder, {"history": history, "best": best})
+    done = checkpoint.restore(model) if resume else 0
+    if done < config.epochs and not best.exhausted:
+        model.fit(
+            data.training_batches(corpora, config, first_epoch=done),
+            steps_per_epoch=steps,
+            initial_epoch=done,
+            epochs=config.epochs,
+            validation_data=data.validation_batches(corpora, config),
+            callbacks=[history, best, Progress(), checkpoint],
+            shuffle=False,  # the dataset shuffles itself
+            verbose=0,
+        )
+    checkpoint.remove()
     return history.table
 
 
@@ -105,14 +115,25 @@ class History(keras.callbacks.Callback):
         super().__init__()
         self.path, self.heads, self.table = path, heads, pd.DataFrame()
 
-    def on_epoch_end(self, epoch: int, logs: dict[str, float] | None = None) -> None:
-        """Add a row and write the table anew, whole or not at all. Raises UsageError when training diverged."""
-        logs["selection"] = selection(logs, self.heads)
-        if not np.isfinite([logs["loss"], logs["selection"]]).all():
+    def state(self) -> dict:
+        """Return how many rows belong to finished epochs."""
+        return {"rows": len(self.table)}
+
+    def restore(self, state: dict) -> None:
+        """Read the rows again, without one of an epoch whose checkpoint was not written."""
+        self.table = pd.read_csv(self.path).head(state["rows"])
+
+    def on_train_batch_end(self, batch: int, logs: dict[str, float] | None = None) -> None:
+        """Raise UsageError when the loss is no number; the model and the checkpoint of before stay."""
+        if not np.isfinite(logs["loss"]):
             raise UsageError(
-                f"Training diverged in epoch {epoch + 1}: loss {logs['loss']}. Lower --learning-rate; what was best "
-                f"before stays in {self.path.parent}."
+                f"Training diverged: the loss is {logs['loss']} at batch {batch + 1}. Lower --learning-rate; the best "
+                f"model so far, if an epoch was finished, stays in {self.path.parent}."
             )
+
+    def on_epoch_end(self, epoch: int, logs: dict[str, float] | None = None) -> None:
+        """Add a row and write the table anew, whole or not at all."""
+        logs["selection"] = selection(logs, self.heads)
         row = pd.DataFrame([{"epoch": epoch + 1, **logs, "learning_rate": float(self.model.optimizer.learning_rate)}])
         self.table = pd.concat([self.table, row], ignore_index=True)
         with whole.file(self.path) as partial:
@@ -125,14 +146,28 @@ class KeepBest(keras.callbacks.Callback):
     def __init__(self, path: Path, contract: Contract, patience: int) -> None:
         super().__init__()
         self.path, self.contract, self.patience = path, contract, patience
-        self.best, self.best_epoch = -np.inf, -1
+        self.best, self.best_epoch, self.last_epoch = -np.inf, -1, -1
+
+    @property
+    def exhausted(self) -> bool:
+        """Whether `patience` epochs have passed without a better one."""
+        return self.last_epoch - self.best_epoch >= self.patience
+
+    def state(self) -> dict:
+        """Return the best value, its epoch, and the last one."""
+        return {"best": self.best, "best_epoch": self.best_epoch, "last_epoch": self.last_epoch}
+
+    def restore(self, state: dict) -> None:
+        """Take a state back."""
+        self.best, self.best_epoch, self.last_epoch = state["best"], state["best_epoch"], state["last_epoch"]
 
     def on_epoch_end(self, epoch: int, logs: dict[str, float] | None = None) -> None:
         """Compare, save, stop."""
+        self.last_epoch = epoch
         if logs["selection"] > self.best:
             self.best, self.best_epoch = logs["selection"], epoch
             save(self.model, self.contract, self.path)
-        elif epoch - self.best_epoch >= self.patience:
+        elif self.exhausted:
             self.model.stop_training = True
 
 
