@@ -17,7 +17,8 @@ from tests.networks import small_backbone
 from tfaffect import config as configs
 from tfaffect import model as models
 from tfaffect.errors import UsageError
-from tfaffect.training import KeepBest, train
+from tfaffect.selection import KeepBest
+from tfaffect.training import train
 
 ROOT = Path(__file__).parents[1]
 PROCESS = """
@@ -53,7 +54,14 @@ def kill_after(epochs, config, folder):
 
 
 def test_a_killed_run_ends_with_the_weights_of_the_uninterrupted_one(config, tmp_path):
-    config = replace(config, epochs=6, dropout=0.3, augmentation_probability=0.2)
+    config = replace(
+        config,
+        epochs=6,
+        dropout=0.3,
+        augmentation_probability=0.2,
+        gradual_unfreezing="on",
+        discriminative_rates="on",
+    )
     keras.utils.set_random_seed(5)  # of the backbone; the run seeds what it makes itself
     whole = train(config, tmp_path / "whole", small_backbone(32))
     kill_after(2, config, tmp_path / "killed")

@@ -11,8 +11,21 @@ ORDER = [
     {"labels", "errors", "video", "whole"},
     {"cli", "config", "faces", "scores", "figures"},
     {"augmentation", "contract", "detector", "report"},
-    {"checkpoint", "data", "losses", "metrics", "model", "progress", "schedule"},
-    {"training"},
+    {
+        "checkpoint",
+        "data",
+        "losses",
+        "metrics",
+        "model",
+        "optimizer",
+        "progress",
+        "schedule",
+        "torch_pickle",
+        "unfreezing",
+    },
+    {"selection"},
+    {"history"},
+    {"training", "torch_weights"},
     {"evaluate"},
 ]
 PACKAGES = ("tfaffect", "tfrecords_builders", "export")

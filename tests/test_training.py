@@ -7,10 +7,11 @@ import pytest
 
 from tests.networks import small_backbone
 from tfaffect import config as configs
-from tfaffect import data
+from tfaffect import data, training
 from tfaffect import model as models
 from tfaffect.errors import UsageError
-from tfaffect.training import KeepBest, selection, train
+from tfaffect.selection import KeepBest, selection
+from tfaffect.training import train
 from tfrecords_builders.base import Face
 from tfrecords_builders.prepare import prepare
 from tfrecords_builders.synthetic import Synthetic
@@ -18,7 +19,8 @@ from tfrecords_builders.synthetic import Synthetic
 
 def test_a_run_leaves_its_files(run, config):
     assert {"config.json", "model.keras", "history.csv", "report"} == {path.name for path in run.iterdir()}
-    assert configs.load(run / "config.json") == config
+    # from random weights nothing is frozen or slowed down, and the config says so
+    assert configs.load(run / "config.json") == replace(config, gradual_unfreezing="off", discriminative_rates="off")
     history = pd.read_csv(run / "history.csv")
     assert history["epoch"].tolist() == list(range(1, config.epochs + 1))
     assert history.notna().all(axis=None)
@@ -106,6 +108,33 @@ def test_patience_ends_a_run_without_progress(tmp_path):
         stopped.append(model.stop_training)
     assert stopped == [False, False, False, False, True]
     assert keeper.best_epoch == 2
+
+
+@pytest.mark.parametrize("rates", ["on", "off"])
+@pytest.mark.parametrize("unfreezing", ["on", "off"])
+def test_the_two_techniques_run_in_every_combination(config, tmp_path, unfreezing, rates):
+    config = replace(config, epochs=3, gradual_unfreezing=unfreezing, discriminative_rates=rates, groups_at_start=9)
+    backbone = small_backbone(32)
+    before = {layer.name: layer.get_weights() for layer in backbone.layers if layer.weights}
+    moved = []
+
+    class Watch(keras.callbacks.Callback):
+        def on_epoch_end(self, epoch, logs=None):
+            now = {layer.name: layer.get_weights() for layer in backbone.layers if layer.weights}
+            moved.append({name.split("_")[0] for name in now if not np.array_equal(now[name][0], before[name][0])})
+
+    with pytest.MonkeyPatch.context() as patch:
+        patch.setattr(training, "Progress", Watch)
+        train(config, tmp_path / "run", backbone)
+    everything = {"stem", "top", *(f"block{number}a" for number in range(1, 8))}
+    # 17 groups: the newest nine are the new layers, the pooling and the top; then one block joins with every epoch
+    expected = [{"top"}, {"top", "block7a"}, {"top", "block7a", "block6a"}] if unfreezing == "on" else [everything] * 3
+    assert moved == expected
+    optimizer = keras.saving.load_model(tmp_path / "run" / "model.keras").optimizer
+    # twelve groups lie above the stem and below the heads; pooling, identity and dropout count
+    slow = {"on": pytest.approx(0.85**12), "off": 1}[rates]
+    assert optimizer.multipliers["stem_conv"] == slow
+    assert optimizer.multipliers["embedding"] == 1
 
 
 def test_divergence_ends_a_run_with_a_remedy(brief, tmp_path):

@@ -52,6 +52,18 @@ class Config:
     weight_decay: float = 1e-4
     """Decoupled weight decay."""
 
+    gradual_unfreezing: Literal["auto", "on", "off"] = "auto"
+    """Train the newest layer groups first, one more with every epoch; `auto`: unless the backbone starts from random
+    weights, where nothing is worth keeping. config.json keeps which it was."""
+    groups_at_start: int = 7
+    """Layer groups that learn in the first epoch; 7 are the new layers."""
+    discriminative_rates: Literal["auto", "on", "off"] = "auto"
+    """Let each layer group below the new layers learn more slowly than the one above it; `auto` as above."""
+    layer_decay: float = 0.85
+    """Rate of a layer group over that of the group above it."""
+    min_layer_rate: float = 5e-5
+    """Lowest rate of a layer group at the schedule's peak."""
+
     expression_loss: Literal["focal", "cross_entropy"] = "focal"
     """Loss of the class head; both take vote distributions."""
     focal_gamma: float = 2.0
@@ -73,9 +85,16 @@ class Config:
 
     def __post_init__(self) -> None:
         _check_choices(self)
-        for name in ("image_size", "epochs", "patience", "batch_size", "annealing_period"):
+        for name in ("image_size", "epochs", "patience", "batch_size", "annealing_period", "groups_at_start"):
             _require(self, name, getattr(self, name) >= 1, "at least 1")
-        for name in ("warmup_steps", "weight_decay", "focal_gamma", "expression_loss_weight", "min_learning_rate"):
+        for name in (
+            "warmup_steps",
+            "weight_decay",
+            "focal_gamma",
+            "expression_loss_weight",
+            "min_learning_rate",
+            "min_layer_rate",
+        ):
             _require(self, name, getattr(self, name) >= 0, "at least 0")
         for name in ("dropout", "stochastic_depth", "batchnorm_momentum", "augmentation_probability"):
             _require(self, name, 0 <= getattr(self, name) <= 1, "from 0 to 1")
@@ -83,6 +102,7 @@ class Config:
         for name in ("dropout", "stochastic_depth", "batchnorm_momentum"):
             _require(self, name, getattr(self, name) < 1, "below 1")
         _require(self, "learning_rate", self.learning_rate > 0, "above 0")
+        _require(self, "layer_decay", 0 < self.layer_decay <= 1, "above 0, at most 1")
         _require(self, "seed", 0 <= self.seed < 2**31, "from 0 to 2147483647")
 
     def save(self, path: Path) -> None:

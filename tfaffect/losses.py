@@ -9,6 +9,7 @@ import keras
 from keras import ops
 
 
+@keras.saving.register_keras_serializable("tfaffect.losses")
 class MaskedLoss(keras.losses.Loss):
     """Weighted mean of `call` over a batch; subclasses say what a face contributes."""
 
@@ -31,7 +32,7 @@ def masked_mean(values, weight):
     return ops.sum(values * weight) / ops.where(total > 0, total, 1.0)
 
 
-@keras.saving.register_keras_serializable("tfaffect")
+@keras.saving.register_keras_serializable("tfaffect.losses")
 class Focal(MaskedLoss):
     """Soft focal loss on logits: sum over classes of target * alpha * (1 - p)^gamma * -log p.
 
@@ -56,7 +57,7 @@ class Focal(MaskedLoss):
         return {**super().get_config(), "alpha": self.alpha, "gamma": self.gamma}
 
 
-@keras.saving.register_keras_serializable("tfaffect")
+@keras.saving.register_keras_serializable("tfaffect.losses")
 class MeanSquaredError(MaskedLoss):
     """Mean squared error of valence or arousal, (batch,) against (batch,)."""
 
@@ -65,7 +66,7 @@ class MeanSquaredError(MaskedLoss):
         return ops.square(y_pred - y_true)
 
 
-@keras.saving.register_keras_serializable("tfaffect")
+@keras.saving.register_keras_serializable("tfaffect.losses")
 class RootMeanSquaredError(MeanSquaredError):
     """Root of the mean squared error over a batch."""
 
@@ -75,7 +76,7 @@ class RootMeanSquaredError(MeanSquaredError):
         return ops.where(mean > 0, ops.sqrt(ops.where(mean > 0, mean, 1.0)), 0.0)
 
 
-@keras.saving.register_keras_serializable("tfaffect")
+@keras.saving.register_keras_serializable("tfaffect.losses")
 class ConcordanceLoss(MaskedLoss):
     """1 - CCC of a batch (Lin 1989), for valence or arousal; 0 where fewer than two faces are labelled."""
 

@@ -4,6 +4,7 @@ import keras
 from keras import ops
 
 
+@keras.saving.register_keras_serializable("tfaffect.metrics")
 class Accuracy(keras.metrics.Metric):
     """Share of the labelled faces whose most probable class is the most voted one; NaN before the first."""
 
@@ -29,6 +30,7 @@ class Accuracy(keras.metrics.Metric):
         return {**super().get_config(), "classes": self.classes}
 
 
+@keras.saving.register_keras_serializable("tfaffect.metrics")
 class UnweightedAverageRecall(Accuracy):
     """Mean recall over the classes that have a labelled face (UAR, also called balanced accuracy); NaN before one."""
 
@@ -42,6 +44,7 @@ class UnweightedAverageRecall(Accuracy):
         return ops.sum(recall) / ops.sum(ops.cast(faces > 0, recall.dtype))
 
 
+@keras.saving.register_keras_serializable("tfaffect.metrics")
 class Agreement(keras.metrics.Metric):
     """Means, variances and covariance of targets and predictions, merged batch by batch.
 
@@ -74,6 +77,7 @@ class Agreement(keras.metrics.Metric):
         return self.scatter / self.count
 
 
+@keras.saving.register_keras_serializable("tfaffect.metrics")
 class ConcordanceCorrelation(Agreement):
     """CCC of Lin 1989 over the whole set: 2 cov / (var + var + (mean - mean)^2), in [-1, 1]."""
 
@@ -87,6 +91,7 @@ class ConcordanceCorrelation(Agreement):
         return 2 * covariances[0, 1] / ops.where(spread == 0, 1.0, spread)
 
 
+@keras.saving.register_keras_serializable("tfaffect.metrics")
 class RootMeanSquaredError(keras.metrics.Metric):
     """Root mean squared error over the whole set, in the units of valence and arousal; NaN before the first face."""
 

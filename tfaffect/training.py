@@ -9,16 +9,20 @@ import keras
 import numpy as np
 import pandas as pd
 
-from tfaffect import data, losses, metrics, whole
+from tfaffect import data, losses, metrics
 from tfaffect.checkpoint import Checkpoint
 from tfaffect.config import Config
 from tfaffect.contract import Contract
 from tfaffect.data import Prepared
 from tfaffect.errors import UsageError
+from tfaffect.history import History
 from tfaffect.labels import AFFECT
-from tfaffect.model import build, resolve_weights, save
+from tfaffect.model import build, layer_groups, resolve_weights
+from tfaffect.optimizer import LayerwiseAdamW, layer_multipliers
 from tfaffect.progress import Progress
 from tfaffect.schedule import WarmupCosine
+from tfaffect.selection import KeepBest
+from tfaffect.unfreezing import GradualUnfreezing
 
 
 def train(config: Config, folder: Path, backbone: keras.Model | None = None, resume: bool = False) -> pd.DataFrame:
@@ -31,7 +35,7 @@ def train(config: Config, folder: Path, backbone: keras.Model | None = None, res
     """
     corpora = [data.open_corpus(config.records, name) for name in config.corpora]
     _refuse_untrainable(corpora)
-    config = replace(config, weights=_weights(config), records=config.records.absolute())
+    config = replace(_decided(config), records=config.records.absolute())
     steps = data.steps_per_epoch(corpora, config)
     if not resume:
         _claim(folder)
@@ -51,7 +55,7 @@ def train(config: Config, folder: Path, backbone: keras.Model | None = None, res
             initial_epoch=done,
             epochs=config.epochs,
             validation_data=data.validation_batches(corpora, config),
-            callbacks=[history, best, Progress(), checkpoint],
+            callbacks=[*_unfreezing(config, model), history, best, Progress(), checkpoint],
             shuffle=False,  # the dataset shuffles itself
             verbose=0,
         )
@@ -81,7 +85,7 @@ def compile_model(model: keras.Model, config: Config, corpora: list[Prepared], s
     )
     heads = set(data.labelled_heads(corpora, "train")) | set(data.labelled_heads(corpora, "validation"))
     model.compile(
-        optimizer=keras.optimizers.AdamW(schedule, weight_decay=config.weight_decay),
+        optimizer=LayerwiseAdamW(schedule, _multipliers(model, config), weight_decay=config.weight_decay),
         loss=head_losses(config, data.class_masses(corpora)),
         loss_weights={"expression": config.expression_loss_weight, **dict.fromkeys(AFFECT, 1.0)},
         weighted_metrics={head: _metrics(head) if head in heads else [] for head in model.output},
@@ -98,83 +102,30 @@ def head_losses(config: Config, class_masses: np.ndarray) -> dict[str, keras.los
     return {"expression": losses.Focal(alpha, gamma), **{name: affect[config.affect_loss]() for name in AFFECT}}
 
 
-def selection(logs: dict[str, float], heads: tuple[str, ...]) -> float:
-    """Return the selection metric of validation figures over the labelled heads: larger is better, 1 is perfect.
-
-    The mean of the unweighted average recall and of 1 - RMSE of valence and of arousal, as far as they exist.
-    """
-    parts = {"expression": lambda: logs["val_expression_uar"]}
-    parts |= {name: lambda name=name: 1 - logs[f"val_{name}_rmse"] for name in AFFECT}
-    return float(np.mean([parts[head]() for head in heads]))
-
-
-class History(keras.callbacks.Callback):
-    """Keeps one row of figures per epoch, in memory and in history.csv, and adds the selection metric to them."""
-
-    def __init__(self, path: Path, heads: tuple[str, ...]) -> None:
-        super().__init__()
-        self.path, self.heads, self.table = path, heads, pd.DataFrame()
-
-    def state(self) -> dict:
-        """Return how many rows belong to finished epochs."""
-        return {"rows": len(self.table)}
-
-    def restore(self, state: dict) -> None:
-        """Read the rows again, without one of an epoch whose checkpoint was not written."""
-        self.table = pd.read_csv(self.path).head(state["rows"])
-
-    def on_train_batch_end(self, batch: int, logs: dict[str, float] | None = None) -> None:
-        """Raise UsageError when the loss is no number; the model and the checkpoint of before stay."""
-        if not np.isfinite(logs["loss"]):
-            raise UsageError(
-                f"Training diverged: the loss is {logs['loss']} at batch {batch + 1}. Lower --learning-rate; the best "
-                f"model so far, if an epoch was finished, stays in {self.path.parent}."
-            )
-
-    def on_epoch_end(self, epoch: int, logs: dict[str, float] | None = None) -> None:
-        """Add a row and write the table anew, whole or not at all."""
-        logs["selection"] = selection(logs, self.heads)
-        row = pd.DataFrame([{"epoch": epoch + 1, **logs, "learning_rate": float(self.model.optimizer.learning_rate)}])
-        self.table = pd.concat([self.table, row], ignore_index=True)
-        with whole.file(self.path) as partial:
-            self.table.to_csv(partial, index=False)
-
-
-class KeepBest(keras.callbacks.Callback):
-    """Saves the model when its selection metric is the best so far, and stops after `patience` epochs without one."""
-
-    def __init__(self, path: Path, contract: Contract, patience: int) -> None:
-        super().__init__()
-        self.path, self.contract, self.patience = path, contract, patience
-        self.best, self.best_epoch, self.last_epoch = -np.inf, -1, -1
-
-    @property
-    def exhausted(self) -> bool:
-        """Whether `patience` epochs have passed without a better one."""
-        return self.last_epoch - self.best_epoch >= self.patience
-
-    def state(self) -> dict:
-        """Return the best value, its epoch, and the last one."""
-        return {"best": self.best, "best_epoch": self.best_epoch, "last_epoch": self.last_epoch}
-
-    def restore(self, state: dict) -> None:
-        """Take a state back."""
-        self.best, self.best_epoch, self.last_epoch = state["best"], state["best_epoch"], state["last_epoch"]
-
-    def on_epoch_end(self, epoch: int, logs: dict[str, float] | None = None) -> None:
-        """Compare, save, stop."""
-        self.last_epoch = epoch
-        if logs["selection"] > self.best:
-            self.best, self.best_epoch = logs["selection"], epoch
-            save(self.model, self.contract, self.path)
-        elif self.exhausted:
-            self.model.stop_training = True
-
-
 def _metrics(head: str) -> list[keras.metrics.Metric]:
     if head == "expression":
         return [metrics.Accuracy(), metrics.UnweightedAverageRecall()]
     return [metrics.ConcordanceCorrelation(), metrics.RootMeanSquaredError()]
+
+
+def _multipliers(model: keras.Model, config: Config) -> dict[str, float]:
+    factor = config.layer_decay if config.discriminative_rates == "on" else 1.0
+    return layer_multipliers(layer_groups(model), config.learning_rate, factor, config.min_layer_rate)
+
+
+def _unfreezing(config: Config, model: keras.Model) -> list[keras.callbacks.Callback]:
+    if config.gradual_unfreezing != "on":
+        return []
+    return [GradualUnfreezing(layer_groups(model), config.groups_at_start)]
+
+
+def _decided(config: Config) -> Config:
+    """Replace every `auto` by what it means here."""
+    weights = _weights(config)
+    transfer = "off" if weights == "none" else "on"
+    techniques = {name: getattr(config, name) for name in ("gradual_unfreezing", "discriminative_rates")}
+    decided = {name: transfer if value == "auto" else value for name, value in techniques.items()}
+    return replace(config, weights=weights, **decided)
 
 
 def _weights(config: Config) -> str:
