@@ -42,6 +42,8 @@ def open_run(run: Path, records: Path | None) -> tuple[keras.Model, Contract, np
     """
     model, contract = load(run)
     config = load_config(run / "config.json")
+    if not config.corpora:
+        raise UsageError(f"{run} names no corpus to check an export on: import its weights again with --corpora NAME.")
     try:
         corpus = data.open_corpus(records or config.records, config.corpora[0])
     except UsageError as error:

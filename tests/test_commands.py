@@ -14,6 +14,7 @@ COMMANDS = [
     ["train.py"],
     ["-m", "tfrecords_builders"],
     ["-m", "tfaffect.evaluate"],
+    ["-m", "tfaffect.torch_weights"],
     ["-m", "export.saved_model"],
     ["-m", "export.tflite"],
 ]
@@ -51,6 +52,7 @@ def test_the_list_of_corpora_imports_nothing_heavy_and_names_them_all():
         (["-m", "tfrecords_builders", "fer_plus"], "--raw DIR"),
         (["-m", "tfrecords_builders", "fer_plus", "--raw", "/nowhere"], "There is no folder /nowhere"),
         (["-m", "tfaffect.evaluate", "/nowhere"], "/nowhere"),
+        (["-m", "tfaffect.torch_weights", "/nowhere", "out"], "/nowhere"),
         (["train.py", "--corpora", "raf_db", "--records", "/nowhere"], "No records of 'raf_db' in /nowhere"),
         (["train.py", "--epochs", "0"], "epochs must be at least 1. Received: epochs=0"),
         (["-m", "export.tflite", "/nowhere", "out"], "/nowhere"),

@@ -9,8 +9,8 @@ ROOT = Path(__file__).parents[1]
 
 ORDER = [
     {"labels", "errors", "video", "whole"},
-    {"cli", "config", "faces", "scores", "figures"},
-    {"augmentation", "contract", "detector", "report"},
+    {"cli", "config", "faces", "scores", "figures", "torch_pickle"},
+    {"augmentation", "contract", "detector", "report", "torch_layers"},
     {
         "checkpoint",
         "data",
@@ -20,7 +20,6 @@ ORDER = [
         "optimizer",
         "progress",
         "schedule",
-        "torch_pickle",
         "unfreezing",
     },
     {"selection"},

@@ -1,6 +1,11 @@
 """Which face goes to whom, and that every picture and clip is decoded once."""
 
+import os
+import subprocess
+import sys
+import time
 from functools import partial
+from pathlib import Path
 
 import cv2
 import numpy as np
@@ -151,3 +156,45 @@ def test_many_processes_give_what_one_gives(tmp_path):
 
 def pixels_or_skip(outcome):
     return outcome if isinstance(outcome, Skip) else outcome["image"]
+
+
+BUILD = """
+import os
+from pathlib import Path
+from tfrecords_builders import workers
+from tfrecords_builders.base import Face
+
+def make(faces):
+    os.write(1, f"{os.getpid()}\\n".encode())  # at once: two processes write
+    return [None] * len(faces)
+
+if __name__ == "__main__":
+    with workers.crew(2) as run:
+        for _ in run(make, [Face(key=str(n), group="g", image=Path(str(n))) for n in range(1000)]):
+            pass
+        print("all", flush=True)
+        input()
+"""
+
+
+def test_workers_end_when_a_build_is_killed(tmp_path):
+    (tmp_path / "build.py").write_text(BUILD)
+    environment = {**os.environ, "PYTHONPATH": str(Path(__file__).parents[1])}
+    pipes = {"stdin": subprocess.PIPE, "stdout": subprocess.PIPE, "text": True}
+    build = subprocess.Popen([sys.executable, tmp_path / "build.py"], env=environment, **pipes)
+    pids = set(iter(lambda: build.stdout.readline().strip(), "all"))
+    assert 1 <= len(pids) <= 2
+    build.kill()
+    build.communicate()
+    deadline = time.monotonic() + 20
+    while any(is_running(pid) for pid in pids):
+        assert time.monotonic() < deadline, "a worker outlived its build"
+        time.sleep(0.05)
+
+
+def is_running(pid):
+    """Whether a process is there and not a zombie that only its new parent must collect."""
+    try:
+        return Path(f"/proc/{pid}/stat").read_text().rpartition(")")[2].split()[0] != "Z"
+    except FileNotFoundError:
+        return False

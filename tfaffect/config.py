@@ -22,7 +22,8 @@ class Config:
     image_size: int = 240
     """Side of the square input in pixels; EfficientNet-B1 was designed for 240."""
     weights: str = "auto"
-    """Start of the backbone: `imagenet`, `none`, or a file (Keras's efficientnetb1_notop.h5, or a run's model.keras);
+    """Start of the backbone: `imagenet`, `none`, or a file (Keras's efficientnetb1_notop.h5, a run's model.keras, or a
+    .pth of torchvision or of the original);
     `auto` takes ImageNet's when they can be had, says so when not, and config.json keeps which it was."""
     dropout: float = 0.1
     """Share of the pooled features dropped in training."""

@@ -37,9 +37,12 @@ def evaluate(
     from tfaffect import data, report
     from tfaffect import model as models
     from tfaffect.config import load as load_config
+    from tfaffect.errors import UsageError
 
     config = load_config(run / "config.json")
     model, contract = models.load(run)
+    if not (corpora or config.corpora):
+        raise UsageError(f"{run} names no corpus, for its weights were imported. Name one with --corpora.")
     prepared = [data.open_corpus(records or config.records, name) for name in corpora or config.corpora]
     predictions = pd.concat([predict(model, contract, corpus, split, config.batch_size) for corpus in prepared])
     history = run / "history.csv"

@@ -13,7 +13,7 @@ import numpy as np
 from keras import layers
 
 from tfaffect import contract as contracts
-from tfaffect import whole
+from tfaffect import torch_layers, whole
 from tfaffect.config import Config
 from tfaffect.contract import Contract
 from tfaffect.errors import UsageError
@@ -62,7 +62,7 @@ def efficientnet_b1(config: Config) -> keras.Model:
     picture = keras.Input((config.image_size, config.image_size, 3), dtype="uint8", name="image")
     backbone = keras.applications.EfficientNetB1(include_top=False, weights=None, input_tensor=picture)
     if config.weights != "none":
-        _set_weights(backbone, _weights_source(config.weights))
+        _start_from(backbone, config.weights)
     for layer in backbone.layers:
         if isinstance(layer, layers.Normalization):
             _normalise_like_imagenet(layer)
@@ -88,6 +88,17 @@ def resolve_weights(weights: str) -> str:
     except UsageError:
         return "none"
     return "imagenet"
+
+
+def _start_from(backbone: keras.Model, weights: str) -> None:
+    """Fill the backbone; weights that PyTorch learned keep PyTorch's arithmetic, from its file and from a run."""
+    if Path(weights).suffix in (".pth", ".pt"):
+        torch_layers.backbone_weights(Path(weights), backbone)
+        return
+    source = _weights_source(weights)
+    _set_weights(backbone, source)
+    if source.get_layer("stem_bn").epsilon == torch_layers.EPSILON:
+        torch_layers.compute_like_pytorch(backbone)
 
 
 def _weights_source(weights: str) -> keras.Model:
@@ -136,7 +147,7 @@ def layer_groups(model: keras.Model) -> dict[str, list[keras.Layer]]:
     for layer in model.layers:
         if not layer.weights:
             continue
-        match = re.match(r"normalization$|stem|block[1-7]|top|(embedding|batchnorm|expression|affect)$", layer.name)
+        match = re.match(r"normalization|stem|block[1-7]|top|(embedding|batchnorm|expression|affect)$", layer.name)
         if match is None:
             raise ValueError(
                 f"A layer with weights belongs to no group. Received: layer={layer.name}, groups={GROUPS}."

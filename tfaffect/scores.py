@@ -202,8 +202,11 @@ def validate(predictions: pd.DataFrame) -> None:
     _require((predictions["corpus"] != POOLED).all(), "another corpus name: it means all records", f"corpus='{POOLED}'")
     for name in (*TRUE, *PREDICTED):
         _validate_range(predictions[name], 0)
-    for name in (*TRUE_AFFECT, *AFFECT):
+    for name in TRUE_AFFECT:
         _validate_range(predictions[name], -1)
+    for name in AFFECT:  # a linear head may leave [-1, 1]
+        _validate_numbers(predictions[name])
+        _require(not np.isinf(predictions[name]).any(), f"finite numbers in '{name}'", "an infinity")
     for names in (PREDICTED, AFFECT[:1], AFFECT[1:]):
         empty = predictions[[*names]].isna().to_numpy()
         received = f"NaN in {empty.any(axis=1).sum()} of {len(empty)} rows"
@@ -213,9 +216,13 @@ def validate(predictions: pd.DataFrame) -> None:
 
 
 def _validate_range(column: pd.Series, low: int) -> None:
-    _require(pd.api.types.is_numeric_dtype(column), f"numbers in '{column.name}'", f"dtype={column.dtype}")
+    _validate_numbers(column)
     inside = column.dropna().between(low - TOLERANCE, 1 + TOLERANCE).all()
     _require(inside, f"'{column.name}' in [{low}, 1]", f"values from {column.min()} to {column.max()}")
+
+
+def _validate_numbers(column: pd.Series) -> None:
+    _require(pd.api.types.is_numeric_dtype(column), f"numbers in '{column.name}'", f"dtype={column.dtype}")
 
 
 def _validate_sums(distributions: pd.DataFrame, sums: tuple[int, ...], expected: str) -> None:

@@ -2,12 +2,14 @@
 
 from __future__ import annotations
 
+import os
+import threading
 from collections.abc import Callable, Iterator, Sequence
 from concurrent.futures import FIRST_COMPLETED, ProcessPoolExecutor, wait
 from contextlib import contextmanager
 from functools import partial
 from itertools import groupby
-from multiprocessing import get_context
+from multiprocessing import get_context, parent_process
 
 import cv2
 
@@ -78,7 +80,12 @@ def make_chunk(make: Make, chunk: Sequence[Face]) -> list[Fields | Skip]:
 
 
 def _settle() -> None:
+    """Prepare a worker: one thread, no words of OpenCV, and an end when the build ends, even if that was killed."""
     cv2.setNumThreads(1)
-    cv2.utils.logging.setLogLevel(
-        cv2.utils.logging.LOG_LEVEL_SILENT
-    )  # what cannot be decoded is counted with its reason
+    cv2.utils.logging.setLogLevel(cv2.utils.logging.LOG_LEVEL_SILENT)  # what cannot be decoded is counted
+    threading.Thread(target=_leave_with_parent, daemon=True).start()
+
+
+def _leave_with_parent() -> None:
+    parent_process().join()  # otherwise a worker of a killed build waits for work for ever
+    os._exit(1)
