@@ -7,6 +7,7 @@ shrink and encode, each on all cores. Prints the median ratio and the largest me
 """
 
 import csv
+import importlib
 import os
 import resource
 import statistics
@@ -40,6 +41,7 @@ def main(photos: int = 12_000, side: int = 512, rounds: int = 5) -> None:
     """
     from tfrecords_builders.prepare import prepare  # here, because workers import this file and need no TensorFlow
 
+    importlib.import_module("tensorflow")  # five seconds that a build of any size spends once
     workers = os.cpu_count() or 1
     with tempfile.TemporaryDirectory() as place, ProcessPoolExecutor(workers, get_context("spawn"), settle) as pool:
         raw, records = Path(place, "raw"), Path(place, "records")
