@@ -172,3 +172,14 @@ def test_broken_votes_are_counted(tmp_path):
     (tmp_path / "fer2013new.csv").write_text(text.replace("4,0,0,1,3,2,0,0,0,0", "4,many,0,1,3,2,0,0,0,0"))
     faces, skips, _ = read(tmp_path)
     assert (len(faces), sum(skips.values())) == (1, 1)
+
+
+def test_rows_that_are_cut_short_cost_themselves_only(tmp_path):
+    write_fer_plus_tables(tmp_path, ROWS)
+    table = tmp_path / "fer2013new.csv"
+    lines = table.read_text().splitlines()
+    lines[2] = ",".join(lines[2].split(",")[:6])
+    table.write_text("\n".join(lines))
+    faces, skips, *_ = read(tmp_path)
+    assert len(faces) == 5
+    assert skips["votes are not ten numbers"] == 1

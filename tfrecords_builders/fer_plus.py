@@ -26,9 +26,9 @@ from pathlib import Path
 import cv2
 import numpy as np
 
-from tfaffect.errors import UsageError
 from tfaffect.labels import Expression
 from tfrecords_builders.base import Corpus, Face, Image, Note, RawFolderError, Skip, find
+from tfrecords_builders.tables import rows
 
 SPLIT_OF_USAGE = {"Training": "train", "PublicTest": "validation", "PrivateTest": "test"}
 FOLDER_OF_USAGE = {"Training": "FER2013Train", "PublicTest": "FER2013Valid", "PrivateTest": "FER2013Test"}
@@ -129,29 +129,28 @@ or, as generate_training_data.py of the first leaves them,
 
     def _rows_of_tables(self, root: Path, votes: Path, pixels: Path) -> Iterator[Row]:
         """Join the two tables by row order; the image names cannot do it, they leave numbers out."""
-        pairs = zip_longest(
-            _table(votes, "Usage", "Image name", *VOTES), _table(pixels, "Usage", "pixels"), fillvalue={}
-        )
-        for number, (row, face) in enumerate(pairs):
-            if row.get("Usage") != face.get("Usage"):
+        tables = rows(votes, ("Usage", "Image name", *VOTES)), rows(pixels, ("Usage", "pixels"))
+        for number, (row, face) in enumerate(zip_longest(*tables, fillvalue={})):
+            if row.get("Usage") != face.get("Usage") or row.get("Usage") not in SPLIT_OF_USAGE:
                 raise RawFolderError(
                     self,
                     root,
                     f"The two tables do not belong together: in row {number} the Usage is {row.get('Usage')} in "
                     f"{votes} and {face.get('Usage')} in {pixels}. Both must be whole and in their own order.",
                 )
-            name = row["Image name"]
-            yield Row(f"{number:05d}_{Path(name).stem}", row["Usage"], name, [row[v] for v in VOTES], face["pixels"])
+            name = row.get("Image name", "")
+            key, cells = f"{number:05d}_{Path(name).stem}", [row.get(column, "") for column in VOTES]
+            yield Row(key, row["Usage"], name, cells, face.get("pixels", ""))
 
 
 def _rows_of_pictures(votes: Path, folders: dict[str, Path | None]) -> Iterator[Row]:
     """Votes of fer2013new.csv, faces from the PNG files; of rows with one name, the last is the one in the file."""
-    rows = [row for row in _table(votes, "Usage", "Image name", *VOTES) if folders.get(row["Usage"])]
-    last = {(row["Usage"], row["Image name"]): number for number, row in enumerate(rows)}
-    for number, row in enumerate(rows):
-        usage, name = row["Usage"], Path(row["Image name"]).name
+    given = [row for row in rows(votes, ("Usage", "Image name", *VOTES)) if folders.get(row["Usage"])]
+    last = {(row["Usage"], row.get("Image name", "")): number for number, row in enumerate(given)}
+    for number, row in enumerate(given):
+        usage, name = row["Usage"], Path(row.get("Image name", "")).name
         if not name or last[usage, row["Image name"]] == number:
-            yield Row(Path(name).stem, usage, name, [row[v] for v in VOTES], folders[usage] / name)
+            yield Row(Path(name).stem, usage, name, [row.get(vote, "") for vote in VOTES], folders[usage] / name)
 
 
 def _rows_of_label_files(folders: dict[str, Path | None]) -> Iterator[Row]:
@@ -161,16 +160,6 @@ def _rows_of_label_files(folders: dict[str, Path | None]) -> Iterator[Row]:
             with open(folder / "label.csv", newline="", encoding="utf-8-sig") as file:
                 for name, _, *votes in filter(None, csv.reader(file)):
                     yield Row(Path(name).stem, usage, Path(name).name, votes, folder / Path(name).name)
-
-
-def _table(path: Path, *columns: str) -> Iterator[dict[str, str]]:
-    """Yield the rows of a CSV file by column name; some copies have blanks around the names."""
-    with open(path, newline="", encoding="utf-8-sig") as file:
-        rows = csv.reader(file)
-        header = [name.strip() for name in next(rows, [])]
-        if missing := set(columns) - set(header):
-            raise UsageError(f"{path} lacks the columns {sorted(missing)}. Received: {header}.")
-        yield from (dict(zip(header, row, strict=False)) for row in rows if row)
 
 
 def _votes(cells: list[str]) -> np.ndarray | None:
