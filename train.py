@@ -2,6 +2,7 @@
 
 import subprocess
 import sys
+from dataclasses import replace
 from datetime import datetime
 from pathlib import Path
 from typing import Annotated
@@ -16,35 +17,43 @@ Flags = Annotated[Config, tyro.conf.OmitArgPrefixes]
 
 
 def main(config: Flags, run: Path | None = None, resume: Path | None = None) -> None:
-    """Train on prepared corpora: a run folder with config.json, model.keras, history.csv and report/.
+    """Train on prepared corpora: a run folder with config.json, model.keras, history.csv, tensorboard/ and report/.
 
     Args:
         config: The knobs of the run.
         run: Run folder; runs/<date>-<corpora> when not named.
-        resume: Run folder of a run that was stopped; it goes on after its last finished epoch, with its own config.
+        resume: Run folder of a run that was stopped; it goes on where it was, with its own config (but --strategy).
     """
     if resume:
         config = saved_config(config, resume)
     elif not config.corpora:
         config = draw_faces()
-    from tfaffect import data, evaluate, report, training
+    from tfaffect import devices, evaluate, report, training
+    from tfaffect.prepared import open_corpus
 
     folder = resume or run or Path("runs", f"{datetime.now():%Y%m%d-%H%M%S}-{'-'.join(config.corpora)}")
     try:
         training.train(config, folder, resume=resume is not None)
     except KeyboardInterrupt:
-        cli.fail(f"Interrupted. Go on after the last finished epoch: python train.py --resume {folder}", status=130)
+        saved = (folder / "checkpoint").exists()
+        how = f"Go on where it was: python train.py --resume {folder}" if saved else "Nothing was saved yet."
+        cli.fail(f"Interrupted. {how}", status=130)
+    if not devices.first_process():
+        return
     print(report.summarise(evaluate.evaluate(folder)))
     print(f"\nReport:  {folder / 'report' / 'report.html'}\nNext:    python -m export.tflite {folder} OUT")
-    if all(data.open_corpus(config.records, name).size("test") for name in config.corpora):
+    if all(open_corpus(config.records, name).size("test") for name in config.corpora):
         print(f"         python -m tfaffect.evaluate {folder} --split test")
 
 
 def saved_config(given: Config, run: Path) -> Config:
     """Return the config of a run that goes on. Raises UsageError when flags would change it on the way."""
-    if given != Config():
-        raise UsageError(f"--resume goes on with {run / 'config.json'} as it is. Leave the other flags out.")
-    return load(run / "config.json")
+    if replace(given, strategy=Config.strategy) != Config():
+        raise UsageError(
+            f"--resume goes on with {run / 'config.json'} as it is. Leave the other flags out, but for --strategy."
+        )
+    saved = load(run / "config.json")
+    return saved if given.strategy == Config.strategy else replace(saved, strategy=given.strategy)
 
 
 def draw_faces() -> Config:

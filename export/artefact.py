@@ -18,6 +18,7 @@ from tfaffect.config import load as load_config
 from tfaffect.contract import MEMBER, Contract
 from tfaffect.errors import UsageError
 from tfaffect.model import load, predictor
+from tfaffect.prepared import open_corpus
 
 FACES = 64
 """Validation faces on which an export is compared with the network it came from."""
@@ -45,7 +46,7 @@ def open_run(run: Path, records: Path | None) -> tuple[keras.Model, Contract, np
     if not config.corpora:
         raise UsageError(f"{run} names no corpus to check an export on: import its weights again with --corpora NAME.")
     try:
-        corpus = data.open_corpus(records or config.records, config.corpora[0])
+        corpus = open_corpus(records or config.records, config.corpora[0])
     except UsageError as error:
         raise UsageError(
             f"An export is checked on faces of the run's corpus. {error} Or name them with --records."

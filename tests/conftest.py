@@ -68,7 +68,7 @@ def run(config, tmp_path_factory):
     from tfaffect.training import train
 
     folder = tmp_path_factory.mktemp("runs") / "small"
-    train(config, folder, small_backbone(config.image_size))
+    train(config, folder, small_backbone)
     evaluate(folder)
     return folder
 

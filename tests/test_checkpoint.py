@@ -1,10 +1,10 @@
 """A run that is killed at any moment goes on and ends as it would have ended."""
 
-import json
+import shutil
 import signal
 import subprocess
 import sys
-import time
+from contextlib import contextmanager
 from dataclasses import replace
 from pathlib import Path
 
@@ -13,48 +13,25 @@ import numpy as np
 import pandas as pd
 import pytest
 
+from tests import processes
 from tests.networks import small_backbone
 from tfaffect import config as configs
+from tfaffect import mixing, training
 from tfaffect import model as models
+from tfaffect.checkpoint import Checkpoint
 from tfaffect.errors import UsageError
+from tfaffect.position import Position
+from tfaffect.prepared import open_corpus
 from tfaffect.selection import KeepBest
 from tfaffect.training import train
 
 ROOT = Path(__file__).parents[1]
-PROCESS = """
-import sys
-from pathlib import Path
-import keras
-from tests.networks import small_backbone
-from tfaffect.config import load
-from tfaffect.training import train
-keras.utils.set_random_seed(5)
-train(load(Path(sys.argv[1])), Path(sys.argv[2]), small_backbone(32))
-"""
 
 
-def same_weights(first, second):
-    pairs = zip(models.load(first)[0].get_weights(), models.load(second)[0].get_weights(), strict=True)
-    return all(np.array_equal(one, other) for one, other in pairs)
-
-
-def kill_after(epochs, config, folder):
-    """Train in a process of its own and kill it some steps after that many epochs."""
-    settings = folder.parent / "settings.json"
-    config.save(settings)
-    process = subprocess.Popen([sys.executable, "-c", PROCESS, settings, folder], cwd=ROOT)
-    state = folder / "checkpoint" / "state.json"
-    while process.poll() is None:
-        time.sleep(0.02)
-        if state.is_file() and json.loads(state.read_text())["epochs_done"] >= epochs:
-            break
-    time.sleep(0.3)
-    process.send_signal(signal.SIGKILL)
-    assert process.wait() == -signal.SIGKILL
-
-
-def test_a_killed_run_ends_with_the_weights_of_the_uninterrupted_one(config, tmp_path):
-    config = replace(
+@pytest.fixture(scope="module")
+def busy(config):
+    """A config with all that a resumed run could forget."""
+    return replace(
         config,
         epochs=6,
         dropout=0.3,
@@ -62,39 +39,110 @@ def test_a_killed_run_ends_with_the_weights_of_the_uninterrupted_one(config, tmp
         gradual_unfreezing="on",
         discriminative_rates="on",
     )
-    keras.utils.set_random_seed(5)  # of the backbone; the run seeds what it makes itself
-    whole = train(config, tmp_path / "whole", small_backbone(32))
-    kill_after(2, config, tmp_path / "killed")
-    assert {path.name for path in (tmp_path / "killed").iterdir()} == {
-        "config.json",
-        "model.keras",
-        "history.csv",
-        "checkpoint",
-    }
-    resumed = train(
-        configs.load(tmp_path / "killed" / "config.json"), tmp_path / "killed", small_backbone(32), resume=True
-    )
+
+
+@pytest.fixture(scope="module")
+def uninterrupted(busy, tmp_path_factory):
+    """The run folder and the history of a run that nothing stopped."""
+    folder = tmp_path_factory.mktemp("uninterrupted") / "run"
+    return folder, train(busy, folder, small_backbone)
+
+
+def same_weights(first, second):
+    pairs = zip(models.load(first)[0].get_weights(), models.load(second)[0].get_weights(), strict=True)
+    return all(np.array_equal(one, other) for one, other in pairs)
+
+
+def stop_after(epochs, config, folder, number):
+    """Train in a process of its own and send it a signal some steps after that many epochs; return how it ended."""
+    process = processes.start(config, folder)
+    return processes.interrupt(process, folder, epochs, number), process.returncode
+
+
+def go_on(folder):
+    return train(configs.load(folder / "config.json"), folder, small_backbone, resume=True)
+
+
+def test_a_killed_run_ends_with_the_weights_of_the_uninterrupted_one(busy, uninterrupted, tmp_path):
+    _, status = stop_after(2, busy, tmp_path / "killed", signal.SIGKILL)
+    assert status == -signal.SIGKILL
+    left = {path.name for path in (tmp_path / "killed").iterdir() if not path.name.startswith(".")}
+    assert left == {"config.json", "versions.json", "model.keras", "history.csv", "tensorboard", "checkpoint"}
+    resumed = go_on(tmp_path / "killed")
     assert list(resumed["epoch"]) == list(range(1, 7))
-    pd.testing.assert_frame_equal(resumed, whole, rtol=1e-6)
-    assert same_weights(tmp_path / "whole", tmp_path / "killed")
-    assert not (tmp_path / "killed" / "checkpoint").exists()
+    pd.testing.assert_frame_equal(resumed, uninterrupted[1], rtol=1e-6)
+    assert same_weights(uninterrupted[0], tmp_path / "killed")
+    assert {path.name for path in (tmp_path / "killed").iterdir()} == left - {"checkpoint"}
 
 
-def test_a_run_without_a_checkpoint_cannot_go_on(run, config):
+@pytest.mark.parametrize("number", [signal.SIGINT, signal.SIGTERM])
+def test_ctrl_c_saves_the_step_it_was_at_and_the_run_goes_on_from_there(busy, uninterrupted, tmp_path, number):
+    folder = tmp_path / "interrupted"
+    steps = mixing.steps_per_epoch([open_corpus(busy.records, "synthetic")], busy)
+    error, status = stop_after(1, busy, folder, number)
+    assert status == -signal.SIGINT  # how Python leaves after KeyboardInterrupt
+    assert "Stopping after this step" in error
+    assert "KeyboardInterrupt" in error
+    (saved,) = (folder / "checkpoint").iterdir()
+    epoch, step = map(int, saved.name.split("-"))
+    assert epoch >= 1
+    assert 0 <= step < steps
+    resumed = go_on(folder)
+    pd.testing.assert_frame_equal(resumed, uninterrupted[1], rtol=1e-6)
+    assert same_weights(uninterrupted[0], folder)
+
+
+def test_the_figures_of_an_epoch_are_those_of_all_its_steps_when_it_was_interrupted(busy, uninterrupted, tmp_path):
+    """Stop at a known step, in this process: what a signal asks for is asked here by a callback."""
+    for step in (1, 5):
+        folder = tmp_path / f"at_{step}"
+        with pytest.MonkeyPatch.context() as patch:
+            patch.setattr(training.interruption, "deferred", lambda enabled, step=step: asking(step))
+            with pytest.raises(KeyboardInterrupt):
+                train(busy, folder, small_backbone)
+        assert [path.name for path in (folder / "checkpoint").iterdir()] == [f"000000-{step:09d}"]
+        pd.testing.assert_frame_equal(go_on(folder), uninterrupted[1], rtol=1e-6)
+        assert same_weights(uninterrupted[0], folder)
+
+
+@contextmanager
+def asking(step):
+    """Ask to stop after a number of steps; the checkpoint asks once per step."""
+    calls = iter(range(1, 10_000))
+    yield lambda: next(calls) >= step
+
+
+def test_a_run_without_a_checkpoint_cannot_go_on(uninterrupted, busy):
     with pytest.raises(UsageError, match="the run is finished, or none of its epochs was"):
-        train(config, run, small_backbone(32), resume=True)
+        train(busy, uninterrupted[0], small_backbone, resume=True)
 
 
-def test_a_checkpoint_of_another_network_is_refused(config, tmp_path):
-    kill_after(1, replace(config, epochs=200), tmp_path / "killed")
+def test_a_checkpoint_of_another_network_is_refused(busy, tmp_path):
+    stop_after(1, busy, tmp_path / "killed", signal.SIGKILL)
     with pytest.raises(UsageError, match="does not fit the network"):
-        train(config, tmp_path / "killed", narrow_backbone(), resume=True)
+        train(busy, tmp_path / "killed", narrow_backbone, resume=True)
 
 
-def narrow_backbone():
-    picture = keras.Input((32, 32, 3), dtype="uint8", name="image")
+def narrow_backbone(image_size):
+    picture = keras.Input((image_size, image_size, 3), dtype="uint8", name="image")
     x = keras.layers.Rescaling(1 / 127.5, offset=-1, name="rescaling")(picture)
     return keras.Model(picture, keras.layers.Conv2D(5, 3, name="stem_conv")(x))
+
+
+def test_of_two_checkpoints_that_a_kill_left_the_newer_counts(tmp_path):
+    model = models.build(configs.Config(image_size=32), small_backbone(32))
+    model.compile("adam")
+    model.optimizer.build(model.trainable_variables)
+    position = Position()
+    checkpoint = Checkpoint(tmp_path, position, {}, steps=9)
+    checkpoint.set_model(model)
+    position.restore({"epoch": 4, "step": 0})
+    checkpoint.on_epoch_end(3)
+    shutil.copytree(tmp_path / "checkpoint" / "000004-000000000", tmp_path / "checkpoint" / "000003-000000000")
+    shutil.copytree(tmp_path / "checkpoint" / "000004-000000000", tmp_path / "checkpoint" / ".000005-000000000-x" / "0")
+    position.restore({"epoch": 0, "step": 0})
+    checkpoint.restore(model)
+    assert position.state() == {"epoch": 4, "step": 0}
 
 
 def test_best_value_and_patience_are_taken_back(tmp_path):

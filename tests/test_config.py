@@ -20,7 +20,13 @@ def test_defaults_are_the_recipe():
 
 
 def test_survives_saving(tmp_path):
-    saved = replace(Config(), corpora=("fer_plus", "synthetic"), records=Path("/somewhere"), learning_rate=1e-3)
+    saved = replace(
+        Config(),
+        corpora=("fer_plus", "synthetic"),
+        corpus_weights=(0.5, 1.0),
+        records=Path("/somewhere"),
+        learning_rate=1e-3,
+    )
     saved.save(tmp_path / "config.json")
     assert configs.load(tmp_path / "config.json") == saved
 
@@ -36,6 +42,8 @@ def test_survives_saving(tmp_path):
         ("expression_loss", "hinge"),
         ("class_weights", "inverse"),
         ("seed", -1),
+        ("gradient_accumulation_steps", 0),
+        ("strategy", "multi_worker"),
     ],
 )
 def test_refuses_what_cannot_be(field, value):

@@ -13,9 +13,10 @@ import pytest
 import tensorflow_datasets as tfds
 
 import tests.fakes
-from tfaffect import data, faces
+from tfaffect import faces
 from tfaffect.detector import Detection
 from tfaffect.labels import CLASSES, SPLITS
+from tfaffect.prepared import open_corpus
 from tfrecords_builders.__main__ import corpora
 from tfrecords_builders.accounts import Accounts
 from tfrecords_builders.base import Corpus, Face, Note, RawFolderError, Skip
@@ -82,7 +83,7 @@ def test_facts_are_stated(name):
 @pytest.mark.parametrize(("name", "write"), LAYOUTS)
 def test_records_are_whole_and_in_range(built, name, write):
     _, _, records, report = built(name, write)
-    prepared = data.open_corpus(records, name)
+    prepared = open_corpus(records, name)
     assert next(iter(report["splits"])) == "train"
     keys = []
     for split in report["splits"]:
@@ -103,7 +104,7 @@ def test_records_are_whole_and_in_range(built, name, write):
 @pytest.mark.parametrize(("name", "write"), LAYOUTS)
 def test_no_group_is_in_two_splits(built, name, write):
     _, _, records, report = built(name, write)
-    folder = data.open_corpus(records, name).folder
+    folder = open_corpus(records, name).folder
     groups = {}
     for split in report["splits"]:
         for record in tfds.as_numpy(tfds.builder_from_directory(folder).as_dataset(split=split)):
@@ -121,7 +122,7 @@ def test_the_report_adds_up(built, name, write):
     written = sum(split["records"] for split in report["splits"].values())
     assert written + sum(report["skipped"].values()) == faces + stated
     assert sum(report["notes"].values()) == notes
-    assert json.loads((data.open_corpus(records, name).folder / "build_report.json").read_text()) == report
+    assert json.loads((open_corpus(records, name).folder / "build_report.json").read_text()) == report
 
 
 @pytest.mark.parametrize(("name", "write"), LAYOUTS)

@@ -6,16 +6,14 @@ import numpy as np
 import pytest
 import tensorflow as tf
 
-from tfaffect import data
+from tfaffect import data, mixing
 from tfaffect.errors import UsageError
-from tfrecords_builders.base import Face
-from tfrecords_builders.prepare import prepare
-from tfrecords_builders.synthetic import Synthetic
+from tfaffect.prepared import labelled_heads, open_corpus
 
 
 @pytest.fixture(scope="module")
 def corpus(records):
-    return data.open_corpus(records, "synthetic")
+    return open_corpus(records, "synthetic")
 
 
 def epoch(dataset, steps):
@@ -47,7 +45,7 @@ def test_every_face_comes_once_per_epoch(corpus, config):
 
 
 def test_order_and_changes_follow_from_seed_and_epoch(corpus, config):
-    steps = data.steps_per_epoch([corpus], config)
+    steps = mixing.steps_per_epoch([corpus], config)
     both = fingerprints(epoch(data.training_batches([corpus], config), 2 * steps))
     first, second = both[: len(both) // 2], both[len(both) // 2 :]
     assert first != second
@@ -85,38 +83,13 @@ def test_missing_labels_become_finite_targets_with_weight_zero(mapped):
     assert [float(targets["valence"]) for targets, _ in rows] == [0.5, -0.5, 0, 0, 0]
 
 
-def test_corpora_are_mixed_within_an_epoch(records, config, tmp_path):
-    class Dark(Synthetic):
-        name = "dark"
-
-        def faces(self, root):
-            for number in range(64):
-                yield Face(
-                    key=str(number), group=str(number), split="train", expression="fear",
-                    image=lambda: np.zeros((40, 40, 3), np.uint8),
-                )  # fmt: skip
-
-    shutil.copytree(records / "synthetic", tmp_path / "synthetic")
-    prepare(Dark(), tmp_path, tmp_path)
-    both = [data.open_corpus(tmp_path, name) for name in ("synthetic", "dark")]
-    plain = replace(config, augmentation_probability=0.0)
-    steps = data.steps_per_epoch(both, plain)
-    assert steps == (both[0].size("train") + 64) // 16
-    dark = [
-        int((x.reshape(16, -1).max(axis=1) == 0).sum()) for x, *_ in epoch(data.training_batches(both, plain), steps)
-    ]
-    assert 64 - 16 <= sum(dark) <= 64  # the rest of an epoch that fills no batch is left out
-    assert sum(count > 0 for count in dark) > steps / 2, "the corpora come one after the other"
-    assert data.class_masses(both)[4] == data.class_masses(both[:1])[4] + 64
-
-
 def test_labels_are_counted_from_the_report(corpus):
-    assert data.labelled_heads([corpus], "train") == ("expression", "valence", "arousal")
+    assert labelled_heads([corpus], "train") == ("expression", "valence", "arousal")
     batches = epoch(data.validation_batches([corpus], replace_batch(1), "train"), corpus.size("train"))
     for name in ("valence", "arousal"):
         assert sum(weights[name][0] for *_, weights in batches) == corpus.labels("train")[name]
     masses = np.sum([targets["expression"][0] for _, targets, _ in batches], axis=0)
-    np.testing.assert_allclose(masses, data.class_masses([corpus]), atol=1e-2)
+    np.testing.assert_allclose(masses, mixing.class_masses([corpus], replace_batch(1)), atol=1e-2)
 
 
 def replace_batch(size):
@@ -127,7 +100,7 @@ def replace_batch(size):
 
 def test_an_unknown_corpus_names_those_that_exist(records):
     with pytest.raises(UsageError, match=r"No records of 'fer_pluss'(?s:.*)Prepared there: synthetic"):
-        data.open_corpus(records, "fer_pluss")
+        open_corpus(records, "fer_pluss")
 
 
 def test_an_unknown_split_names_those_that_exist(corpus):
@@ -136,8 +109,8 @@ def test_an_unknown_split_names_those_that_exist(corpus):
 
 
 def test_less_than_a_batch_is_refused(corpus, config):
-    with pytest.raises(UsageError, match="less than one batch"):
-        data.steps_per_epoch([corpus], replace(config, batch_size=10_000))
+    with pytest.raises(UsageError, match="less than one step of the optimizer"):
+        mixing.steps_per_epoch([corpus], replace(config, batch_size=10_000))
 
 
 @pytest.mark.parametrize("damage", ["vocabulary", "report"])
@@ -151,10 +124,10 @@ def test_records_of_another_vocabulary_or_not_whole_are_refused(records, tmp_pat
         metadata["classes"][:2] = reversed(metadata["classes"][:2])
         (folder / "metadata.json").write_text(json.dumps(metadata))
     with pytest.raises(UsageError, match="another vocabulary" if damage == "vocabulary" else "whole records"):
-        data.open_corpus(tmp_path, "synthetic")
+        open_corpus(tmp_path, "synthetic")
 
 
 def test_the_newest_version_is_opened(records, tmp_path):
     for version in ("1.2.0", "1.10.0", "1.9.3"):
         shutil.copytree(records / "synthetic" / "1.0.0", tmp_path / "synthetic" / version)
-    assert data.open_corpus(tmp_path, "synthetic").version == "1.10.0"
+    assert open_corpus(tmp_path, "synthetic").version == "1.10.0"

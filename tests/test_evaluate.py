@@ -4,18 +4,19 @@ import numpy as np
 import pandas as pd
 import pytest
 
-from tfaffect import data, scores
 from tfaffect import model as models
+from tfaffect import scores
 from tfaffect.errors import UsageError
 from tfaffect.evaluate import evaluate, predict, report_folder
 from tfaffect.labels import CLASSES
+from tfaffect.prepared import open_corpus
 
 
 def test_training_leaves_a_report_on_validation(run, config):
     report = json.loads((run / "report" / "report.json").read_text())
     assert report["protocol"]["split"] == "validation"
     assert report["protocol"]["evaluated on"] == "synthetic 1.0.0"
-    assert report["scores"]["pooled"]["records"] == data.open_corpus(config.records, "synthetic").size("validation")
+    assert report["scores"]["pooled"]["records"] == open_corpus(config.records, "synthetic").size("validation")
     names = {path.name for path in (run / "report").iterdir()}
     assert {"report.html", "predictions.csv", "confusion.png", "reliability.png", "affect.png", "curves.png"} <= names
 
@@ -33,7 +34,7 @@ def test_the_report_agrees_with_the_history(run):
 
 def test_predictions_stand_beside_their_records(run, config):
     model, contract = models.load(run)
-    corpus = data.open_corpus(config.records, "synthetic")
+    corpus = open_corpus(config.records, "synthetic")
     predictions = predict(model, contract, corpus, "test", batch_size=7)
     assert len(predictions) == corpus.size("test")
     assert predictions["key"].is_unique

@@ -9,10 +9,11 @@ import tensorflow as tf
 from export import artefact, saved_model, tflite
 from tests.networks import small_backbone
 from tfaffect import contract as contracts
-from tfaffect import data
+from tfaffect import data, mixing
 from tfaffect import model as models
 from tfaffect.errors import UsageError
-from tfaffect.labels import CLASSES
+from tfaffect.labels import CLASSES, HEADS
+from tfaffect.prepared import open_corpus
 
 
 @pytest.fixture(scope="module")
@@ -26,7 +27,7 @@ def folders(run, tmp_path_factory):
 
 @pytest.fixture(scope="module")
 def faces(config):
-    corpus = data.open_corpus(config.records, "synthetic")
+    corpus = open_corpus(config.records, "synthetic")
     (pictures, _), *_ = islice(data.evaluation_batches(corpus, "test", config.image_size, 20), 1)
     return pictures.numpy()
 
@@ -150,11 +151,11 @@ def test_scores_of_other_weights_do_not_travel(run, tmp_path, config):
 
 
 def test_a_head_that_learned_nothing_stays_nan_in_the_artefact(tmp_path, config, faces):
-    from tfaffect.training import compile_model
+    from tfaffect.objective import compile_model
 
     model = models.build(config, small_backbone(config.image_size))
-    corpora = [data.open_corpus(config.records, "synthetic")]
-    compile_model(model, config, corpora, 10)
+    corpora = [open_corpus(config.records, "synthetic")]
+    compile_model(model, config, HEADS, mixing.class_masses(corpora, config), 10)
     model.fit(data.training_batches(corpora, config), steps_per_epoch=10, shuffle=False, verbose=0)
     contract = contracts.Contract(input_size=32, trained=("expression",), corpora={})
     saved_model.write(models.predictor(model, contract), tmp_path / "saved")

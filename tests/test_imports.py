@@ -8,21 +8,22 @@ import pytest
 ROOT = Path(__file__).parents[1]
 
 ORDER = [
-    {"labels", "errors", "video", "whole"},
-    {"cli", "config", "faces", "scores", "figures", "torch_pickle"},
-    {"augmentation", "contract", "detector", "report", "torch_layers"},
+    {"labels", "errors", "video", "whole", "interruption", "position"},
+    {"cli", "config", "faces", "scores", "figures", "torch_pickle", "prepared", "progress", "versions"},
+    {"augmentation", "contract", "detector", "devices", "mixing", "report", "torch_layers", "tracking"},
     {
         "checkpoint",
+        "corpus_figures",
         "data",
         "losses",
         "metrics",
         "model",
         "optimizer",
-        "progress",
         "schedule",
+        "tensorboard",
         "unfreezing",
     },
-    {"selection"},
+    {"objective", "selection"},
     {"history"},
     {"training", "torch_weights"},
     {"evaluate"},

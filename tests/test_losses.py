@@ -9,7 +9,7 @@ import tensorflow as tf
 from tfaffect import losses
 from tfaffect.config import Config
 from tfaffect.labels import CLASSES
-from tfaffect.training import head_losses
+from tfaffect.objective import head_losses
 
 NAMES = ["all_labels", "mixed", "no_va", "no_class"]
 

@@ -11,6 +11,7 @@ import pytest
 
 from tests.networks import small_backbone
 from tfaffect.config import Config
+from tfaffect.losses import Focal
 from tfaffect.model import GROUPS, build, layer_groups
 from tfaffect.optimizer import LayerwiseAdamW, group_rates, layer_multipliers
 from tfaffect.schedule import WarmupCosine
@@ -187,13 +188,13 @@ def dense_network(accumulated=None):
     schedule = WarmupCosine(5e-2, 1e-3, 1e-3, warmup_steps=4, period=2, steps_per_epoch=4)
     factors = {"below": 0.5, "middle": 0.5, "head": 1.0}
     optimizer = LayerwiseAdamW(schedule, factors, weight_decay=0.01, gradient_accumulation_steps=accumulated)
-    model.compile(optimizer, loss="mse", jit_compile=False)
+    model.compile(optimizer, loss=Focal(gamma=0.0), jit_compile=False)
     return model
 
 
 def batches():
     random = np.random.default_rng(0)
-    return random.normal(size=(32, 3)).astype("float32"), random.normal(size=(32, 2)).astype("float32")
+    return random.normal(size=(32, 3)).astype("float32"), random.dirichlet(np.ones(2), 32).astype("float32")
 
 
 @pytest.fixture

@@ -6,9 +6,10 @@ import numpy as np
 import pytest
 import tensorflow_datasets as tfds
 
-from tfaffect import data, faces
+from tfaffect import faces
 from tfaffect.errors import UsageError
 from tfaffect.labels import CLASSES, Expression
+from tfaffect.prepared import open_corpus
 from tfrecords_builders.base import Corpus, Face, Note, RawFolderError, Skip, find
 from tfrecords_builders.prepare import prepare
 from tfrecords_builders.record import affect, distribution
@@ -136,9 +137,9 @@ def test_an_interrupted_build_leaves_nothing_that_reads_as_records(tmp_path):
     with pytest.raises(KeyboardInterrupt):
         prepare(Handmade(face(0), face(1, image=pull_the_plug)), tmp_path, tmp_path)
     with pytest.raises(UsageError, match="No records of 'handmade'"):
-        data.open_corpus(tmp_path, "handmade")
+        open_corpus(tmp_path, "handmade")
     prepare(Handmade(face(0)), tmp_path, tmp_path)
-    assert data.open_corpus(tmp_path, "handmade").size("train") == 1
+    assert open_corpus(tmp_path, "handmade").size("train") == 1
 
 
 def test_a_killed_build_is_swept_away_by_the_next(tmp_path):

@@ -1,3 +1,4 @@
+import shutil
 from dataclasses import replace
 
 import keras
@@ -10,6 +11,9 @@ from tfaffect import config as configs
 from tfaffect import data, training
 from tfaffect import model as models
 from tfaffect.errors import UsageError
+from tfaffect.evaluate import evaluate
+from tfaffect.prepared import open_corpus
+from tfaffect.progress import Progress
 from tfaffect.selection import KeepBest, selection
 from tfaffect.training import train
 from tfrecords_builders.base import Face
@@ -18,9 +22,12 @@ from tfrecords_builders.synthetic import Synthetic
 
 
 def test_a_run_leaves_its_files(run, config):
-    assert {"config.json", "model.keras", "history.csv", "report"} == {path.name for path in run.iterdir()}
+    files = {"config.json", "versions.json", "model.keras", "history.csv", "tensorboard", "report"}
+    assert files == {path.name for path in run.iterdir()}
     # from random weights nothing is frozen or slowed down, and the config says so
-    assert configs.load(run / "config.json") == replace(config, gradual_unfreezing="off", discriminative_rates="off")
+    assert configs.load(run / "config.json") == replace(
+        config, gradual_unfreezing="off", discriminative_rates="off", strategy="single"
+    )
     history = pd.read_csv(run / "history.csv")
     assert history["epoch"].tolist() == list(range(1, config.epochs + 1))
     assert history.notna().all(axis=None)
@@ -36,7 +43,7 @@ def test_a_run_learns(run):
 def test_the_kept_model_is_that_of_the_best_epoch(run, config):
     history = pd.read_csv(run / "history.csv")
     best = history.loc[history["selection"].idxmax()]
-    corpora = [data.open_corpus(config.records, name) for name in config.corpora]
+    corpora = [open_corpus(config.records, name) for name in config.corpora]
     model, contract = models.load(run)
     assert contract.trained == ("expression", "valence", "arousal")
     assert contract.corpora == {"synthetic": "1.0.0"}
@@ -59,8 +66,7 @@ def test_selection_by_hand():
 def test_the_same_seed_gives_the_same_weights(brief, tmp_path):
     runs = []
     for name, seed in [("one", 0), ("two", 0), ("other", 1)]:
-        keras.utils.set_random_seed(5)
-        train(replace(brief, seed=seed, epochs=1), tmp_path / name, small_backbone(32))
+        train(replace(brief, seed=seed, epochs=1), tmp_path / name, small_backbone)
         runs.append(models.load(tmp_path / name)[0].get_weights())
     assert all(np.array_equal(*pair) for pair in zip(runs[0], runs[1], strict=True))
     assert not all(np.array_equal(*pair) for pair in zip(runs[0], runs[2], strict=True))
@@ -85,10 +91,9 @@ def test_corpora_with_one_kind_of_label_train_that_head_and_no_other(tmp_path, b
     config = replace(brief, records=tmp_path, corpora=("one_kind",))
     if kind == "none":
         with pytest.raises(UsageError, match="No label in a validation split"):
-            train(config, tmp_path / "run", small_backbone(32))
+            train(config, tmp_path / "run", small_backbone)
         return
-    backbone = small_backbone(32)
-    history = train(config, tmp_path / "run", backbone)
+    history = train(config, tmp_path / "run", small_backbone)
     assert history.notna().all(axis=None)
     head = {"class": "expression", "valence": "valence"}[kind]
     assert models.load(tmp_path / "run")[1].trained == (head,)
@@ -110,22 +115,29 @@ def test_patience_ends_a_run_without_progress(tmp_path):
     assert keeper.best_epoch == 2
 
 
+def backbone_weights(model):
+    new = ("embedding", "batchnorm", "expression", "affect")
+    return {layer.name: layer.get_weights() for layer in model.layers if layer.weights and layer.name not in new}
+
+
 @pytest.mark.parametrize("rates", ["on", "off"])
 @pytest.mark.parametrize("unfreezing", ["on", "off"])
 def test_the_two_techniques_run_in_every_combination(config, tmp_path, unfreezing, rates):
     config = replace(config, epochs=3, gradual_unfreezing=unfreezing, discriminative_rates=rates, groups_at_start=9)
-    backbone = small_backbone(32)
-    before = {layer.name: layer.get_weights() for layer in backbone.layers if layer.weights}
-    moved = []
+    before, moved = {}, []
 
-    class Watch(keras.callbacks.Callback):
+    class Watch(Progress):
+        def on_train_begin(self, logs=None):
+            super().on_train_begin(logs)
+            before.update(backbone_weights(self.model))
+
         def on_epoch_end(self, epoch, logs=None):
-            now = {layer.name: layer.get_weights() for layer in backbone.layers if layer.weights}
+            now = backbone_weights(self.model)
             moved.append({name.split("_")[0] for name in now if not np.array_equal(now[name][0], before[name][0])})
 
     with pytest.MonkeyPatch.context() as patch:
         patch.setattr(training, "Progress", Watch)
-        train(config, tmp_path / "run", backbone)
+        train(config, tmp_path / "run", small_backbone)
     everything = {"stem", "top", *(f"block{number}a" for number in range(1, 8))}
     # 17 groups: the newest nine are the new layers, the pooling and the top; then one block joins with every epoch
     expected = [{"top"}, {"top", "block7a"}, {"top", "block7a", "block6a"}] if unfreezing == "on" else [everything] * 3
@@ -137,10 +149,41 @@ def test_the_two_techniques_run_in_every_combination(config, tmp_path, unfreezin
     assert optimizer.multipliers["embedding"] == 1
 
 
+def test_each_corpus_of_a_mix_is_scored_on_its_own(brief, records, tmp_path):
+    shutil.copytree(records / "synthetic", tmp_path / "synthetic")
+    prepare(Afraid(), tmp_path, tmp_path)
+    config = replace(brief, records=tmp_path, corpora=("synthetic", "afraid"), corpus_weights=(0.5, 1.0))
+    history = train(config, tmp_path / "run", small_backbone)
+    assert history.notna().all(axis=None)
+    scores = evaluate(tmp_path / "run")["scores"]
+    best = history.loc[history["selection"].idxmax()]
+    for corpus in config.corpora:
+        assert best[f"val_{corpus}/expression_accuracy"] == pytest.approx(
+            scores[corpus]["expression"]["accuracy"]["value"], abs=1e-6
+        )
+    assert best["val_synthetic/valence_ccc"] == pytest.approx(scores["synthetic"]["valence"]["ccc"]["value"], abs=1e-4)
+    assert "val_afraid/valence_ccc" not in history  # it has no label for it
+    sizes = [scores[corpus]["records"] for corpus in config.corpora]
+    shares = [best[f"val_{corpus}/expression_accuracy"] for corpus in config.corpora]
+    labelled = [scores[corpus]["expression"]["n"] for corpus in config.corpora]
+    assert best["val_expression_accuracy"] == pytest.approx(np.average(shares, weights=labelled), abs=1e-6)
+    assert sizes == [60, 10]
+
+
+class Afraid(Synthetic):
+    """A corpus of one class, without valence and arousal."""
+
+    name = "afraid"
+
+    def faces(self, root):
+        for item in Synthetic(subjects=10, pictures=10).faces(root):
+            yield Face(key=item.key, group=item.group, image=item.image, expression="fear")
+
+
 def test_divergence_ends_a_run_with_a_remedy(brief, tmp_path):
     config = replace(brief, learning_rate=1e30, warmup_learning_rate=1e30)
-    with pytest.raises(UsageError, match=r"diverged: the loss is nan at batch \d+"):
-        train(config, tmp_path / "run", small_backbone(32))
+    with pytest.raises(UsageError, match=r"diverged: the loss is nan at batch \d+ of epoch 1, which holds synthetic/"):
+        train(config, tmp_path / "run", small_backbone)
 
 
 def models_contract():
@@ -152,7 +195,7 @@ def models_contract():
 def test_a_folder_with_a_run_is_never_written_over(run, config):
     before = (run / "model.keras").read_bytes()
     with pytest.raises(UsageError, match="is not empty"):
-        train(config, run, small_backbone(config.image_size))
+        train(config, run, small_backbone)
     assert (run / "model.keras").read_bytes() == before
 
 

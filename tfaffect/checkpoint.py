@@ -1,17 +1,20 @@
-"""What a killed run goes on from: after every epoch all that the next one depends on, whole or not at all."""
+"""What a killed run goes on from: all that the next step depends on, whole or not at all."""
 
 from __future__ import annotations
 
 import json
 import shutil
 import warnings
-from collections.abc import Mapping
+from collections.abc import Callable, Mapping
 from pathlib import Path
 
 import keras
+import numpy as np
 
 from tfaffect import whole
+from tfaffect.devices import alone
 from tfaffect.errors import UsageError
+from tfaffect.position import Position
 
 FOLDER = "checkpoint"
 WEIGHTS = "model.weights.h5"
@@ -21,54 +24,101 @@ STATE = "state.json"
 class Checkpoint(keras.callbacks.Callback):
     """Writes the weights, the optimizer and the state of other callbacks to `RUN/checkpoint/` after every epoch.
 
-    `keepers` are callbacks by name with `state() -> dict` of JSON values and `restore(dict)`. It comes last among the
-    callbacks, so that what it writes is the state after the epoch. Keras's own BackupAndRestore leaves out the best
-    value and the patience, and the data that were drawn; here the order of the data follows from seed and epoch.
+    `keepers` are callbacks by name with `state() -> dict` of JSON values and `restore(dict)`, the position among them.
+    When `asked` says that the run shall stop, it is written after the step under way, and KeyboardInterrupt raised. It
+    comes last among the callbacks, so that what it writes is the state after all of them. Keras's own BackupAndRestore
+    leaves out the best value and the patience, and the data that were drawn; here these follow from the position.
+    `writes` is False in all but one of the processes that train together.
     """
 
-    def __init__(self, run: Path, keepers: Mapping[str, object]) -> None:
+    def __init__(
+        self,
+        run: Path,
+        position: Position,
+        keepers: Mapping[str, object],
+        steps: int,
+        asked: Callable[[], bool] = lambda: False,
+        writes: bool = True,
+    ) -> None:
         super().__init__()
-        self.folder, self.keepers = run / FOLDER, dict(keepers)
+        self.folder, self.position, self.steps = run / FOLDER, position, steps
+        self.keepers = {"position": position, **keepers}
+        self.asked, self.writes = asked, writes
+        self._running_figures: list | None = None
+
+    def on_epoch_begin(self, epoch: int, logs: dict | None = None) -> None:
+        """In an epoch that goes on, give its training figures back what they had summed up."""
+        if self._running_figures:
+            for variable, value in zip(self.model.metrics_variables, self._running_figures, strict=True):
+                variable.assign(np.reshape(value, variable.shape))
+        self._running_figures = None
+
+    def on_train_batch_end(self, batch: int, logs: dict | None = None) -> None:
+        """Stop here when it was asked for; after the last step of an epoch validation comes first."""
+        if self.asked() and self.position.step < self.steps:
+            if keras.backend.backend() == "jax":  # amid an epoch the values are with the trainer
+                self.model.jax_state_sync()
+            self._write([np.asarray(variable).tolist() for variable in self.model.metrics_variables])
+            raise KeyboardInterrupt
 
     def on_epoch_end(self, epoch: int, logs: dict | None = None) -> None:
-        """Write the checkpoint in the place of the one before."""
-        seeds = {name: seed.numpy().tolist() for name, seed in _seeds(self.model).items()}
-        kept = {name: keeper.state() for name, keeper in self.keepers.items()}
-        state = {"epochs_done": epoch + 1, "seeds": seeds, **kept}
-        with whole.folder(self.folder) as partial:
-            self.model.save_weights(partial / WEIGHTS)
-            (partial / STATE).write_text(json.dumps(state, indent=2) + "\n")
+        """Write the checkpoint, and stop when it was asked for."""
+        self._write()
+        if self.asked():
+            raise KeyboardInterrupt
 
-    def restore(self, model: keras.Model) -> int:
-        """Bring a compiled model and the other callbacks to where the run was; return the epochs that are done.
+    def restore(self, model: keras.Model) -> None:
+        """Bring a compiled model and the other callbacks to where the run was.
 
         Raises UsageError when there is no checkpoint, or one of another network.
         """
-        state = json.loads(self._read(STATE).read_text())
+        folder = self._newest()
+        state = json.loads((folder / STATE).read_text())
         model.optimizer.build(model.trainable_variables)
         try:
             with warnings.catch_warnings():
                 warnings.simplefilter("error")  # Keras only warns of what it does not find in the file
-                model.load_weights(self._read(WEIGHTS))
+                model.load_weights(folder / WEIGHTS)
             for name, seed in _seeds(model).items():
                 seed.assign(state["seeds"][name])
         except (ValueError, KeyError, OSError, UserWarning) as error:
-            raise UsageError(f"{self.folder} does not fit the network of this run: {error}") from error
+            raise UsageError(f"{folder} does not fit the network of this run: {error}") from error
         for name, keeper in self.keepers.items():
             keeper.restore(state[name])
-        return state["epochs_done"]
+        self._running_figures = state["running_figures"]
 
     def remove(self) -> None:
         """Remove the checkpoint of a finished run: it is three times as large as the model."""
-        shutil.rmtree(self.folder, ignore_errors=True)
+        if self.writes:
+            shutil.rmtree(self.folder, ignore_errors=True)
 
-    def _read(self, name: str) -> Path:
-        path = self.folder / name
-        if not path.is_file():
+    def _write(self, running_figures: list | None = None) -> None:
+        """Write a checkpoint beside the one before, then remove that one: a kill in between leaves one at least."""
+        if not self.writes:
+            return
+        seeds = {name: np.asarray(seed).tolist() for name, seed in _seeds(self.model).items()}
+        kept = {name: keeper.state() for name, keeper in self.keepers.items()}
+        state = {"seeds": seeds, "running_figures": running_figures, **kept}
+        before = _whole_ones(self.folder)
+        name = f"{self.position.epoch:06d}-{self.position.step:09d}"
+        with alone(), whole.folder(self.folder / name) as partial:
+            self.model.save_weights(partial / WEIGHTS)
+            (partial / STATE).write_text(json.dumps(state) + "\n")
+        for folder in before:
+            shutil.rmtree(folder)
+
+    def _newest(self) -> Path:
+        there = _whole_ones(self.folder)
+        if not there:
             raise UsageError(
-                f"There is no {path}: the run is finished, or none of its epochs was. Start another in a new folder."
+                f"There is no checkpoint in {self.folder}: the run is finished, or none of its epochs was. Start "
+                "another in a new folder."
             )
-        return path
+        return there[-1]
+
+
+def _whole_ones(folder: Path) -> list[Path]:
+    return sorted(folder.glob("[0-9]*-[0-9]*"))
 
 
 def _seeds(model: keras.Model) -> dict[str, keras.Variable]:

@@ -18,6 +18,9 @@ class Config:
     """Prepared corpora to train on, mixed. None named: drawn faces, built on the spot."""
     records: Path = Path("records")
     """Folder of the prepared corpora."""
+    corpus_weights: tuple[float, ...] = ()
+    """How often each corpus is drawn in an epoch, in the order of --corpora: 0.2 is another fifth of it each time, 2 is
+    all of it twice. None named: once."""
 
     image_size: int = 240
     """Side of the square input in pixels; EfficientNet-B1 was designed for 240."""
@@ -40,6 +43,8 @@ class Config:
     """Epochs without a better selection metric before training stops."""
     batch_size: int = 64
     """Faces a step; the rest of an epoch that fills no batch is left out."""
+    gradient_accumulation_steps: int = 1
+    """Batches whose mean gradient makes one step of the optimizer; the schedule counts the optimizer's steps."""
     learning_rate: float = 5e-3
     """Highest learning rate of AdamW."""
     min_learning_rate: float = 1e-4
@@ -84,9 +89,24 @@ class Config:
     seed: int = 0
     """Decides the first weights, the order of the faces and every change of a picture."""
 
+    strategy: Literal["auto", "single", "mirrored", "data_parallel"] = "auto"
+    """Devices that train together: `mirrored`, all of this machine through TensorFlow; `data_parallel`, all of one or
+    of many machines through JAX (KERAS_BACKEND=jax); `auto`: one, but all that JAX sees."""
+    tracker: Literal["none", "wandb"] = "none"
+    """Send the figures to an experiment tracker too, when its package is installed. TensorBoard's files are always
+    written."""
+
     def __post_init__(self) -> None:
         _check_choices(self)
-        for name in ("image_size", "epochs", "patience", "batch_size", "annealing_period", "groups_at_start"):
+        for name in (
+            "image_size",
+            "epochs",
+            "patience",
+            "batch_size",
+            "gradient_accumulation_steps",
+            "annealing_period",
+            "groups_at_start",
+        ):
             _require(self, name, getattr(self, name) >= 1, "at least 1")
         for name in (
             "warmup_steps",
@@ -103,6 +123,7 @@ class Config:
         for name in ("dropout", "stochastic_depth", "batchnorm_momentum"):
             _require(self, name, getattr(self, name) < 1, "below 1")
         _require(self, "learning_rate", self.learning_rate > 0, "above 0")
+        _require(self, "corpus_weights", all(weight > 0 for weight in self.corpus_weights), "above 0")
         _require(self, "layer_decay", 0 < self.layer_decay <= 1, "above 0, at most 1")
         _require(self, "seed", 0 <= self.seed < 2**31, "from 0 to 2147483647")
 
@@ -123,7 +144,8 @@ def load(path: Path) -> Config:
         received = sorted(set(values) - known) if isinstance(values, dict) else type(values).__name__
         raise UsageError(f"{path} is not a config of this version. Unknown: {received}. Known: {sorted(known)}.")
     values["records"] = Path(values.get("records", Config.records))
-    values["corpora"] = tuple(values.get("corpora", ()))
+    for name in ("corpora", "corpus_weights"):
+        values[name] = tuple(values.get(name, ()))
     return Config(**values)
 
 

@@ -14,7 +14,7 @@ if TYPE_CHECKING:
     import pandas as pd
 
     from tfaffect.contract import Contract
-    from tfaffect.data import Prepared
+    from tfaffect.prepared import Prepared
 
 # TensorFlow, Keras and pandas are imported where they are used: --help answers within half a second.
 
@@ -34,16 +34,17 @@ def evaluate(
     """
     import pandas as pd
 
-    from tfaffect import data, report
     from tfaffect import model as models
+    from tfaffect import report
     from tfaffect.config import load as load_config
     from tfaffect.errors import UsageError
+    from tfaffect.prepared import open_corpus
 
     config = load_config(run / "config.json")
     model, contract = models.load(run)
     if not (corpora or config.corpora):
         raise UsageError(f"{run} names no corpus, for its weights were imported. Name one with --corpora.")
-    prepared = [data.open_corpus(records or config.records, name) for name in corpora or config.corpora]
+    prepared = [open_corpus(records or config.records, name) for name in corpora or config.corpora]
     predictions = pd.concat([predict(model, contract, corpus, split, config.batch_size) for corpus in prepared])
     history = run / "history.csv"
     return report.write(

@@ -92,7 +92,8 @@ def draw_curves(history: pd.DataFrame) -> Figure:
     """Loss, and every validation metric, over the epochs.
 
     Args:
-      history: `epoch`, `loss` and, where there was validation, `val_loss` and `val_<metric>`, as Keras names them.
+      history: `epoch`, `loss` and, where there was validation, `val_loss` and `val_<metric>`, as Keras names them;
+        `val_<corpus>/<metric>` in a mix of corpora.
     """
     missing = [name for name in ("epoch", "loss") if name not in history]
     if missing:
@@ -101,12 +102,16 @@ def draw_curves(history: pd.DataFrame) -> Figure:
     losses = {name: label for name, label in LOSSES.items() if name in history}
     kept = history.dropna(axis="columns", how="all")
     metrics = [name for name in kept if name.startswith("val_") and not name.endswith("loss")]
-    figure = Figure(figsize=(9.6 if metrics else 4.8, 4), layout="constrained")
-    loss, *rest = figure.subplots(1, 2 if metrics else 1, squeeze=False)[0]
+    pooled = [name for name in metrics if "/" not in name]
+    corpora = [name for name in metrics if "/" in name and name.endswith(("_uar", "_ccc"))]
+    panels = {"validation metrics": pooled, "validation, corpus by corpus": corpora}
+    panels = {title: names for title, names in panels.items() if names}
+    figure = Figure(figsize=(4.8 * (1 + len(panels)), 4), layout="constrained")
+    loss, *rest = figure.subplots(1, 1 + len(panels), squeeze=False)[0]
     _draw_lines(loss, history[[*losses]].rename(columns=losses), "loss")
-    for axes in rest:
-        names = {name: name.removeprefix("val_").replace("_", " ") for name in metrics}
-        _draw_lines(axes, history[metrics].rename(columns=names), "validation metrics")
+    for axes, (title, names) in zip(rest, panels.items(), strict=True):
+        words = {name: name.removeprefix("val_").replace("/", ": ").replace("_", " ") for name in names}
+        _draw_lines(axes, history[names].rename(columns=words), title)
     return figure
 
 

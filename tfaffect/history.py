@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+from collections.abc import Callable, Sequence
 from pathlib import Path
 
 import keras
@@ -10,15 +11,28 @@ import pandas as pd
 
 from tfaffect import whole
 from tfaffect.errors import UsageError
+from tfaffect.position import Position
 from tfaffect.selection import selection
 
 
 class History(keras.callbacks.Callback):
-    """Keeps one row of figures per epoch, in memory and in history.csv, and adds the selection metric to them."""
+    """Keeps one row of figures per epoch, in memory and in history.csv, and adds the selection metric to them.
 
-    def __init__(self, path: Path, heads: tuple[str, ...]) -> None:
+    `faces_of_batch(epoch, batch)` names the faces of a batch, for the error when the loss is no number. `writes` is
+    False in all but one of the processes that train together.
+    """
+
+    def __init__(
+        self,
+        path: Path,
+        heads: tuple[str, ...],
+        position: Position,
+        faces_of_batch: Callable[[int, int], Sequence[str]],
+        writes: bool = True,
+    ) -> None:
         super().__init__()
-        self.path, self.heads, self.table = path, heads, pd.DataFrame()
+        self.path, self.heads, self.position = path, heads, position
+        self.faces_of_batch, self.writes, self.table = faces_of_batch, writes, pd.DataFrame()
 
     def state(self) -> dict:
         """Return how many rows belong to finished epochs."""
@@ -26,13 +40,16 @@ class History(keras.callbacks.Callback):
 
     def restore(self, state: dict) -> None:
         """Read the rows again, without one of an epoch whose checkpoint was not written."""
-        self.table = pd.read_csv(self.path).head(state["rows"])
+        self.table = pd.read_csv(self.path).head(state["rows"]) if state["rows"] else pd.DataFrame()
 
     def on_train_batch_end(self, batch: int, logs: dict[str, float] | None = None) -> None:
         """Raise UsageError when the loss is no number; the model and the checkpoint of before stay."""
         if not np.isfinite(logs["loss"]):
+            epoch, step = self.position.epoch, self.position.step  # this batch is counted already
+            faces = self.faces_of_batch(epoch, step - 1)
             raise UsageError(
-                f"Training diverged: the loss is {logs['loss']} at batch {batch + 1}. Lower --learning-rate; the best "
+                f"Training diverged: the loss is {logs['loss']} at batch {step} of epoch {epoch + 1}, which "
+                f"holds {', '.join(faces[:8])}{' ...' if len(faces) > 8 else ''}. Lower --learning-rate; the best "
                 f"model so far, if an epoch was finished, stays in {self.path.parent}."
             )
 
@@ -41,5 +58,6 @@ class History(keras.callbacks.Callback):
         logs["selection"] = selection(logs, self.heads)
         row = pd.DataFrame([{"epoch": epoch + 1, **logs, "learning_rate": float(self.model.optimizer.learning_rate)}])
         self.table = pd.concat([self.table, row], ignore_index=True)
-        with whole.file(self.path) as partial:
-            self.table.to_csv(partial, index=False)
+        if self.writes:
+            with whole.file(self.path) as partial:
+                self.table.to_csv(partial, index=False)

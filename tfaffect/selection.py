@@ -8,6 +8,7 @@ import keras
 import numpy as np
 
 from tfaffect.contract import Contract
+from tfaffect.devices import alone
 from tfaffect.labels import AFFECT
 from tfaffect.model import save
 from tfaffect.unfreezing import all_trainable
@@ -24,11 +25,14 @@ def selection(logs: dict[str, float], heads: tuple[str, ...]) -> float:
 
 
 class KeepBest(keras.callbacks.Callback):
-    """Saves the model when its selection metric is the best so far, and stops after `patience` epochs without one."""
+    """Saves the model when its selection metric is the best so far, and stops after `patience` epochs without one.
 
-    def __init__(self, path: Path, contract: Contract, patience: int) -> None:
+    `writes` is False in all but one of the processes that train together.
+    """
+
+    def __init__(self, path: Path, contract: Contract, patience: int, writes: bool = True) -> None:
         super().__init__()
-        self.path, self.contract, self.patience = path, contract, patience
+        self.path, self.contract, self.patience, self.writes = path, contract, patience, writes
         self.best, self.best_epoch, self.last_epoch = -np.inf, -1, -1
 
     @property
@@ -49,7 +53,8 @@ class KeepBest(keras.callbacks.Callback):
         self.last_epoch = epoch
         if logs["selection"] > self.best:
             self.best, self.best_epoch = logs["selection"], epoch
-            with all_trainable(self.model):
-                save(self.model, self.contract, self.path)
+            if self.writes:
+                with alone(), all_trainable(self.model):
+                    save(self.model, self.contract, self.path)
         elif self.exhausted:
             self.model.stop_training = True

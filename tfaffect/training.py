@@ -2,115 +2,164 @@
 
 from __future__ import annotations
 
-from dataclasses import replace
+from collections.abc import Callable
+from dataclasses import dataclass, replace
+from functools import cached_property
 from pathlib import Path
 
 import keras
 import numpy as np
 import pandas as pd
+import tensorflow as tf
 
-from tfaffect import data, losses, metrics
+from tfaffect import data, devices, interruption, mixing, tracking, versions, whole
 from tfaffect.checkpoint import Checkpoint
 from tfaffect.config import Config
 from tfaffect.contract import Contract
-from tfaffect.data import Prepared
+from tfaffect.corpus_figures import CorpusFigures
+from tfaffect.devices import Devices
 from tfaffect.errors import UsageError
 from tfaffect.history import History
-from tfaffect.labels import AFFECT
 from tfaffect.model import build, layer_groups, resolve_weights
-from tfaffect.optimizer import LayerwiseAdamW, layer_multipliers
+from tfaffect.objective import compile_model
+from tfaffect.position import Position
+from tfaffect.prepared import Prepared, labelled_heads, open_corpus
 from tfaffect.progress import Progress
-from tfaffect.schedule import WarmupCosine
 from tfaffect.selection import KeepBest
+from tfaffect.tensorboard import TensorBoard
 from tfaffect.unfreezing import GradualUnfreezing
 
 
-def train(config: Config, folder: Path, backbone: keras.Model | None = None, resume: bool = False) -> pd.DataFrame:
+def train(
+    config: Config, folder: Path, backbone: Callable[[int], keras.Model] | None = None, resume: bool = False
+) -> pd.DataFrame:
     """Train as the config says and return the history, one row per epoch.
 
-    `folder` receives config.json, model.keras (the epoch with the best selection metric) and history.csv, and has a
-    checkpoint/ until the run is finished; each is whole at every moment. `backbone` replaces EfficientNet-B1. With
-    `resume` a run that was stopped goes on after its last finished epoch, and ends as it would have ended. Raises
-    UsageError for a folder that holds a run already (unless `resume`), and for records that cannot be trained on.
+    `folder` receives config.json, versions.json, model.keras (the epoch with the best selection metric), history.csv
+    and tensorboard/, and has a checkpoint/ until the run is finished; each is whole at every moment. `backbone` makes
+    another network than EfficientNet-B1 for an image size. With `resume` a run that was stopped goes on where it was,
+    and ends as it would have ended. Raises UsageError for a folder that holds a run already (unless `resume`), and for
+    records, devices or trackers that cannot be trained with.
     """
-    corpora = [data.open_corpus(config.records, name) for name in config.corpora]
+    corpora = [open_corpus(config.records, name) for name in config.corpora]
     _refuse_untrainable(corpora)
-    config = replace(_decided(config), records=config.records.absolute())
-    steps = data.steps_per_epoch(corpora, config)
-    if not resume:
-        _claim(folder)
-    keras.utils.set_random_seed(config.seed)
-    model = build(config, backbone)
-    compile_model(model, config, corpora, steps)
-    if not resume:
-        config.save(folder / "config.json")
-    history = History(folder / "history.csv", data.labelled_heads(corpora, "validation"))
-    best = KeepBest(folder / "model.keras", contract(config, corpora), config.patience)
-    checkpoint = Checkpoint(folder, {"history": history, "best": best})
-    done = checkpoint.restore(model) if resume else 0
-    if done < config.epochs and not best.exhausted:
+    mixing.steps_per_epoch(corpora, config)
+    with devices.together(config) as group:
+        config = replace(_decided(config, group), records=config.records.absolute())
+        trackers = tracking.trackers(config.tracker, folder, config) if group.writes else {}
+        if not resume and group.writes:
+            _claim(folder)
+            config.save(folder / "config.json")
+        return _Run(config, corpora, folder, group, trackers).train(backbone, resume)
+
+
+@dataclass(frozen=True)
+class _Run:
+    """What every part of a run needs to know."""
+
+    config: Config
+    corpora: list[Prepared]
+    folder: Path
+    devices: Devices
+    trackers: dict[str, keras.callbacks.Callback]
+
+    @cached_property
+    def steps(self) -> int:
+        return mixing.steps_per_epoch(self.corpora, self.config)
+
+    @property
+    def heads(self) -> set[str]:
+        return {head for split in ("train", "validation") for head in labelled_heads(self.corpora, split)}
+
+    def train(self, backbone: Callable[[int], keras.Model] | None, resume: bool) -> pd.DataFrame:
+        config, writes = self.config, self.devices.writes
+        keras.utils.set_random_seed(config.seed)
+        model = build(config, backbone and backbone(config.image_size))
+        compile_model(model, config, self.heads, mixing.class_masses(self.corpora, config), self.steps)
+        position = Position()
+        heads = labelled_heads(self.corpora, "validation")
+        history = History(self.folder / "history.csv", heads, position, self.faces_of_batch, writes)
+        best = KeepBest(self.folder / "model.keras", contract(config, self.corpora), config.patience, writes)
+        keepers = {"history": history, "best": best, **self.trackers}
+        with (
+            interruption.deferred(enabled=self.devices.processes == 1) as asked,
+            Progress(config.epochs, self.steps, position, quiet=not writes) as progress,
+        ):
+            checkpoint = Checkpoint(self.folder, position, keepers, self.steps, asked, writes)
+            if resume:
+                checkpoint.restore(model)
+            if writes:
+                self.note(position.epoch + 1)
+            watching = [self.tensorboard(model), *self.trackers.values()] if writes else []
+            callbacks = [position, *_unfreezing(config, model), *self.corpus_figures(), history, best]
+            callbacks += [*watching, progress, checkpoint]
+            if position.step:  # Keras cannot begin in the middle of an epoch: the rest of it is trained on its own
+                # Keras makes its metrics with the first batch it sees; the checkpoint fills them before that of `fit`.
+                model.evaluate(self.validation().take(1), verbose=0)
+                self.fit(model, position, callbacks, epochs=position.epoch + 1)
+            if position.epoch < config.epochs and not best.exhausted:
+                self.fit(model, position, callbacks, epochs=config.epochs)
+        checkpoint.remove()
+        return history.table
+
+    def fit(self, model: keras.Model, position: Position, callbacks: list, epochs: int) -> None:
+        """Train from the position on."""
+        share = self.devices.share
         model.fit(
-            data.training_batches(corpora, config, first_epoch=done),
-            steps_per_epoch=steps,
-            initial_epoch=done,
-            epochs=config.epochs,
-            validation_data=data.validation_batches(corpora, config),
-            callbacks=[*_unfreezing(config, model), history, best, Progress(), checkpoint],
+            data.training_batches(self.corpora, self.config, position.epoch, position.step, share),
+            steps_per_epoch=self.steps - position.step,
+            initial_epoch=position.epoch,
+            epochs=epochs,
+            validation_data=self.validation(),
+            callbacks=callbacks,
             shuffle=False,  # the dataset shuffles itself
             verbose=0,
         )
-    checkpoint.remove()
-    return history.table
+
+    def validation(self) -> tf.data.Dataset:
+        """Return the validation batches of all corpora."""
+        return data.validation_batches(self.corpora, self.config, share=self.devices.share)
+
+    def note(self, first_epoch: int) -> None:
+        """Remove what a killed process left half-written, and note with what the run goes on."""
+        for name in ("model.keras", "history.csv", "versions.json"):
+            whole.sweep(self.folder / name)
+        versions.record(self.folder / "versions.json", first_epoch)
+
+    def faces_of_batch(self, epoch: int, batch: int) -> list[str]:
+        """Return the names of the faces in a batch."""
+        return mixing.faces_of_batch(self.corpora, self.config, epoch, batch)
+
+    def corpus_figures(self) -> list[keras.callbacks.Callback]:
+        """Return what scores each corpus of a mix on its own."""
+        if len(self.corpora) == 1:
+            return []
+        labelled = {c.name: heads for c in self.corpora if (heads := labelled_heads([c], "validation"))}
+        batches = {
+            c.name: data.validation_batches([c], self.config, share=self.devices.share)
+            for c in self.corpora
+            if c.name in labelled
+        }
+        return [CorpusFigures(batches, labelled)]
+
+    def tensorboard(self, model: keras.Model) -> keras.callbacks.Callback:
+        """Return what writes the figures, rates and some augmented faces for TensorBoard."""
+
+        def pictures() -> np.ndarray:
+            (batch, *_), *_ = data.training_batches(self.corpora, self.config).take(1)
+            return batch[:32].numpy()
+
+        return TensorBoard(self.folder / "tensorboard", layer_groups(model), pictures)
 
 
 def contract(config: Config, corpora: list[Prepared]) -> Contract:
     """Return the contract of the network that a config and its corpora give."""
     return Contract(
         input_size=config.image_size,
-        trained=data.labelled_heads(corpora, "train"),
+        trained=labelled_heads(corpora, "train"),
         corpora={corpus.name: corpus.version for corpus in corpora},
         affect_range=(-1.0, 1.0) if config.affect_range == "bounded" else None,
     )
-
-
-def compile_model(model: keras.Model, config: Config, corpora: list[Prepared], steps: int) -> None:
-    """Give the model its optimizer, and losses and metrics for the heads that have labels."""
-    schedule = WarmupCosine(
-        config.learning_rate,
-        config.min_learning_rate,
-        config.warmup_learning_rate,
-        config.warmup_steps,
-        config.annealing_period,
-        steps,
-    )
-    heads = set(data.labelled_heads(corpora, "train")) | set(data.labelled_heads(corpora, "validation"))
-    model.compile(
-        optimizer=LayerwiseAdamW(schedule, _multipliers(model, config), weight_decay=config.weight_decay),
-        loss=head_losses(config, data.class_masses(corpora)),
-        loss_weights={"expression": config.expression_loss_weight, **dict.fromkeys(AFFECT, 1.0)},
-        weighted_metrics={head: _metrics(head) if head in heads else [] for head in model.output},
-        # On CPUs XLA takes 145 s to compile this network and then 5 times as long a step.
-        jit_compile="auto" if keras.distribution.list_devices("gpu") else False,
-    )
-
-
-def head_losses(config: Config, class_masses: np.ndarray) -> dict[str, keras.losses.Loss]:
-    """Return the loss of each head; `class_masses` (8,) counts the classes of the training split."""
-    gamma = config.focal_gamma if config.expression_loss == "focal" else 0.0
-    alpha = losses.class_weights(class_masses, config.class_weights) if class_masses.any() else None
-    affect = {"rmse": losses.RootMeanSquaredError, "mse": losses.MeanSquaredError, "ccc": losses.ConcordanceLoss}
-    return {"expression": losses.Focal(alpha, gamma), **{name: affect[config.affect_loss]() for name in AFFECT}}
-
-
-def _metrics(head: str) -> list[keras.metrics.Metric]:
-    if head == "expression":
-        return [metrics.Accuracy(), metrics.UnweightedAverageRecall()]
-    return [metrics.ConcordanceCorrelation(), metrics.RootMeanSquaredError()]
-
-
-def _multipliers(model: keras.Model, config: Config) -> dict[str, float]:
-    factor = config.layer_decay if config.discriminative_rates == "on" else 1.0
-    return layer_multipliers(layer_groups(model), config.learning_rate, factor, config.min_layer_rate)
 
 
 def _unfreezing(config: Config, model: keras.Model) -> list[keras.callbacks.Callback]:
@@ -119,13 +168,13 @@ def _unfreezing(config: Config, model: keras.Model) -> list[keras.callbacks.Call
     return [GradualUnfreezing(layer_groups(model), config.groups_at_start)]
 
 
-def _decided(config: Config) -> Config:
+def _decided(config: Config, group: Devices) -> Config:
     """Replace every `auto` by what it means here."""
     weights = _weights(config)
     transfer = "off" if weights == "none" else "on"
     techniques = {name: getattr(config, name) for name in ("gradual_unfreezing", "discriminative_rates")}
     decided = {name: transfer if value == "auto" else value for name, value in techniques.items()}
-    return replace(config, weights=weights, **decided)
+    return replace(config, weights=weights, strategy=group.strategy, **decided)
 
 
 def _weights(config: Config) -> str:
@@ -137,7 +186,7 @@ def _weights(config: Config) -> str:
 
 
 def _refuse_untrainable(corpora: list[Prepared]) -> None:
-    if not data.labelled_heads(corpora, "validation"):
+    if not labelled_heads(corpora, "validation"):
         names = ", ".join(corpus.name for corpus in corpora)
         raise UsageError(f"No label in a validation split, so no epoch could be told from another. Received: {names}.")
 

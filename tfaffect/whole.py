@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import shutil
 import tempfile
 from collections.abc import Iterator
 from contextlib import contextmanager
@@ -31,6 +32,12 @@ def folder(path: Path) -> Iterator[Path]:
             if old.exists():
                 old.rename(path)
             raise
+
+
+def sweep(path: Path) -> None:
+    """Remove what a process left beside `path` that was killed while it wrote there."""
+    for unfinished in path.parent.glob(f".{path.name}-*/"):
+        shutil.rmtree(unfinished)
 
 
 @contextmanager

@@ -1,0 +1,48 @@
+import os
+import signal
+import threading
+
+import pytest
+
+from tfaffect.interruption import SIGNALS, deferred
+
+
+@pytest.mark.parametrize("number", SIGNALS)
+def test_the_first_signal_is_a_wish_and_the_second_an_end(number, capsys):
+    before = [signal.getsignal(name) for name in SIGNALS]
+    with deferred() as asked:
+        assert not asked()
+        os.kill(os.getpid(), number)
+        assert asked()
+        assert "Once more stops at once" in capsys.readouterr().err
+        assert [signal.getsignal(name) for name in SIGNALS] == before
+    assert [signal.getsignal(name) for name in SIGNALS] == before
+
+
+def test_without_a_signal_everything_is_as_it_was():
+    before = [signal.getsignal(name) for name in SIGNALS]
+    with deferred() as asked:
+        assert [signal.getsignal(name) for name in SIGNALS] != before
+    assert not asked()
+    assert [signal.getsignal(name) for name in SIGNALS] == before
+
+
+def test_several_processes_are_stopped_at_once():
+    """One of them that waited for its step would let the others wait for it."""
+    before = [signal.getsignal(name) for name in SIGNALS]
+    with deferred(enabled=False) as asked:
+        assert [signal.getsignal(name) for name in SIGNALS] == before
+    assert not asked()
+
+
+def test_another_thread_can_train_as_well():
+    asked = []
+
+    def train():
+        with deferred() as wish:
+            asked.append(wish())
+
+    thread = threading.Thread(target=train)
+    thread.start()
+    thread.join()
+    assert asked == [False]

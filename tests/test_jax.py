@@ -1,0 +1,81 @@
+"""The same run folders under JAX: on one device, in several processes, and from one backend to the other."""
+
+import importlib.util
+from dataclasses import replace
+
+import numpy as np
+import pandas as pd
+import pytest
+
+from tests import processes
+from tests.networks import small_backbone
+from tfaffect import config as configs
+from tfaffect import model as models
+from tfaffect import training
+from tfaffect.evaluate import evaluate
+
+pytestmark = pytest.mark.skipif(importlib.util.find_spec("jax") is None, reason="JAX is not installed")
+
+IN_TRAINING = ["loss", "expression_loss", "valence_rmse", "arousal_rmse"]
+
+
+@pytest.fixture(scope="module")
+def both_techniques(config):
+    return replace(
+        config,
+        epochs=3,
+        dropout=0.0,  # the backends draw from different generators
+        augmentation_probability=0.2,
+        gradual_unfreezing="on",
+        discriminative_rates="on",
+        groups_at_start=9,
+    )
+
+
+@pytest.fixture(scope="module")
+def tensorflow_run(both_techniques, tmp_path_factory):
+    """A run of TensorFlow that nothing stopped."""
+    folder = tmp_path_factory.mktemp("tensorflow") / "run"
+    training.train(both_techniques, folder, small_backbone)
+    return folder
+
+
+def same_figures(folder, other, tolerance):
+    one, two = (pd.read_csv(run / "history.csv") for run in (folder, other))
+    np.testing.assert_allclose(one[IN_TRAINING], two[IN_TRAINING], rtol=tolerance)
+    assert one["epoch"].tolist() == two["epoch"].tolist()
+
+
+@pytest.mark.parametrize("rates", ["on", "off"])
+@pytest.mark.parametrize("unfreezing", ["on", "off"])
+def test_both_techniques_run_in_every_combination(both_techniques, tmp_path, unfreezing, rates):
+    config = replace(both_techniques, gradual_unfreezing=unfreezing, discriminative_rates=rates, epochs=2)
+    processes.end(processes.start(config, tmp_path / "jax", "jax"))
+    history = pd.read_csv(tmp_path / "jax" / "history.csv")
+    assert history.notna().all(axis=None)
+    model, _ = models.load(tmp_path / "jax")  # under TensorFlow
+    statistics = model.get_layer("block1a_bn").get_weights()[2]
+    assert statistics.any() == (unfreezing == "off")
+    assert evaluate(tmp_path / "jax")["scores"]["pooled"]["records"] == 60
+
+
+def test_two_processes_give_the_result_of_one(both_techniques, tmp_path):
+    processes.end(processes.start(both_techniques, tmp_path / "one", "jax"))
+    processes.train_across(2, both_techniques, tmp_path / "two")
+    same_figures(tmp_path / "one", tmp_path / "two", 1e-3)
+    assert configs.load(tmp_path / "two" / "config.json").strategy == "data_parallel"
+    assert {path.name for path in (tmp_path / "two").iterdir()} == {path.name for path in (tmp_path / "one").iterdir()}
+
+
+@pytest.mark.parametrize("first", ["tensorflow", "jax"])
+def test_a_run_begun_under_one_backend_goes_on_under_the_other(both_techniques, tensorflow_run, tmp_path, first):
+    other = {"tensorflow": "jax", "jax": "tensorflow"}[first]
+    folder = tmp_path / "run"
+    processes.interrupt(processes.start(both_techniques, folder, first), folder, epochs=1)
+    processes.end(processes.start(configs.load(folder / "config.json"), folder, other, resume=True))
+    history = pd.read_csv(folder / "history.csv")
+    assert history["epoch"].tolist() == [1, 2, 3]
+    assert history.notna().all(axis=None)
+    if first == "tensorflow":  # the same first weights as those of the whole run
+        same_figures(folder, tensorflow_run, 2e-3)
+    assert models.load(folder)[1].trained == ("expression", "valence", "arousal")

@@ -1,0 +1,38 @@
+"""Ctrl-C as a wish: training ends after the step under way, and is saved there."""
+
+from __future__ import annotations
+
+import signal
+import sys
+import threading
+from collections.abc import Callable, Iterator
+from contextlib import contextmanager
+
+SIGNALS = (signal.SIGINT, signal.SIGTERM)
+"""Ctrl-C, and what Slurm and Kubernetes send some seconds before they kill."""
+
+
+@contextmanager
+def deferred(enabled: bool = True) -> Iterator[Callable[[], bool]]:
+    """Yield a function that says whether the user, or the cluster, asked to stop; a second time stops at once.
+
+    Python raises KeyboardInterrupt between any two instructions, also amid an update of weights. Outside the main
+    thread, where signals cannot be caught, and with `enabled` False, nothing is deferred.
+    """
+    asked = []
+
+    def note(number: int, frame) -> None:
+        for name in SIGNALS:
+            signal.signal(name, before[name])
+        asked.append(number)
+        print("\nStopping after this step, and saving. Once more stops at once.", file=sys.stderr)
+
+    if not enabled or threading.current_thread() is not threading.main_thread():
+        yield lambda: False
+        return
+    before = {name: signal.signal(name, note) for name in SIGNALS}
+    try:
+        yield lambda: bool(asked)
+    finally:
+        for name in SIGNALS:
+            signal.signal(name, before[name])

@@ -1,0 +1,79 @@
+"""Several corpora as one: how many faces each gives to an epoch, and the order in which they come."""
+
+from __future__ import annotations
+
+import numpy as np
+import tensorflow as tf
+
+from tfaffect.config import Config
+from tfaffect.errors import UsageError
+from tfaffect.prepared import Prepared
+
+SHUFFLE_BUFFER = 16_384
+"""Encoded faces held for shuffling, at 5 to 25 kB each. Records lie in random order already (TFDS sorts by a hash)."""
+
+
+def weights(corpora: list[Prepared], config: Config) -> list[float]:
+    """Return how often each corpus is drawn in an epoch, 1 where the config says nothing.
+
+    Raises UsageError when there is not one weight for each corpus.
+    """
+    given = config.corpus_weights or (1.0,) * len(corpora)
+    if len(given) != len(corpora):
+        names = ", ".join(corpus.name for corpus in corpora)
+        raise UsageError(f"--corpus-weights needs one weight for each of: {names}. Received: {given}.")
+    return list(given)
+
+
+def faces_per_epoch(corpora: list[Prepared], config: Config) -> list[int]:
+    """Return the number of training faces that each corpus gives to an epoch."""
+    drawn = zip(corpora, weights(corpora, config), strict=True)
+    return [max(1, round(weight * corpus.size("train"))) for corpus, weight in drawn]
+
+
+def steps_per_epoch(corpora: list[Prepared], config: Config) -> int:
+    """Return the number of batches in an epoch: whole ones, and whole rounds of gradient accumulation.
+
+    Raises UsageError when there is none.
+    """
+    total, needed = sum(faces_per_epoch(corpora, config)), config.batch_size * config.gradient_accumulation_steps
+    if total < needed:
+        raise UsageError(
+            f"The training splits give {total} faces to an epoch, less than one step of the optimizer. "
+            f"Received: {config.batch_size=}, {config.gradient_accumulation_steps=}."
+        )
+    return total // needed * config.gradient_accumulation_steps
+
+
+def class_masses(corpora: list[Prepared], config: Config) -> np.ndarray:
+    """Return how often each class is drawn in an epoch, votes as fractions; (8,)."""
+    drawn = zip(corpora, weights(corpora, config), strict=True)
+    return np.sum([weight * corpus.labels("train")["expression"] for corpus, weight in drawn], axis=0)
+
+
+def epoch_records(corpora: list[Prepared], config: Config, epoch) -> tf.data.Dataset:
+    """Return the training records of an epoch in the order in which they are drawn, pictures still encoded.
+
+    A corpus of weight 0.2 gives another fifth of its faces to each epoch and begins anew after five; one of weight 2
+    gives each face twice. Which faces, and their order, follow from the seed and the epoch alone. `epoch`, counted from
+    0, may be a tensor.
+    """
+    seed = config.seed + 1_000_003 * epoch
+    counts = faces_per_epoch(corpora, config)
+    parts = [_drawn(corpus, count, epoch) for corpus, count in zip(corpora, counts, strict=True)]
+    shares = [count / sum(counts) for count in counts]
+    mixed = tf.data.Dataset.sample_from_datasets(parts, shares, seed=seed) if len(parts) > 1 else parts[0]
+    return mixed.shuffle(SHUFFLE_BUFFER, seed, reshuffle_each_iteration=False)
+
+
+def faces_of_batch(corpora: list[Prepared], config: Config, epoch: int, batch: int) -> list[str]:
+    """Return the names `corpus/key` of the faces in a batch; epoch and batch are counted from 0."""
+    tf.compat.v1.set_random_seed(1)
+    drawn = epoch_records(corpora, config, tf.constant(epoch, tf.int64)).skip(batch * config.batch_size)
+    records = drawn.take(config.batch_size).as_numpy_iterator()
+    return [f"{record['corpus'].decode()}/{record['key'].decode()}" for record in records]
+
+
+def _drawn(corpus: Prepared, count: int, epoch) -> tf.data.Dataset:
+    records, size = corpus.records("train"), corpus.size("train")
+    return records if count == size else records.repeat().skip(epoch * count % size).take(count)

@@ -1,0 +1,90 @@
+"""A prepared corpus: what a builder left in `records/<name>/<version>/`."""
+
+from __future__ import annotations
+
+import json
+from dataclasses import dataclass
+from pathlib import Path
+
+import numpy as np
+import tensorflow as tf
+import tensorflow_datasets as tfds
+
+from tfaffect.errors import UsageError
+from tfaffect.labels import AFFECT, CLASSES, HEADS
+
+
+@dataclass(frozen=True)
+class Prepared:
+    """One prepared corpus: `records/<name>/<version>/` and its build report."""
+
+    name: str
+    version: str
+    folder: Path
+    report: dict
+
+    def size(self, split: str) -> int:
+        """Return the number of records in a split, 0 for a split that is not there."""
+        return self.report["splits"].get(split, {}).get("records", 0)
+
+    def labels(self, split: str) -> dict:
+        """Return what the records of a split are labelled with: {expression: masses (8,), valence, arousal: counts}."""
+        counts = self.report["splits"].get(split, {})
+        masses = counts.get("expression", {})
+        return {
+            "expression": np.array([masses.get(name, 0.0) for name in CLASSES]),
+            **{name: counts.get(name, 0) for name in AFFECT},
+        }
+
+    def records(self, split: str) -> tf.data.Dataset:
+        """Return the records of a split in their order, pictures still encoded, each with the name of its corpus.
+
+        Raises UsageError for a split that is not there.
+        """
+        if not self.size(split):
+            has = ", ".join(f"{name} ({self.size(name):,})" for name in self.report["splits"])
+            raise UsageError(f"{self.name} {self.version} has no split {split!r}. It has: {has}.")
+        stored = tfds.builder_from_directory(self.folder).as_dataset(
+            split=split,
+            shuffle_files=False,
+            decoders={"image": tfds.decode.SkipDecoding()},
+            read_config=tfds.ReadConfig(try_autocache=False, interleave_cycle_length=1),
+        )
+        return stored.map(lambda record: {**record, "corpus": self.name})
+
+
+def open_corpus(records: Path, name: str) -> Prepared:
+    """Open the newest version of a prepared corpus.
+
+    Raises UsageError when it was never prepared, is not whole, or speaks another vocabulary.
+    """
+    versions = sorted(Path(records, name).glob("[0-9]*"), key=_version_number)
+    if not versions:
+        there = sorted(path.name for path in Path(records).glob("[!.]*/") if any(path.glob("[0-9]*")))
+        raise UsageError(
+            f"No records of {name!r} in {records}. Prepared there: {', '.join(there) or 'nothing'}. "
+            f"Build them with: python -m tfrecords_builders {name} --raw DIR --records {records}"
+        )
+    folder = versions[-1]
+    try:
+        report = json.loads((folder / "build_report.json").read_text())
+        metadata = json.loads((folder / "metadata.json").read_text())
+        vocabulary = (tuple(metadata["classes"]), tuple(metadata["affect"]))
+    except (OSError, ValueError, KeyError) as error:
+        raise UsageError(
+            f"{folder} does not hold whole records: {error}. Build them again with --overwrite."
+        ) from error
+    if vocabulary != (CLASSES, AFFECT):
+        raise UsageError(
+            f"{folder} was written with another vocabulary. Received: {vocabulary}. Expected: {CLASSES}, {AFFECT}."
+        )
+    return Prepared(name, folder.name, folder, report)
+
+
+def labelled_heads(corpora: list[Prepared], split: str) -> tuple[str, ...]:
+    """Return the heads for which a split of any of the corpora has a label, in vocabulary order."""
+    return tuple(name for name in HEADS if any(np.sum(corpus.labels(split)[name]) > 0 for corpus in corpora))
+
+
+def _version_number(folder: Path) -> tuple:
+    return tuple(int(part) if part.isdigit() else -1 for part in folder.name.split("."))
