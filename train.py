@@ -28,8 +28,9 @@ def main(config: Flags, run: Path | None = None, resume: Path | None = None) -> 
         config = saved_config(config, resume)
     elif not config.corpora:
         config = draw_faces()
-    from tfaffect import devices, evaluate, report, training
+    from tfaffect import devices, evaluate, training
     from tfaffect.prepared import open_corpus
+    from tfaffect.scoring import report
 
     folder = resume or run or Path("runs", f"{datetime.now():%Y%m%d-%H%M%S}-{'-'.join(config.corpora)}")
     try:

@@ -22,8 +22,8 @@ import cv2
 import tyro
 
 sys.path.insert(0, str(Path(__file__).parents[1]))
-from tfaffect import faces
 from tfaffect.labels import CLASSES
+from tfaffect.media import faces
 from tfrecords_builders.folder import Folder
 from tfrecords_builders.record import shrink
 from tfrecords_builders.synthetic import Synthetic

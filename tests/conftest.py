@@ -52,7 +52,7 @@ def config(records):
 @pytest.fixture(scope="session")
 def face_detector():
     """The weights of the face detector, from where TFAFFECT_FACE_DETECTOR says or beside the checkout."""
-    from tfaffect import detector
+    from tfaffect.media import detector
 
     path = Path(os.environ.get(detector.VARIABLE, SHARED / "models" / detector.FILE))
     if not path.is_file():

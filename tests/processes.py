@@ -10,7 +10,7 @@ from pathlib import Path
 
 ROOT = Path(__file__).parents[1]
 PROCESS = """
-import sys
+import os, sys
 from pathlib import Path
 devices, resume = int(sys.argv[3]), sys.argv[4] == "True"
 import keras
@@ -22,6 +22,12 @@ from tests.networks import small_backbone
 from tfaffect.config import load
 from tfaffect.training import train
 train(load(Path(sys.argv[1])), Path(sys.argv[2]), small_backbone, resume=resume)
+if "KERAS_DISTRIBUTION_NUM_PROCESSES" in os.environ:  # as train.py ends
+    from tfaffect.devices import first_process
+    from tfaffect.evaluate import evaluate
+    print("evaluates" if first_process() else "leaves")
+    if first_process():
+        evaluate(Path(sys.argv[2]))
 """
 
 
@@ -83,4 +89,9 @@ def train_across(processes, config, folder, backend="jax"):
         )
         for number in range(processes)
     ]
-    return [end(process) for process in started]
+    try:
+        return [end(process) for process in started]
+    finally:
+        for process in started:
+            process.kill()
+            process.communicate()

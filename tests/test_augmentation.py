@@ -1,8 +1,8 @@
 import numpy as np
 import pytest
 
-from tfaffect import augmentation
-from tfaffect.augmentation import CHANGES, augment
+from tfaffect.media import augmentation
+from tfaffect.media.augmentation import CHANGES, augment
 
 
 @pytest.fixture

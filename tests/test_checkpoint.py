@@ -4,6 +4,7 @@ import shutil
 import signal
 import subprocess
 import sys
+import time
 from contextlib import contextmanager
 from dataclasses import replace
 from pathlib import Path
@@ -18,11 +19,11 @@ from tests.networks import small_backbone
 from tfaffect import config as configs
 from tfaffect import mixing, training
 from tfaffect import model as models
-from tfaffect.checkpoint import Checkpoint
+from tfaffect.callbacks.checkpoint import Checkpoint
+from tfaffect.callbacks.position import Position
+from tfaffect.callbacks.selection import KeepBest
 from tfaffect.errors import UsageError
-from tfaffect.position import Position
 from tfaffect.prepared import open_corpus
-from tfaffect.selection import KeepBest
 from tfaffect.training import train
 
 ROOT = Path(__file__).parents[1]
@@ -112,9 +113,21 @@ def asking(step):
     yield lambda: next(calls) >= step
 
 
-def test_a_run_without_a_checkpoint_cannot_go_on(uninterrupted, busy):
-    with pytest.raises(UsageError, match="the run is finished, or none of its epochs was"):
+def test_a_finished_run_cannot_go_on(uninterrupted, busy):
+    with pytest.raises(UsageError, match="the run is finished"):
         train(busy, uninterrupted[0], small_backbone, resume=True)
+
+
+def test_a_run_that_was_killed_before_it_saved_anything_begins_again(busy, uninterrupted, tmp_path):
+    config = replace(busy, epochs=1)
+    process = processes.start(config, tmp_path / "run")
+    while process.poll() is None and not (tmp_path / "run" / "checkpoint").exists():
+        time.sleep(0.01)
+    process.kill()
+    process.communicate()
+    assert not list((tmp_path / "run" / "checkpoint").iterdir())
+    begun = go_on(tmp_path / "run")
+    pd.testing.assert_frame_equal(begun, uninterrupted[1].head(1), rtol=1e-6)
 
 
 def test_a_checkpoint_of_another_network_is_refused(busy, tmp_path):

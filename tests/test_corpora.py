@@ -13,9 +13,9 @@ import pytest
 import tensorflow_datasets as tfds
 
 import tests.fakes
-from tfaffect import faces
-from tfaffect.detector import Detection
 from tfaffect.labels import CLASSES, SPLITS
+from tfaffect.media import faces
+from tfaffect.media.detector import Detection
 from tfaffect.prepared import open_corpus
 from tfrecords_builders.__main__ import corpora
 from tfrecords_builders.accounts import Accounts

@@ -4,9 +4,9 @@ import cv2
 import numpy as np
 import pytest
 
-from tfaffect import detector
-from tfaffect.detector import FaceDetector, find_weights
 from tfaffect.errors import UsageError
+from tfaffect.media import detector
+from tfaffect.media.detector import FaceDetector, find_weights
 from tfrecords_builders.synthetic import Synthetic
 
 

@@ -5,11 +5,11 @@ import pandas as pd
 import pytest
 
 from tfaffect import model as models
-from tfaffect import scores
 from tfaffect.errors import UsageError
 from tfaffect.evaluate import evaluate, predict, report_folder
 from tfaffect.labels import CLASSES
 from tfaffect.prepared import open_corpus
+from tfaffect.scoring import scores
 
 
 def test_training_leaves_a_report_on_validation(run, config):

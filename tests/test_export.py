@@ -1,6 +1,10 @@
 import json
+import os
 import shutil
+import subprocess
+import sys
 from itertools import islice
+from pathlib import Path
 
 import numpy as np
 import pytest
@@ -148,6 +152,20 @@ def test_scores_of_other_weights_do_not_travel(run, tmp_path, config):
     models.save(model, contract, other / "model.keras")
     assert artefact.open_run(other, None)[1].scores is None
     assert artefact.open_run(run, None)[1].scores is not None
+
+
+def test_the_backend_of_the_run_does_not_matter(run, tmp_path):
+    """Where JAX is not installed this fails as well if the command asks for it."""
+    done = subprocess.run(
+        [sys.executable, "-m", "export.tflite", run, tmp_path / "out"],
+        cwd=Path(__file__).parents[1],
+        env={**os.environ, "KERAS_BACKEND": "jax"},
+        capture_output=True,
+        text=True,
+        check=False,
+    )
+    assert done.returncode == 0, done.stderr
+    assert (tmp_path / "out" / "model.tflite").exists()
 
 
 def test_a_head_that_learned_nothing_stays_nan_in_the_artefact(tmp_path, config, faces):

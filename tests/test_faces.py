@@ -5,7 +5,7 @@ import numpy as np
 import pytest
 from PIL import Image
 
-from tfaffect import faces
+from tfaffect.media import faces
 
 
 def test_letterbox_agrees_with_the_original(oracles):

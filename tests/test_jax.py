@@ -61,10 +61,14 @@ def test_both_techniques_run_in_every_combination(both_techniques, tmp_path, unf
 
 def test_two_processes_give_the_result_of_one(both_techniques, tmp_path):
     processes.end(processes.start(both_techniques, tmp_path / "one", "jax"))
-    processes.train_across(2, both_techniques, tmp_path / "two")
+    printed = processes.train_across(2, both_techniques, tmp_path / "two")
+    assert [text.split()[-1] for text in printed] == ["evaluates", "leaves"]
+    assert "epoch   3/3" in printed[0]
+    assert "epoch" not in printed[1]
     same_figures(tmp_path / "one", tmp_path / "two", 1e-3)
     assert configs.load(tmp_path / "two" / "config.json").strategy == "data_parallel"
-    assert {path.name for path in (tmp_path / "two").iterdir()} == {path.name for path in (tmp_path / "one").iterdir()}
+    files = {path.name for path in (tmp_path / "one").iterdir()} | {"report"}
+    assert {path.name for path in (tmp_path / "two").iterdir()} == files
 
 
 @pytest.mark.parametrize("first", ["tensorflow", "jax"])

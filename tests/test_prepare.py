@@ -6,9 +6,9 @@ import numpy as np
 import pytest
 import tensorflow_datasets as tfds
 
-from tfaffect import faces
 from tfaffect.errors import UsageError
 from tfaffect.labels import CLASSES, Expression
+from tfaffect.media import faces
 from tfaffect.prepared import open_corpus
 from tfrecords_builders.base import Corpus, Face, Note, RawFolderError, Skip, find
 from tfrecords_builders.prepare import prepare

@@ -12,9 +12,9 @@ import numpy as np
 import pytest
 
 from tests.test_corpora import find_green
-from tfaffect import faces
-from tfaffect.detector import Detection, FaceDetector
 from tfaffect.labels import Expression
+from tfaffect.media import faces
+from tfaffect.media.detector import Detection, FaceDetector
 from tfrecords_builders import workers
 from tfrecords_builders.base import Face, Frame, Skip
 from tfrecords_builders.record import NO_FACE, Maker, assign, source

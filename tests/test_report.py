@@ -9,10 +9,10 @@ import numpy as np
 import pandas as pd
 import pytest
 
-from tfaffect import figures, report
 from tfaffect.errors import UsageError
 from tfaffect.labels import AFFECT, CLASSES
-from tfaffect.scores import score, score_all
+from tfaffect.scoring import figures, report
+from tfaffect.scoring.scores import score, score_all
 
 VOID = ("meta", "img")
 
@@ -224,6 +224,6 @@ def test_faulty_history_is_named():
 
 
 def test_report_needs_neither_pyplot_nor_tensorflow():
-    code = "import sys, tfaffect.report; print({'matplotlib.pyplot', 'tensorflow', 'keras'} & {*sys.modules})"
+    code = "import sys, tfaffect.scoring.report; print({'matplotlib.pyplot', 'tensorflow', 'keras'} & {*sys.modules})"
     run = subprocess.run([sys.executable, "-c", code], capture_output=True, text=True, check=True)
     assert run.stdout == "set()\n"

@@ -6,9 +6,9 @@ import pandas as pd
 import pytest
 from sklearn import metrics
 
-from tfaffect import scores
 from tfaffect.labels import CLASSES
-from tfaffect.scores import score, score_all
+from tfaffect.scoring import scores
+from tfaffect.scoring.scores import score, score_all
 
 NONE = [np.nan]
 

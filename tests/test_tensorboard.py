@@ -7,8 +7,8 @@ import tensorflow as tf
 from tensorboard.backend.event_processing.event_accumulator import TENSORS, EventAccumulator
 
 from tests.test_unfreezing import network
+from tfaffect.callbacks.tensorboard import TensorBoard, grid
 from tfaffect.model import layer_groups
-from tfaffect.tensorboard import TensorBoard, grid
 from tfaffect.unfreezing import GradualUnfreezing
 
 RATES = [5e-3, 4e-3, 1e-3, 2e-3]

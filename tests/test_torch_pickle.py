@@ -8,8 +8,8 @@ import zipfile
 import numpy as np
 import pytest
 
-from tfaffect import torch_pickle
 from tfaffect.errors import UsageError
+from tfaffect.pytorch import pickle as torch_pickle
 
 # A small writer of what torch.save writes, opcode by opcode (pickletools.py of Python describes them).
 

@@ -9,9 +9,10 @@ from keras import layers
 from tests.test_torch_pickle import mapping, ordered, write_state, write_zip
 from tfaffect import config as configs
 from tfaffect import model as models
-from tfaffect import torch_layers, torch_weights
+from tfaffect import torch_weights
 from tfaffect.errors import UsageError
 from tfaffect.labels import HEADS
+from tfaffect.pytorch import layers as torch_layers
 
 CONFIG = configs.Config(weights="none", affect_range="linear")
 

@@ -7,9 +7,9 @@ from pathlib import Path
 
 import pytest
 
+from tfaffect.callbacks.tracking import trackers
 from tfaffect.config import Config
 from tfaffect.errors import UsageError
-from tfaffect.tracking import trackers
 
 ROOT = Path(__file__).parents[1]
 needs_wandb = pytest.mark.skipif(importlib.util.find_spec("wandb") is None, reason="the package wandb is not installed")
@@ -19,7 +19,7 @@ PROCESS = """
 import json, sys
 from pathlib import Path
 from tfaffect.config import Config
-from tfaffect.tracking import trackers
+from tfaffect.callbacks.tracking import trackers
 run, states = Path(sys.argv[1]), []
 [diverged] = trackers("wandb", run.parent, Config()).values()
 diverged.on_train_begin()
@@ -90,7 +90,9 @@ def test_an_unknown_tracker_is_refused(tmp_path):
 
 def test_a_missing_package_is_named_before_anything_is_trained(tmp_path, monkeypatch):
     monkeypatch.setitem(sys.modules, "wandb", None)
-    with pytest.raises(UsageError, match=r"^--tracker wandb needs the package wandb: pip install wandb$"):
+    with pytest.raises(
+        UsageError, match=r"^--tracker wandb needs the package wandb: pip install -r requirements-wandb\.txt$"
+    ):
         trackers("wandb", tmp_path, Config())
 
 

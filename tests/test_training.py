@@ -10,11 +10,11 @@ from tests.networks import small_backbone
 from tfaffect import config as configs
 from tfaffect import data, training
 from tfaffect import model as models
+from tfaffect.callbacks.progress import Progress
+from tfaffect.callbacks.selection import KeepBest, selection
 from tfaffect.errors import UsageError
 from tfaffect.evaluate import evaluate
 from tfaffect.prepared import open_corpus
-from tfaffect.progress import Progress
-from tfaffect.selection import KeepBest, selection
 from tfaffect.training import train
 from tfrecords_builders.base import Face
 from tfrecords_builders.prepare import prepare
@@ -178,6 +178,13 @@ class Afraid(Synthetic):
     def faces(self, root):
         for item in Synthetic(subjects=10, pictures=10).faces(root):
             yield Face(key=item.key, group=item.group, image=item.image, expression="fear")
+
+
+def test_the_schedule_counts_steps_of_the_optimizer_when_gradients_are_accumulated(brief, tmp_path):
+    history = train(replace(brief, gradient_accumulation_steps=3), tmp_path / "run", small_backbone)
+    # 30 batches are 10 steps: half of the warm-up from 1e-5 to 5e-3 after the first epoch, its end after the second
+    assert history["learning_rate"].tolist() == pytest.approx([2.505e-3, 5e-3], rel=1e-5)
+    assert history.notna().all(axis=None)
 
 
 def test_divergence_ends_a_run_with_a_remedy(brief, tmp_path):

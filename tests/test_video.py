@@ -2,8 +2,8 @@ import cv2
 import numpy as np
 import pytest
 
-from tfaffect import video
-from tfaffect.video import UnreadableVideoError
+from tfaffect.media import video
+from tfaffect.media.video import UnreadableVideoError
 
 
 def write(path, count=25, code="MJPG", rate=10):

@@ -9,8 +9,8 @@ from dataclasses import asdict, dataclass, field, fields
 from pathlib import Path
 
 from tfaffect.errors import UsageError
-from tfaffect.faces import MARGIN
 from tfaffect.labels import AFFECT, CLASSES, HEADS
+from tfaffect.media.faces import MARGIN
 
 MEMBER = "model.json"
 

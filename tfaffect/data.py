@@ -5,11 +5,12 @@ from __future__ import annotations
 import numpy as np
 import tensorflow as tf
 
-from tfaffect import faces, mixing
-from tfaffect.augmentation import augment
+from tfaffect import mixing
 from tfaffect.config import Config
 from tfaffect.errors import UsageError
 from tfaffect.labels import AFFECT, CLASSES
+from tfaffect.media import faces
+from tfaffect.media.augmentation import augment
 from tfaffect.prepared import Prepared
 
 ALL = (0, 1)

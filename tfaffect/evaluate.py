@@ -35,10 +35,10 @@ def evaluate(
     import pandas as pd
 
     from tfaffect import model as models
-    from tfaffect import report
     from tfaffect.config import load as load_config
     from tfaffect.errors import UsageError
     from tfaffect.prepared import open_corpus
+    from tfaffect.scoring import report
 
     config = load_config(run / "config.json")
     model, contract = models.load(run)
@@ -87,7 +87,7 @@ def predict(model: keras.Model, contract: Contract, corpus: Prepared, split: str
     network = predictor(model, contract)
     rows = []
     for pictures, records in data.evaluation_batches(corpus, split, contract.input_size, batch_size):
-        outputs = {name: np.asarray(values) for name, values in network.predict_on_batch(pictures).items()}
+        outputs = {name: np.asarray(values) for name, values in network.predict_on_batch(pictures.numpy()).items()}
         labels = {name: values.numpy() for name, values in records.items()}
         table = {name: [text.decode() for text in labels[name]] for name in ("key", "group", "tags")}
         for place, name in enumerate(CLASSES):
@@ -132,7 +132,7 @@ def main(
         only: Keep the records with this tag, such as strict.
         out: Folder of the report; RUN/report when not named, or beside it for another split, tag or corpus.
     """
-    from tfaffect import report
+    from tfaffect.scoring import report
 
     written = evaluate(run, corpora, split, records, only, out)
     print(report.summarise(written))

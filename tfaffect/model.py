@@ -13,11 +13,12 @@ import numpy as np
 from keras import layers
 
 from tfaffect import contract as contracts
-from tfaffect import torch_layers, whole
+from tfaffect import whole
 from tfaffect.config import Config
 from tfaffect.contract import Contract
 from tfaffect.errors import UsageError
 from tfaffect.labels import AFFECT, CLASSES
+from tfaffect.pytorch import layers as torch_layers
 
 EMBEDDING = 256
 """Width of the affective features."""

@@ -59,9 +59,9 @@ def network(checkpoint: Path, config: Config) -> keras.Model:
     from dataclasses import replace
 
     from tfaffect import model as models
-    from tfaffect import torch_layers
     from tfaffect.errors import UsageError
     from tfaffect.labels import AFFECT
+    from tfaffect.pytorch import layers as torch_layers
 
     state = torch_layers.state_dict(checkpoint)
     if any(key.startswith("features.") for key in state):

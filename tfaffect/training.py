@@ -12,21 +12,22 @@ import numpy as np
 import pandas as pd
 import tensorflow as tf
 
-from tfaffect import data, devices, interruption, mixing, tracking, versions, whole
-from tfaffect.checkpoint import Checkpoint
+from tfaffect import data, devices, interruption, mixing, versions, whole
+from tfaffect.callbacks import tracking
+from tfaffect.callbacks.checkpoint import Checkpoint, begin
+from tfaffect.callbacks.corpus_figures import CorpusFigures
+from tfaffect.callbacks.history import History
+from tfaffect.callbacks.position import Position
+from tfaffect.callbacks.progress import Progress
+from tfaffect.callbacks.selection import KeepBest
+from tfaffect.callbacks.tensorboard import TensorBoard
 from tfaffect.config import Config
 from tfaffect.contract import Contract
-from tfaffect.corpus_figures import CorpusFigures
 from tfaffect.devices import Devices
 from tfaffect.errors import UsageError
-from tfaffect.history import History
 from tfaffect.model import build, layer_groups, resolve_weights
 from tfaffect.objective import compile_model
-from tfaffect.position import Position
 from tfaffect.prepared import Prepared, labelled_heads, open_corpus
-from tfaffect.progress import Progress
-from tfaffect.selection import KeepBest
-from tfaffect.tensorboard import TensorBoard
 from tfaffect.unfreezing import GradualUnfreezing
 
 
@@ -49,6 +50,7 @@ def train(
         trackers = tracking.trackers(config.tracker, folder, config) if group.writes else {}
         if not resume and group.writes:
             _claim(folder)
+            begin(folder)
             config.save(folder / "config.json")
         return _Run(config, corpora, folder, group, trackers).train(backbone, resume)
 

@@ -12,9 +12,9 @@ from dataclasses import asdict, is_dataclass, replace
 from functools import partial
 from pathlib import Path
 
-from tfaffect.detector import FaceDetector, find_weights
 from tfaffect.errors import UsageError
 from tfaffect.labels import SPLITS
+from tfaffect.media.detector import FaceDetector, find_weights
 from tfrecords_builders import beam as pipelines
 from tfrecords_builders import builder, splits
 from tfrecords_builders.accounts import LATER_TWIN, Accounts

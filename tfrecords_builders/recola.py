@@ -153,7 +153,7 @@ def _people(table: Path | None) -> dict[str, dict[str, str]]:
 
 def _clock(timing: Path | None, video: Path) -> tuple[Trace | None, list[Note]]:
     """When the frames of a video were taken, as time of the video -> time of the ratings; None where it is the same."""
-    from tfaffect.video import UnreadableVideoError, frames_per_second
+    from tfaffect.media.video import UnreadableVideoError, frames_per_second
 
     if timing is None:
         return None, []

@@ -9,9 +9,9 @@ from pathlib import Path
 
 import numpy as np
 
-from tfaffect import faces, video
-from tfaffect.detector import Detection
 from tfaffect.labels import AFFECT, CLASSES, Expression
+from tfaffect.media import faces, video
+from tfaffect.media.detector import Detection
 from tfrecords_builders.base import Face, Frame, Skip
 
 LONGEST_SIDE = 288  # pixels: a fifth more than the network's 240, room for the crops of augmentation

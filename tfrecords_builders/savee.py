@@ -79,7 +79,7 @@ The copies of AudioData, and those with names such as DC_a01.wav, have sound onl
             yield from self._frames(path, speaker, emotion, number)
 
     def _frames(self, path: Path, speaker: str, emotion: str, number: int) -> Iterator[Face | Skip]:
-        from tfaffect.video import UnreadableVideoError, duration
+        from tfaffect.media.video import UnreadableVideoError, duration
 
         try:
             seconds = duration(path)

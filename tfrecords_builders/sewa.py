@@ -115,7 +115,7 @@ but not both: they share recordings.
 
     def _segments(self, video: Path, segments: list[Segment]) -> Iterator[Face | Skip | Note]:
         """The frames of a segment's video, or of a recording's, where segments that overlap are averaged."""
-        from tfaffect.video import UnreadableVideoError, frames_per_second
+        from tfaffect.media.video import UnreadableVideoError, frames_per_second
 
         try:
             rate = frames_per_second(video)

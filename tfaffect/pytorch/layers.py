@@ -7,8 +7,8 @@ from pathlib import Path
 import keras
 import numpy as np
 
-from tfaffect import torch_pickle
 from tfaffect.errors import UsageError
+from tfaffect.pytorch import pickle as torch_pickle
 
 EPSILON = 1e-5
 """What PyTorch's BatchNorm adds to the variance; keras.applications adds 1e-3."""

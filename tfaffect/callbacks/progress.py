@@ -10,8 +10,8 @@ from rich.console import Console
 from rich.progress import BarColumn, MofNCompleteColumn, TextColumn, TimeRemainingColumn
 from rich.progress import Progress as Bar
 
+from tfaffect.callbacks.position import Position
 from tfaffect.labels import HEADS
-from tfaffect.position import Position
 
 
 class Progress(keras.callbacks.Callback):

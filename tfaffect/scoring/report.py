@@ -9,9 +9,9 @@ import pandas as pd
 
 from tfaffect import whole
 from tfaffect.errors import UsageError
-from tfaffect.figures import draw_all
 from tfaffect.labels import AFFECT
-from tfaffect.scores import POOLED, score_all
+from tfaffect.scoring.figures import draw_all
+from tfaffect.scoring.scores import POOLED, score_all
 
 HEADLINES = {
     "accuracy": ("expression", "accuracy"),

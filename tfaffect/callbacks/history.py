@@ -10,9 +10,9 @@ import numpy as np
 import pandas as pd
 
 from tfaffect import whole
+from tfaffect.callbacks.position import Position
+from tfaffect.callbacks.selection import selection
 from tfaffect.errors import UsageError
-from tfaffect.position import Position
-from tfaffect.selection import selection
 
 
 class History(keras.callbacks.Callback):

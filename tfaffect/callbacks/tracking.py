@@ -25,14 +25,14 @@ def trackers(name: str, run: Path, config: Config) -> dict[str, keras.callbacks.
     try:
         import wandb  # noqa: F401
     except ModuleNotFoundError as error:
-        raise UsageError("--tracker wandb needs the package wandb: pip install wandb") from error
+        raise UsageError("--tracker wandb needs the package wandb: pip install -r requirements-wandb.txt") from error
     return {"wandb": WandbTracker(run, config)}
 
 
 class WandbTracker(keras.callbacks.Callback):
     """Logs every epoch's figures to Weights & Biases; a resumed run goes on there as the one it was.
 
-    It is a keeper of `tfaffect.checkpoint.Checkpoint`. wandb's own files lie in `run/wandb/`.
+    It is a keeper of `tfaffect.callbacks.checkpoint.Checkpoint`. wandb's own files lie in `run/wandb/`.
     """
 
     def __init__(self, run: Path, config: Config) -> None:

@@ -14,7 +14,7 @@ import numpy as np
 
 from tfaffect import whole
 from tfaffect.errors import UsageError
-from tfaffect.faces import Box, resize
+from tfaffect.media.faces import Box, resize
 
 FILE = "face_detection_yunet_2026may.onnx"
 URL = f"https://media.githubusercontent.com/media/opencv/opencv_zoo/main/models/face_detection_yunet/{FILE}"

@@ -12,13 +12,18 @@ import keras
 import numpy as np
 
 from tfaffect import whole
+from tfaffect.callbacks.position import Position
 from tfaffect.devices import alone
 from tfaffect.errors import UsageError
-from tfaffect.position import Position
 
 FOLDER = "checkpoint"
 WEIGHTS = "model.weights.h5"
 STATE = "state.json"
+
+
+def begin(run: Path) -> None:
+    """Make the folder, by which a run is known that is not finished."""
+    (run / FOLDER).mkdir(parents=True)
 
 
 class Checkpoint(keras.callbacks.Callback):
@@ -58,7 +63,7 @@ class Checkpoint(keras.callbacks.Callback):
         if self.asked() and self.position.step < self.steps:
             if keras.backend.backend() == "jax":  # amid an epoch the values are with the trainer
                 self.model.jax_state_sync()
-            self._write([np.asarray(variable).tolist() for variable in self.model.metrics_variables])
+            self._write([keras.ops.convert_to_numpy(variable).tolist() for variable in self.model.metrics_variables])
             raise KeyboardInterrupt
 
     def on_epoch_end(self, epoch: int, logs: dict | None = None) -> None:
@@ -68,11 +73,18 @@ class Checkpoint(keras.callbacks.Callback):
             raise KeyboardInterrupt
 
     def restore(self, model: keras.Model) -> None:
-        """Bring a compiled model and the other callbacks to where the run was.
+        """Bring a compiled model and the other callbacks to where the run was, which can be its beginning.
 
-        Raises UsageError when there is no checkpoint, or one of another network.
+        Raises UsageError when the run is finished, and for a checkpoint of another network.
         """
-        folder = self._newest()
+        if not self.folder.is_dir():
+            raise UsageError(
+                f"There is no {self.folder}: the run is finished. Start another in a new folder; --weights "
+                f"{self.folder.parent} lets it begin with the backbone of this one."
+            )
+        if not (there := _whole_ones(self.folder)):  # it was stopped before anything was saved
+            return
+        folder = there[-1]
         state = json.loads((folder / STATE).read_text())
         model.optimizer.build(model.trainable_variables)
         try:
@@ -96,7 +108,7 @@ class Checkpoint(keras.callbacks.Callback):
         """Write a checkpoint beside the one before, then remove that one: a kill in between leaves one at least."""
         if not self.writes:
             return
-        seeds = {name: np.asarray(seed).tolist() for name, seed in _seeds(self.model).items()}
+        seeds = {name: keras.ops.convert_to_numpy(seed).tolist() for name, seed in _seeds(self.model).items()}
         kept = {name: keeper.state() for name, keeper in self.keepers.items()}
         state = {"seeds": seeds, "running_figures": running_figures, **kept}
         before = _whole_ones(self.folder)
@@ -106,15 +118,6 @@ class Checkpoint(keras.callbacks.Callback):
             (partial / STATE).write_text(json.dumps(state) + "\n")
         for folder in before:
             shutil.rmtree(folder)
-
-    def _newest(self) -> Path:
-        there = _whole_ones(self.folder)
-        if not there:
-            raise UsageError(
-                f"There is no checkpoint in {self.folder}: the run is finished, or none of its epochs was. Start "
-                "another in a new folder."
-            )
-        return there[-1]
 
 
 def _whole_ones(folder: Path) -> list[Path]:

@@ -1,0 +1,1 @@
+"""Weights of PyTorch, read without it."""

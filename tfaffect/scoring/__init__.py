@@ -1,0 +1,1 @@
+"""Predictions to scores, pictures and a report; no TensorFlow."""
