@@ -74,6 +74,7 @@ class _Run:
         return {head for split in ("train", "validation") for head in labelled_heads(self.corpora, split)}
 
     def train(self, backbone: Callable[[int], keras.Model] | None, resume: bool) -> pd.DataFrame:
+        """Build the network and train it from its beginning, or from where it was."""
         config, writes = self.config, self.devices.writes
         keras.utils.set_random_seed(config.seed)
         model = build(config, backbone and backbone(config.image_size))
@@ -90,19 +91,20 @@ class _Run:
             checkpoint = Checkpoint(self.folder, position, keepers, self.steps, asked, writes)
             if resume:
                 checkpoint.restore(model)
-            if writes:
-                self.note(position.epoch + 1)
-            watching = [self.tensorboard(model), *self.trackers.values()] if writes else []
-            callbacks = [position, *_unfreezing(config, model), *self.corpus_figures(), history, best]
-            callbacks += [*watching, progress, checkpoint]
-            if position.step:  # Keras cannot begin in the middle of an epoch: the rest of it is trained on its own
-                # Keras makes its metrics with the first batch it sees; the checkpoint fills them before that of `fit`.
-                model.evaluate(self.validation().take(1), verbose=0)
-                self.fit(model, position, callbacks, epochs=position.epoch + 1)
+            between = [*self.corpus_figures(), history, best, *self.watching(model, position)]
+            callbacks = [position, *_unfreezing(config, model), *between, progress, checkpoint]
+            self.finish_epoch(model, position, callbacks)
             if position.epoch < config.epochs and not best.exhausted:
                 self.fit(model, position, callbacks, epochs=config.epochs)
         checkpoint.remove()
         return history.table
+
+    def finish_epoch(self, model: keras.Model, position: Position, callbacks: list) -> None:
+        """Train the rest of an epoch that was interrupted on its own: Keras cannot begin in the middle of one."""
+        if position.step:
+            # Keras makes its metrics with the first batch it sees; the checkpoint fills them before that of `fit`.
+            model.evaluate(self.validation().take(1), verbose=0)
+            self.fit(model, position, callbacks, epochs=position.epoch + 1)
 
     def fit(self, model: keras.Model, position: Position, callbacks: list, epochs: int) -> None:
         """Train from the position on."""
@@ -122,11 +124,14 @@ class _Run:
         """Return the validation batches of all corpora."""
         return data.validation_batches(self.corpora, self.config, share=self.devices.share)
 
-    def note(self, first_epoch: int) -> None:
-        """Remove what a killed process left half-written, and note with what the run goes on."""
+    def watching(self, model: keras.Model, position: Position) -> list[keras.callbacks.Callback]:
+        """Return what shows the run to people, and note with what it goes on."""
+        if not self.devices.writes:
+            return []
         for name in ("model.keras", "history.csv", "versions.json"):
             whole.sweep(self.folder / name)
-        versions.record(self.folder / "versions.json", first_epoch)
+        versions.record(self.folder / "versions.json", position.epoch + 1)
+        return [self.tensorboard(model), *self.trackers.values()]
 
     def faces_of_batch(self, epoch: int, batch: int) -> list[str]:
         """Return the names of the faces in a batch."""
@@ -172,16 +177,16 @@ def _unfreezing(config: Config, model: keras.Model) -> list[keras.callbacks.Call
 
 def _decided(config: Config, group: Devices) -> Config:
     """Replace every `auto` by what it means here."""
-    weights = _weights(config)
+    weights = _weights(config, quiet=not group.writes)
     transfer = "off" if weights == "none" else "on"
     techniques = {name: getattr(config, name) for name in ("gradual_unfreezing", "discriminative_rates")}
     decided = {name: transfer if value == "auto" else value for name, value in techniques.items()}
     return replace(config, weights=weights, strategy=group.strategy, **decided)
 
 
-def _weights(config: Config) -> str:
+def _weights(config: Config, quiet: bool) -> str:
     weights = resolve_weights(config.weights)
-    if weights != config.weights:
+    if weights != config.weights and not quiet:
         missing = "random weights: ImageNet's could not be downloaded. --weights PATH takes efficientnetb1_notop.h5"
         print(f"The backbone starts from {'ImageNet weights' if weights == 'imagenet' else missing}.")
     return weights
