@@ -38,7 +38,11 @@ def network(factor=0.85, last="top"):
     model = build(Config(image_size=32, dropout=0.0), backbone)
     optimizer = LayerwiseAdamW(5e-3, layer_multipliers(layer_groups(model), 5e-3, factor), weight_decay=1e-4)
     classes = keras.losses.CategoricalCrossentropy(from_logits=True)
-    model.compile(optimizer, {"expression": classes, "valence": "mse", "arousal": "mse"}, jit_compile=False)
+    model.compile(
+        optimizer,
+        {"expression": classes, "valence": "mse", "arousal": "mse"},
+        jit_compile=keras.backend.backend() == "jax",
+    )
     return model
 
 
