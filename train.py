@@ -24,6 +24,8 @@ def main(config: Flags, run: Path | None = None, resume: Path | None = None) -> 
         run: Run folder; runs/<date>-<corpora> when not named.
         resume: Run folder of a run that was stopped; it goes on where it was, with its own config (but --strategy).
     """
+    if resume and run:
+        raise UsageError(f"--resume goes on in its own folder. Leave --run out. Received: --run {run}.")
     if resume:
         config = saved_config(config, resume)
     elif not config.corpora:

@@ -94,7 +94,13 @@ def show_stages(model: keras.Model, batches: tf.data.Dataset, steps: int, whole:
 def fit(model: keras.Model, batches: tf.data.Dataset, steps: int, *callbacks, epoch: int = 0) -> None:
     """Train some steps of one epoch."""
     model.fit(
-        batches, steps_per_epoch=steps, initial_epoch=epoch, epochs=epoch + 1, callbacks=list(callbacks), verbose=0
+        batches,
+        steps_per_epoch=steps,
+        initial_epoch=epoch,
+        epochs=epoch + 1,
+        callbacks=list(callbacks),
+        verbose=0,
+        shuffle=False,
     )
 
 
@@ -128,7 +134,7 @@ def compile_plainly(model: keras.Model, config: Config, optimizer: keras.optimiz
         optimizer,
         loss={"expression": keras.losses.CategoricalCrossentropy(from_logits=True), **dict.fromkeys(AFFECT, "mse")},
         loss_weights={"expression": config.expression_loss_weight, **dict.fromkeys(AFFECT, 1.0)},
-        jit_compile=False,
+        jit_compile="auto" if keras.distribution.list_devices("gpu") else False,  # as ours
     )
 
 

@@ -1,5 +1,6 @@
 """A run that is killed at any moment goes on and ends as it would have ended."""
 
+import json
 import shutil
 import signal
 import subprocess
@@ -137,6 +138,14 @@ def narrow_backbone(image_size):
     picture = keras.Input((image_size, image_size, 3), dtype="uint8", name="image")
     x = keras.layers.Rescaling(1 / 127.5, offset=-1, name="rescaling")(picture)
     return keras.Model(picture, keras.layers.Conv2D(5, 3, name="stem_conv")(x))
+
+
+def test_other_records_than_those_of_before_are_refused(busy):
+    corpus = open_corpus(busy.records, "synthetic")
+    kept = mixing.Unchanged([corpus]).state()
+    mixing.Unchanged([corpus]).restore(json.loads(json.dumps(kept)))
+    with pytest.raises(UsageError, match="The records have changed since this run began"):
+        mixing.Unchanged([replace(corpus, version="1.1.0")]).restore(kept)
 
 
 def test_of_two_checkpoints_that_a_kill_left_the_newer_counts(tmp_path):

@@ -29,11 +29,7 @@ def test_one_device_is_the_default():
         ({"strategy": "mirrored", "gradient_accumulation_steps": 2}, {}, r"keras issue 20582"),
         ({"strategy": "data_parallel"}, {}, r"requirements-jax.txt, and set KERAS_BACKEND=jax"),
         ({}, {devices.PROCESSES: "2"}, r"keras issue 20585"),
-        (
-            {"strategy": "single"},
-            {devices.PROCESSES: "2"},
-            r"Several processes train together with --strategy data_par",
-        ),
+        ({}, {"SLURM_NTASKS": "2", "SLURM_STEP_NODELIST": "n[1-2]"}, r"keras issue 20585"),
     ],
 )
 def test_what_a_backend_cannot_do_is_refused_with_the_reason(flags, environment, reason, monkeypatch):
@@ -41,6 +37,14 @@ def test_what_a_backend_cannot_do_is_refused_with_the_reason(flags, environment,
         monkeypatch.setenv(name, value)
     with pytest.raises(UsageError, match=reason):
         enter(Config(**flags))
+
+
+def test_a_batch_script_of_slurm_is_one_process(monkeypatch):
+    monkeypatch.setenv("SLURM_NTASKS", "8")
+    monkeypatch.setenv("SLURM_PROCID", "0")
+    assert not devices.several_processes()
+    monkeypatch.setenv("SLURM_STEP_NODELIST", "node[1-2]")
+    assert devices.several_processes()
 
 
 def test_nothing_is_made_when_the_devices_are_refused(config, tmp_path):
@@ -65,6 +69,8 @@ def test_two_mirrored_devices_train_with_both_techniques_what_one_trains(config,
     assert mirrored.notna().all(axis=None)
     # BatchNorm and the RMSE see half a batch each, so the figures are near, not equal; unscaled ones would be double
     assert mirrored["loss"].tolist() == pytest.approx(single["loss"].tolist(), rel=0.15)
+    # CCC after the first epoch, in which only the new layers learn; moments added up over replicas would halve it
+    assert mirrored["valence_ccc"].tolist() == pytest.approx(single["valence_ccc"].tolist(), abs=0.06)
     assert mirrored["learning_rate"].tolist() == pytest.approx(single["learning_rate"].tolist(), rel=1e-6)
     assert models.load(tmp_path / "mirrored")[1] == replace(
         models.load(tmp_path / "single")[1], weights_sha256=models.load(tmp_path / "mirrored")[1].weights_sha256

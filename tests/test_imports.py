@@ -8,7 +8,7 @@ import pytest
 ROOT = Path(__file__).parents[1]
 
 ORDER = [
-    {"labels", "errors", "whole", "interruption", "media.video", "callbacks.position"},
+    {"labels", "errors", "whole", "interruption", "replicas", "media.video", "callbacks.position"},
     {"cli", "config", "prepared", "versions", "media.faces", "scoring.scores", "scoring.figures", "pytorch.pickle"},
     {"contract", "devices", "mixing", "media.augmentation", "media.detector", "scoring.report", "pytorch.layers"},
     {"data", "losses", "metrics", "model", "optimizer", "schedule", "unfreezing"},

@@ -8,13 +8,13 @@ from tfaffect.interruption import SIGNALS, deferred
 
 
 @pytest.mark.parametrize("number", SIGNALS)
-def test_the_first_signal_is_a_wish_and_the_second_an_end(number, capsys):
+def test_the_first_signal_is_a_wish_and_the_second_an_end(number, capfd):
     before = [signal.getsignal(name) for name in SIGNALS]
     with deferred() as asked:
         assert not asked()
         os.kill(os.getpid(), number)
         assert asked()
-        assert "Once more stops at once" in capsys.readouterr().err
+        assert "Once more stops at once" in capfd.readouterr().err
         assert [signal.getsignal(name) for name in SIGNALS] == before
     assert [signal.getsignal(name) for name in SIGNALS] == before
 

@@ -92,6 +92,7 @@ def test_corpora_with_one_kind_of_label_train_that_head_and_no_other(tmp_path, b
     if kind == "none":
         with pytest.raises(UsageError, match="No label in a validation split"):
             train(config, tmp_path / "run", small_backbone)
+        assert not (tmp_path / "run").exists()
         return
     history = train(config, tmp_path / "run", small_backbone)
     assert history.notna().all(axis=None)
@@ -182,9 +183,42 @@ class Afraid(Synthetic):
 
 def test_the_schedule_counts_steps_of_the_optimizer_when_gradients_are_accumulated(brief, tmp_path):
     history = train(replace(brief, gradient_accumulation_steps=3), tmp_path / "run", small_backbone)
-    # 30 batches are 10 steps: half of the warm-up from 1e-5 to 5e-3 after the first epoch, its end after the second
-    assert history["learning_rate"].tolist() == pytest.approx([2.505e-3, 5e-3], rel=1e-5)
+    # 30 batches are 10 steps; the tenth and the twentieth step of a warm-up from 1e-5 to 5e-3 in twenty
+    assert history["learning_rate"].tolist() == pytest.approx([2.2555e-3, 4.7505e-3], rel=1e-5)
     assert history.notna().all(axis=None)
+
+
+def test_a_corpus_without_faces_to_train_on_is_refused_before_anything_is_made(brief, records, tmp_path):
+    shutil.copytree(records / "synthetic", tmp_path / "synthetic")
+    prepare(Unseen(), tmp_path, tmp_path)
+    with pytest.raises(UsageError, match="Nothing to train on in the train split of: unseen"):
+        train(replace(brief, records=tmp_path, corpora=("synthetic", "unseen")), tmp_path / "run", small_backbone)
+    assert not (tmp_path / "run").exists()
+
+
+class Unseen(Synthetic):
+    """A corpus of validation faces alone."""
+
+    name = "unseen"
+
+    def faces(self, root):
+        for item in Synthetic(subjects=2, pictures=4).faces(root):
+            yield Face(key=item.key, group=item.group, image=item.image, expression="fear", split="validation")
+
+
+def test_a_last_step_that_breaks_the_weights_leaves_the_epoch_before(brief, tmp_path):
+    class Break(Progress):
+        def on_train_batch_end(self, batch, logs=None):
+            super().on_train_batch_end(batch, logs)
+            if self.position.epoch == 1 and self.position.step == self.steps:
+                self.model.get_layer("embedding").bias.assign(np.full(256, np.nan))
+
+    with pytest.MonkeyPatch.context() as patch:
+        patch.setattr(training, "Progress", Break)
+        with pytest.raises(UsageError, match="the validation loss is nan after epoch 2"):
+            train(brief, tmp_path / "run", small_backbone)
+    assert all(np.isfinite(weight).all() for weight in models.load(tmp_path / "run")[0].get_weights())
+    assert [path.name for path in (tmp_path / "run" / "checkpoint").iterdir()] == ["000001-000000000"]
 
 
 def test_divergence_ends_a_run_with_a_remedy(brief, tmp_path):

@@ -3,10 +3,12 @@
 from __future__ import annotations
 
 import json
+import math
 from dataclasses import asdict, dataclass, fields
 from pathlib import Path
 from typing import Literal, get_args, get_type_hints
 
+from tfaffect import whole
 from tfaffect.errors import UsageError
 
 
@@ -123,14 +125,16 @@ class Config:
         for name in ("dropout", "stochastic_depth", "batchnorm_momentum"):
             _require(self, name, getattr(self, name) < 1, "below 1")
         _require(self, "learning_rate", self.learning_rate > 0, "above 0")
-        _require(self, "corpus_weights", all(weight > 0 for weight in self.corpus_weights), "above 0")
+        _require(self, "corpus_weights", all(0 < weight < math.inf for weight in self.corpus_weights), "above 0")
+        _require(self, "corpora", len(set(self.corpora)) == len(self.corpora), "named once each")
         _require(self, "layer_decay", 0 < self.layer_decay <= 1, "above 0, at most 1")
         _require(self, "seed", 0 <= self.seed < 2**31, "from 0 to 2147483647")
 
     def save(self, path: Path) -> None:
         """Write the config as JSON."""
         values = {name: str(value) if isinstance(value, Path) else value for name, value in asdict(self).items()}
-        path.write_text(json.dumps(values, indent=2) + "\n")
+        with whole.file(path) as partial:
+            partial.write_text(json.dumps(values, indent=2) + "\n")
 
 
 def load(path: Path) -> Config:

@@ -3,6 +3,8 @@
 from __future__ import annotations
 
 import os
+import sys
+import traceback
 from collections.abc import Iterator
 from contextlib import contextmanager
 from dataclasses import dataclass
@@ -96,25 +98,43 @@ def _refuse(config: Config, backend: str) -> None:
     if config.strategy == "data_parallel" and backend != "jax":
         raise UsageError(
             "--strategy data_parallel is JAX's: pip install -r requirements-jax.txt, and set KERAS_BACKEND=jax. "
-            f"TensorFlow trains on one machine, with --strategy mirrored. Received: KERAS_BACKEND={backend}."
+            f"TensorFlow trains on one machine, with --strategy mirrored or single. Received: KERAS_BACKEND={backend}."
         )
-    if PROCESSES in os.environ and config.strategy not in ("auto", "data_parallel"):
-        raise UsageError(
-            f"Several processes train together with --strategy data_parallel only. Received: {PROCESSES}="
-            f"{os.environ[PROCESSES]}, --strategy {config.strategy}."
-        )
-    if PROCESSES in os.environ and backend != "jax":
-        raise UsageError(
-            "Across processes only JAX trains: tf.distribute's multi-worker strategy fails in Keras 3's fit (keras "
-            f"issue 20585). Set KERAS_BACKEND=jax. Received: {PROCESSES}={os.environ[PROCESSES]}, "
-            f"KERAS_BACKEND={backend}."
-        )
+    if several_processes():
+        _refuse_across(config, backend)
     if config.strategy == "mirrored" and config.gradient_accumulation_steps > 1:
         raise UsageError(
             "Keras 3 cannot accumulate gradients under tf.distribute (keras issue 20582). Leave "
             "--gradient-accumulation-steps at 1, or accumulate on one device with --strategy single. "
             f"Received: --gradient-accumulation-steps {config.gradient_accumulation_steps}."
         )
+
+
+def _refuse_across(config: Config, backend: str) -> None:
+    if backend != "jax":
+        raise UsageError(
+            "Across processes only JAX trains: tf.distribute's multi-worker strategy fails in Keras 3's fit (keras "
+            f"issue 20585). Set KERAS_BACKEND=jax, or start one process. Received: KERAS_BACKEND={backend}."
+        )
+    if config.strategy not in ("auto", "data_parallel"):
+        raise UsageError(
+            f"Several processes train together with --strategy data_parallel only. Received: {config.strategy}."
+        )
+    if config.weights == "auto":
+        raise UsageError(
+            "One of several processes could find ImageNet's weights and another not. Say --weights imagenet, none, or "
+            "a file that all of them see. Received: auto."
+        )
+
+
+def several_processes() -> bool:
+    """Whether this process is one of several that shall train together, after the variables of Keras or of Slurm.
+
+    SLURM_STEP_NODELIST is there under srun only: a batch script that calls python itself is one process of one.
+    """
+    return PROCESSES in os.environ or (
+        int(os.environ.get("SLURM_NTASKS", 1)) > 1 and "SLURM_STEP_NODELIST" in os.environ
+    )
 
 
 def _mirrored_devices() -> list[str]:
@@ -141,16 +161,29 @@ def _data_parallel(config: Config) -> Iterator[Devices]:
         # Every process reads its own part of a batch (`Devices.share`), so Keras has nothing to share out.
         with keras.distribution.DataParallel(devices=names, auto_shard_dataset=False).scope():
             yield devices
-    finally:
-        if joined:  # so that none waits for what process 0 does alone afterwards
-            jax.distributed.shutdown()
+    except BaseException:
+        if joined:
+            _end_at_once()
+        raise
+    if joined:  # so that none waits for what process 0 does alone afterwards
+        jax.distributed.shutdown()
+
+
+def _end_at_once() -> None:
+    """End this process with the error that is being handled.
+
+    The others wait for it in the middle of a step, and it would wait for them: up to five minutes in
+    jax.distributed.shutdown, which Python calls at its end too.
+    """
+    error = sys.exception()
+    print(f"error: {error}" if isinstance(error, UsageError) else traceback.format_exc(), file=sys.stderr, flush=True)
+    sys.stdout.flush()
+    os._exit(2)
 
 
 def _join() -> bool:
     """Join the other processes of this run, if there are any."""
-    # SLURM_STEP_NODELIST is there under srun only: a batch script that calls python itself is one process of one.
-    slurm = int(os.environ.get("SLURM_NTASKS", 1)) > 1 and "SLURM_STEP_NODELIST" in os.environ
-    if not (PROCESSES in os.environ or slurm):
+    if not several_processes():
         return False
     try:
         keras.distribution.initialize()

@@ -45,6 +45,8 @@ def evaluate(
     if not (corpora or config.corpora):
         raise UsageError(f"{run} names no corpus, for its weights were imported. Name one with --corpora.")
     prepared = [open_corpus(records or config.records, name) for name in corpora or config.corpora]
+    if not corpora:  # of a mix, those that have the split
+        prepared = [corpus for corpus in prepared if corpus.size(split)] or prepared
     predictions = pd.concat([predict(model, contract, corpus, split, config.batch_size) for corpus in prepared])
     history = run / "history.csv"
     return report.write(

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import os
 import signal
 import sys
 import threading
@@ -25,7 +26,7 @@ def deferred(enabled: bool = True) -> Iterator[Callable[[], bool]]:
         for name in SIGNALS:
             signal.signal(name, before[name])
         asked.append(number)
-        print("\nStopping after this step, and saving. Once more stops at once.", file=sys.stderr)
+        os.write(sys.__stderr__.fileno(), b"\nStopping after this step, and saving. Once more stops at once.\n")
 
     if not enabled or threading.current_thread() is not threading.main_thread():
         yield lambda: False

@@ -8,6 +8,8 @@ none. Keras's own losses divide by the size of the batch instead, so one labelle
 import keras
 from keras import ops
 
+from tfaffect.replicas import replicas
+
 
 @keras.saving.register_keras_serializable("tfaffect.losses")
 class MaskedLoss(keras.losses.Loss):
@@ -19,23 +21,12 @@ class MaskedLoss(keras.losses.Loss):
         y_true = ops.cast(y_true, y_pred.dtype)
         weight = ops.ones_like(y_true[:, 0] if len(y_true.shape) > 1 else y_true)
         weight = weight if sample_weight is None else ops.cast(sample_weight, y_pred.dtype)
+        # Keras leaves it to the losses that replicas add up their gradients, and shows the loss times their number.
         return self.reduce(y_true, y_pred, weight) / replicas()
 
     def reduce(self, y_true, y_pred, weight):
         """Reduce a batch to the scalar loss."""
         return masked_mean(self.call(y_true, y_pred), weight)
-
-
-def replicas() -> int:
-    """Return how many replicas of tf.distribute add up their gradients: each takes its part of the mean.
-
-    Keras 3 leaves this to the losses, and multiplies the part again before it shows the loss.
-    """
-    if keras.backend.backend() != "tensorflow":
-        return 1
-    import tensorflow as tf
-
-    return tf.distribute.get_strategy().num_replicas_in_sync
 
 
 def masked_mean(values, weight):

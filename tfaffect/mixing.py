@@ -66,6 +66,25 @@ def epoch_records(corpora: list[Prepared], config: Config, epoch) -> tf.data.Dat
     return mixed.shuffle(SHUFFLE_BUFFER, seed, reshuffle_each_iteration=False)
 
 
+class Unchanged:
+    """Keeps with a checkpoint which records a run draws from, and refuses others when it goes on."""
+
+    def __init__(self, corpora: list[Prepared]) -> None:
+        self.records = {corpus.name: [corpus.version, corpus.size("train")] for corpus in corpora}
+
+    def state(self) -> dict:
+        """Return version and number of training faces by corpus."""
+        return self.records
+
+    def restore(self, state: dict) -> None:
+        """Raise UsageError when the records are not those of before: the order of the faces would be another."""
+        if state != self.records:
+            raise UsageError(
+                f"The records have changed since this run began, so it cannot go on. Received: {self.records}. "
+                f"It began with: {state}."
+            )
+
+
 def faces_of_batch(corpora: list[Prepared], config: Config, epoch: int, batch: int) -> list[str]:
     """Return the names `corpus/key` of the faces in a batch; epoch and batch are counted from 0."""
     tf.compat.v1.set_random_seed(1)

@@ -135,6 +135,14 @@ class LayerwiseAdamW(keras.optimizers.AdamW):
             return self._learning_rate(self.iterations)
         return super()._get_current_learning_rate()
 
+    @property
+    def last_learning_rate(self) -> float:
+        """The rate of the step before; `learning_rate` is that of the next one, in another epoch at its end."""
+        rate = self._learning_rate
+        if isinstance(rate, keras.optimizers.schedules.LearningRateSchedule):
+            rate = rate(ops.maximum(ops.convert_to_tensor(self.iterations) - 1, 0))
+        return ops.convert_to_numpy(rate).item()
+
     def load_own_variables(self, store) -> None:
         """Restore moments and counts; Keras only warns, and starts afresh, where they do not fit."""
         if len(store.keys()) != len(self.variables):

@@ -14,7 +14,7 @@ import tensorflow as tf
 
 from tfaffect import data, devices, interruption, mixing, versions, whole
 from tfaffect.callbacks import tracking
-from tfaffect.callbacks.checkpoint import Checkpoint, begin
+from tfaffect.callbacks.checkpoint import FOLDER, Checkpoint, begin
 from tfaffect.callbacks.corpus_figures import CorpusFigures
 from tfaffect.callbacks.history import History
 from tfaffect.callbacks.position import Position
@@ -45,13 +45,15 @@ def train(
     corpora = [open_corpus(config.records, name) for name in config.corpora]
     _refuse_untrainable(corpora)
     mixing.steps_per_epoch(corpora, config)
+    tracking.require(config.tracker)
+    if not resume:
+        _refuse_taken(folder)  # in every process, and before any of them makes it
     with devices.together(config) as group:
         config = replace(_decided(config, group), records=config.records.absolute())
         trackers = tracking.trackers(config.tracker, folder, config) if group.writes else {}
         if not resume and group.writes:
-            _claim(folder)
-            begin(folder)
             config.save(folder / "config.json")
+            begin(folder)
         return _Run(config, corpora, folder, group, trackers).train(backbone, resume)
 
 
@@ -70,6 +72,14 @@ class _Run:
         return mixing.steps_per_epoch(self.corpora, self.config)
 
     @property
+    def can_save_a_step(self) -> bool:
+        """Whether Ctrl-C can be answered between two steps.
+
+        Of several processes each would end at another step, and the running figures of replicas cannot be given back.
+        """
+        return self.devices.processes == 1 and self.devices.strategy != "mirrored"
+
+    @property
     def heads(self) -> set[str]:
         return {head for split in ("train", "validation") for head in labelled_heads(self.corpora, split)}
 
@@ -80,12 +90,12 @@ class _Run:
         model = build(config, backbone and backbone(config.image_size))
         compile_model(model, config, self.heads, mixing.class_masses(self.corpora, config), self.steps)
         position = Position()
-        heads = labelled_heads(self.corpora, "validation")
+        heads = _scored_heads(self.corpora)
         history = History(self.folder / "history.csv", heads, position, self.faces_of_batch, writes)
         best = KeepBest(self.folder / "model.keras", contract(config, self.corpora), config.patience, writes)
-        keepers = {"history": history, "best": best, **self.trackers}
+        keepers = {"records": mixing.Unchanged(self.corpora), "history": history, "best": best, **self.trackers}
         with (
-            interruption.deferred(enabled=self.devices.processes == 1) as asked,
+            interruption.deferred(enabled=self.can_save_a_step) as asked,
             Progress(config.epochs, self.steps, position, quiet=not writes) as progress,
         ):
             checkpoint = Checkpoint(self.folder, position, keepers, self.steps, asked, writes)
@@ -128,7 +138,7 @@ class _Run:
         """Return what shows the run to people, and note with what it goes on."""
         if not self.devices.writes:
             return []
-        for name in ("model.keras", "history.csv", "versions.json"):
+        for name in ("model.keras", "history.csv", "versions.json", "config.json", FOLDER):
             whole.sweep(self.folder / name)
         versions.record(self.folder / "versions.json", position.epoch + 1)
         return [self.tensorboard(model), *self.trackers.values()]
@@ -186,20 +196,31 @@ def _decided(config: Config, group: Devices) -> Config:
 
 def _weights(config: Config, quiet: bool) -> str:
     weights = resolve_weights(config.weights)
-    if weights != config.weights and not quiet:
+    if Path(weights).exists():  # a run can go on in another folder
+        weights = str(Path(weights).absolute())
+    if config.weights == "auto" and not quiet:
         missing = "random weights: ImageNet's could not be downloaded. --weights PATH takes efficientnetb1_notop.h5"
         print(f"The backbone starts from {'ImageNet weights' if weights == 'imagenet' else missing}.")
     return weights
 
 
 def _refuse_untrainable(corpora: list[Prepared]) -> None:
+    if empty := [corpus.name for corpus in corpora if not corpus.size("train")]:
+        raise UsageError(f"Nothing to train on in the train split of: {', '.join(empty)}.")
+    names = ", ".join(corpus.name for corpus in corpora)
     if not labelled_heads(corpora, "validation"):
-        names = ", ".join(corpus.name for corpus in corpora)
         raise UsageError(f"No label in a validation split, so no epoch could be told from another. Received: {names}.")
+    if not _scored_heads(corpora):
+        raise UsageError(f"No kind of label is in both the train and the validation splits. Received: {names}.")
 
 
-def _claim(folder: Path) -> None:
-    """Make the run folder; an earlier run is never written over."""
-    folder.mkdir(parents=True, exist_ok=True)
-    if any(folder.iterdir()):
+def _scored_heads(corpora: list[Prepared]) -> tuple[str, ...]:
+    """The heads that learn, and can be told to have learned."""
+    trained = labelled_heads(corpora, "train")
+    return tuple(head for head in labelled_heads(corpora, "validation") if head in trained)
+
+
+def _refuse_taken(folder: Path) -> None:
+    """An earlier run is never written over."""
+    if folder.exists() and any(folder.iterdir()):
         raise UsageError(f"{folder} is not empty. Name another folder with --run, or remove this one.")

@@ -77,32 +77,35 @@ class Checkpoint(keras.callbacks.Callback):
 
         Raises UsageError when the run is finished, and for a checkpoint of another network.
         """
-        if not self.folder.is_dir():
+        if not self.folder.is_dir() and (self.folder.parent / "history.csv").exists():
+            run = self.folder.parent
             raise UsageError(
-                f"There is no {self.folder}: the run is finished. Start another in a new folder; --weights "
-                f"{self.folder.parent} lets it begin with the backbone of this one."
+                f"There is no {self.folder}: the run is finished. Its report: python -m tfaffect.evaluate {run}. "
+                f"Another run in a new folder can begin with its backbone: --weights {run}."
             )
         if not (there := _whole_ones(self.folder)):  # it was stopped before anything was saved
             return
         folder = there[-1]
         state = json.loads((folder / STATE).read_text())
+        for name, keeper in self.keepers.items():
+            keeper.restore(state[name])
         model.optimizer.build(model.trainable_variables)
         try:
             with warnings.catch_warnings():
-                warnings.simplefilter("error")  # Keras only warns of what it does not find in the file
+                warnings.simplefilter("error", UserWarning)  # Keras only warns of what it does not find in the file
                 model.load_weights(folder / WEIGHTS)
             for name, seed in _seeds(model).items():
                 seed.assign(state["seeds"][name])
         except (ValueError, KeyError, OSError, UserWarning) as error:
             raise UsageError(f"{folder} does not fit the network of this run: {error}") from error
-        for name, keeper in self.keepers.items():
-            keeper.restore(state[name])
         self._running_figures = state["running_figures"]
 
     def remove(self) -> None:
         """Remove the checkpoint of a finished run: it is three times as large as the model."""
         if self.writes:
-            shutil.rmtree(self.folder, ignore_errors=True)
+            finished = self.folder.with_name(f".{FOLDER}-finished")  # in one step: half of it would begin the run anew
+            self.folder.rename(finished)
+            shutil.rmtree(finished, ignore_errors=True)
 
     def _write(self, running_figures: list | None = None) -> None:
         """Write a checkpoint beside the one before, then remove that one: a kill in between leaves one at least."""
@@ -117,7 +120,8 @@ class Checkpoint(keras.callbacks.Callback):
             self.model.save_weights(partial / WEIGHTS)
             (partial / STATE).write_text(json.dumps(state) + "\n")
         for folder in before:
-            shutil.rmtree(folder)
+            if folder.name != name:
+                shutil.rmtree(folder)
 
 
 def _whole_ones(folder: Path) -> list[Path]:

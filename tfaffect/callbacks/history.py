@@ -47,17 +47,22 @@ class History(keras.callbacks.Callback):
         if not np.isfinite(logs["loss"]):
             epoch, step = self.position.epoch, self.position.step  # this batch is counted already
             faces = self.faces_of_batch(epoch, step - 1)
-            raise UsageError(
-                f"Training diverged: the loss is {logs['loss']} at batch {step} of epoch {epoch + 1}, which "
-                f"holds {', '.join(faces[:8])}{' ...' if len(faces) > 8 else ''}. Lower --learning-rate; the best "
-                f"model so far, if an epoch was finished, stays in {self.path.parent}."
-            )
+            holds = f"which holds {', '.join(faces[:8])}{' ...' if len(faces) > 8 else ''}"
+            raise self._diverged(f"the loss is {logs['loss']} at batch {step} of epoch {epoch + 1}, {holds}")
 
     def on_epoch_end(self, epoch: int, logs: dict[str, float] | None = None) -> None:
-        """Add a row and write the table anew, whole or not at all."""
+        """Add a row and write the table anew, whole or not at all; before that the last step is seen to be sound."""
+        if not np.isfinite(logs["val_loss"]):
+            raise self._diverged(f"the validation loss is {logs['val_loss']} after epoch {epoch + 1}")
         logs["selection"] = selection(logs, self.heads)
-        row = pd.DataFrame([{"epoch": epoch + 1, **logs, "learning_rate": float(self.model.optimizer.learning_rate)}])
+        row = pd.DataFrame([{"epoch": epoch + 1, **logs, "learning_rate": self.model.optimizer.last_learning_rate}])
         self.table = pd.concat([self.table, row], ignore_index=True)
         if self.writes:
             with whole.file(self.path) as partial:
                 self.table.to_csv(partial, index=False)
+
+    def _diverged(self, what: str) -> UsageError:
+        return UsageError(
+            f"Training diverged: {what}. Lower --learning-rate in a new run; the best model so far, if an epoch was "
+            f"finished, stays in {self.path.parent}."
+        )

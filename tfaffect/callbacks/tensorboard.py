@@ -59,12 +59,12 @@ class TensorBoard(keras.callbacks.Callback):
         self._write({_tag(name): value for name, value in logs.items()} | self._rates() | self._trainable(), epoch + 1)
 
     def on_train_end(self, logs: dict[str, float] | None = None) -> None:
-        """End the file."""
+        """End the file; the rest of an interrupted epoch is trained on its own, so another can follow."""
         self.writer.close()
 
     def _rates(self) -> dict[str, float]:
         optimizer = self.model.optimizer
-        rate = _number(optimizer.learning_rate)
+        rate = optimizer.last_learning_rate
         of_groups = {name: rate * optimizer.multipliers[layers[0].name] for name, layers in self.groups.items()}
         return {"learning_rate": rate, **{f"rate/{name}": value for name, value in of_groups.items()}}
 

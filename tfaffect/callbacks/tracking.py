@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import importlib.util
 from dataclasses import asdict
 from pathlib import Path
 
@@ -13,19 +14,22 @@ from tfaffect.errors import UsageError
 PROJECT = "tfaffect"
 
 
+def require(name: str) -> None:
+    """Raise UsageError when the package of a tracker is missing, before anything is trained."""
+    if name == "wandb" and importlib.util.find_spec("wandb") is None:
+        raise UsageError("--tracker wandb needs the package wandb: pip install -r requirements-wandb.txt")
+
+
 def trackers(name: str, run: Path, config: Config) -> dict[str, keras.callbacks.Callback]:
     """Return the callbacks of a tracker by name: `none` has none, `wandb` is Weights & Biases.
 
-    Raises UsageError for another name, and when the tracker's package is missing: before anything is trained.
+    Raises UsageError for another name, and when the tracker's package is missing.
     """
     if name == "none":
         return {}
     if name != "wandb":
         raise UsageError(f"--tracker must be none or wandb. Received: tracker={name!r}.")
-    try:
-        import wandb  # noqa: F401
-    except ModuleNotFoundError as error:
-        raise UsageError("--tracker wandb needs the package wandb: pip install -r requirements-wandb.txt") from error
+    require(name)
     return {"wandb": WandbTracker(run, config)}
 
 
