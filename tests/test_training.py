@@ -181,6 +181,13 @@ class Afraid(Synthetic):
             yield Face(key=item.key, group=item.group, image=item.image, expression="fear")
 
 
+def test_a_folder_named_like_a_choice_of_weights_is_not_taken_for_it(brief, tmp_path, monkeypatch):
+    monkeypatch.chdir(tmp_path)
+    (tmp_path / "none").mkdir()
+    train(replace(brief, epochs=1), tmp_path / "run", small_backbone)
+    assert configs.load(tmp_path / "run" / "config.json").weights == "none"
+
+
 def test_the_schedule_counts_steps_of_the_optimizer_when_gradients_are_accumulated(brief, tmp_path):
     history = train(replace(brief, gradient_accumulation_steps=3), tmp_path / "run", small_backbone)
     # 30 batches are 10 steps; the tenth and the twentieth step of a warm-up from 1e-5 to 5e-3 in twenty

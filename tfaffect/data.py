@@ -30,7 +30,6 @@ def training_batches(
 
     @tf.autograph.experimental.do_not_convert
     def epoch_batches(epoch):
-        tf.compat.v1.set_random_seed(1)  # TF takes a tensor for a seed only beside a graph seed that is not 0
         done = tf.where(epoch == first_epoch, first_step, 0) * config.batch_size
         placed = mixing.epoch_records(corpora, config, epoch).enumerate().take(steps * config.batch_size)
         drawn = _part(placed.skip(tf.cast(done, tf.int64)), config.batch_size, share).map(

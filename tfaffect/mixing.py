@@ -58,6 +58,7 @@ def epoch_records(corpora: list[Prepared], config: Config, epoch) -> tf.data.Dat
     gives each face twice. Which faces, and their order, follow from the seed and the epoch alone. `epoch`, counted from
     0, may be a tensor.
     """
+    tf.compat.v1.set_random_seed(1)  # TF takes a tensor for a seed only beside a graph seed that is not 0
     seed = config.seed + 1_000_003 * epoch
     counts = faces_per_epoch(corpora, config)
     parts = [_drawn(corpus, count, epoch) for corpus, count in zip(corpora, counts, strict=True)]
@@ -87,7 +88,6 @@ class Unchanged:
 
 def faces_of_batch(corpora: list[Prepared], config: Config, epoch: int, batch: int) -> list[str]:
     """Return the names `corpus/key` of the faces in a batch; epoch and batch are counted from 0."""
-    tf.compat.v1.set_random_seed(1)
     drawn = epoch_records(corpora, config, tf.constant(epoch, tf.int64)).skip(batch * config.batch_size)
     records = drawn.take(config.batch_size).as_numpy_iterator()
     return [f"{record['corpus'].decode()}/{record['key'].decode()}" for record in records]

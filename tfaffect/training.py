@@ -196,7 +196,7 @@ def _decided(config: Config, group: Devices) -> Config:
 
 def _weights(config: Config, quiet: bool) -> str:
     weights = resolve_weights(config.weights)
-    if Path(weights).exists():  # a run can go on in another folder
+    if weights not in ("imagenet", "none") and Path(weights).exists():  # a run can go on from another working folder
         weights = str(Path(weights).absolute())
     if config.weights == "auto" and not quiet:
         missing = "random weights: ImageNet's could not be downloaded. --weights PATH takes efficientnetb1_notop.h5"
