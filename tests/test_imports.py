@@ -11,6 +11,8 @@ ORDER = [
     {"labels", "errors", "whole", "interruption", "replicas", "media.video", "callbacks.position"},
     {"cli", "config", "prepared", "versions", "media.faces", "scoring.scores", "scoring.figures", "pytorch.pickle"},
     {"contract", "devices", "mixing", "media.augmentation", "media.detector", "scoring.report", "pytorch.layers"},
+    {"features.row", "features.sources", "features.tracks", "features.smoothing", "features.windows"},
+    {"features.annotation", "features.tables", "features.timeline"},
     {"data", "losses", "metrics", "model", "optimizer", "schedule", "unfreezing"},
     {"objective"},
     {
@@ -20,6 +22,12 @@ ORDER = [
     {"callbacks.history"},
     {"training", "torch_weights"},
     {"evaluate"},
+    {"runtimes.runtime"},
+    {f"runtimes.{name}" for name in ("keras_model", "onnx_file", "saved_model", "tflite_file")},
+    {"runtimes.opening"},
+    {"features.pipeline"},
+    {"features.embedder"},
+    {"embed"},
 ]
 PACKAGES = ("tfaffect", "tfrecords_builders", "export")
 ONE_FILE_ONLY = {"keras_tuner", "torch", "jax", "wandb", "onnx"}

@@ -1,0 +1,1 @@
+"""A trained network behind one call, whatever file it was shipped as."""
