@@ -129,6 +129,145 @@ def test_read_refuses_decompression_bombs_before_it_makes_room(tmp_path):
         faces.read(path)
 
 
+SCENE = np.zeros((24, 40, 3), np.uint8)
+SCENE[:12, :20], SCENE[:12, 20:], SCENE[12:, :20] = (
+    (240, 20, 20),
+    (20, 240, 20),
+    (20, 20, 240),
+)  # and black
+TURNS = {  # what a viewer does about each EXIF orientation
+    1: lambda picture: picture,
+    2: np.fliplr,
+    3: lambda picture: np.rot90(picture, 2),
+    4: np.flipud,
+    5: lambda picture: picture.transpose(1, 0, 2),
+    6: lambda picture: np.rot90(picture, -1),
+    7: lambda picture: np.rot90(picture, 2).transpose(1, 0, 2),
+    8: np.rot90,
+}
+
+
+@pytest.mark.parametrize("orientation", TURNS)
+@pytest.mark.parametrize("format", ["JPEG", "PNG", "WEBP", "TIFF", "AVIF", "transparent PNG"])
+def test_upright_turns_a_picture_as_its_exif_says(format, orientation):
+    note = Image.Exif()
+    note[0x0112] = orientation
+    scene = Image.fromarray(SCENE).convert("RGBA" if format == "transparent PNG" else "RGB")
+    encoded = saved(scene, format=format.split()[-1], exif=note, quality=95)
+    shown = faces.decode(encoded, upright=True)
+    expected = TURNS[orientation](SCENE)
+    assert shown.shape == expected.shape
+    assert np.abs(shown.astype(int) - expected).mean() < 12
+    if format in ("JPEG", "PNG", "WEBP"):
+        assert np.abs(faces.decode(encoded).astype(int) - SCENE).mean() < 12  # as it is stored
+
+
+def test_read_turns_a_picture_only_when_asked(tmp_path):
+    note = Image.Exif()
+    note[0x0112] = 6
+    (tmp_path / "face.jpg").write_bytes(saved(Image.fromarray(SCENE), format="JPEG", exif=note))
+    assert faces.read(tmp_path / "face.jpg").shape == (24, 40, 3)
+    assert faces.read(tmp_path / "face.jpg", upright=True).shape == (40, 24, 3)
+
+
+@pytest.mark.parametrize("upright", [False, True])
+def test_ordinary_pictures_are_the_same_upright(upright):
+    noise = np.random.default_rng(0).integers(0, 256, (24, 40, 3), dtype=np.uint8)
+    for format in ("PNG", "BMP", "TIFF"):
+        assert np.array_equal(faces.decode(saved(Image.fromarray(noise), format=format), upright), noise)
+    encoded = saved(Image.fromarray(noise), format="JPEG")
+    assert np.array_equal(faces.decode(encoded, upright), np.array(Image.open(BytesIO(encoded))))
+
+
+@pytest.mark.parametrize("format", ["PNG", "WEBP", "TIFF"])
+def test_transparent_pixels_are_black_upright_by_hand(format):
+    picture = np.full((2, 3, 4), (200, 100, 50, 255), np.uint8)
+    picture[:, 1, 3], picture[:, 2, 3] = 0, 51
+    how = {"lossless": True, "exact": True} if format == "WEBP" else {}
+    encoded = saved(Image.fromarray(picture), format=format, **how)
+    # a fifth of 200, 100 and 50 is left where 51 of 255 are opaque
+    assert faces.decode(encoded, upright=True)[0].tolist() == [[200, 100, 50], [0, 0, 0], [40, 20, 10]]
+
+
+@pytest.mark.parametrize("format", ["PNG", "GIF"])
+def test_a_transparent_colour_of_a_palette_is_black_upright(format):
+    picture = Image.new("P", (4, 2), 1)
+    picture.putpalette([0, 0, 255, 250, 240, 230])
+    picture.putpixel((0, 0), 0)
+    shown = faces.decode(saved(picture, format=format, transparency=0), upright=True)
+    assert shown[0, :2].tolist() == [[0, 0, 0], [250, 240, 230]]
+
+
+def test_grey_with_transparency_is_black_where_nothing_shows():
+    picture = np.full((2, 2, 2), (180, 255), np.uint8)
+    picture[0, 0, 1] = 0
+    shown = faces.decode(saved(Image.fromarray(picture, "LA"), format="PNG"), upright=True)
+    assert shown[0].tolist() == [[0, 0, 0], [180, 180, 180]]
+
+
+@pytest.mark.parametrize("marked", [True, False])
+def test_cmyk_is_no_negative(marked):
+    flat = Image.new("RGB", (16, 16), (200, 60, 30))
+    encoded = saved(flat.convert("CMYK"), format="JPEG", quality=95)  # inverted, with Adobe's mark, as from Photoshop
+    at = encoded.index(b"\xff\xee")
+    assert encoded[at + 4 : at + 9] == b"Adobe"
+    if not marked:
+        encoded = encoded[:at] + encoded[at + 2 + int.from_bytes(encoded[at + 2 : at + 4]) :]
+    for upright in (False, True):
+        assert np.abs(faces.decode(encoded, upright).astype(int) - (200, 60, 30)).max() <= 4
+
+
+@pytest.mark.parametrize("upright", [False, True])
+@pytest.mark.parametrize("suffix", [".png", ".tiff"])
+@pytest.mark.parametrize("channels", ["grey", "colour", "alpha"])
+def test_16_bits_are_scaled_to_8(channels, suffix, upright):
+    steps = np.array([[0, 255, 256, 32768, 65279, 65280, 65535]], np.uint16)
+    stored = {"grey": steps, "colour": np.dstack([steps] * 3), "alpha": np.dstack([steps] * 3 + [0 * steps + 65535])}
+    encoded = cv2.imencode(suffix, stored[channels])[1].tobytes()
+    shown = faces.decode(encoded, upright)[0, :, 0].astype(int)
+    assert np.abs(shown - [0, 1, 1, 127, 254, 254, 255]).max() <= 1  # divided by 257, or by 256 and rounded down
+
+
+def test_of_an_animation_the_first_picture_is_read():
+    first, second = (Image.new("RGB", (8, 8), colour) for colour in ("white", "black"))
+    for format in ("GIF", "WEBP", "PNG"):
+        encoded = saved(first, format=format, save_all=True, append_images=[second])
+        assert faces.decode(encoded, upright=True).min() == 255
+
+
+@pytest.mark.parametrize("upright", [False, True])
+@pytest.mark.parametrize("how", [{}, {"progressive": True}])
+def test_a_jpeg_without_its_end_is_refused_wherever_it_breaks_off(how, upright):
+    noise = Image.fromarray(np.random.default_rng(0).integers(0, 256, (60, 80, 3), dtype=np.uint8))
+    whole = saved(noise, format="JPEG", **how)
+    for length in range(2, len(whole) - 1, 97):
+        with pytest.raises(faces.UnreadablePictureError):
+            faces.decode(whole[:length], upright)
+
+
+@pytest.mark.parametrize("how", [{"format": "PNG"}, {"format": "WEBP"}, {"format": "TIFF"}], ids=str)
+def test_a_transparent_picture_without_its_end_is_refused(how):
+    noise = Image.fromarray(np.random.default_rng(0).integers(0, 256, (60, 80, 4), dtype=np.uint8))
+    whole = saved(noise, **how)
+    for length in (20, len(whole) // 2, len(whole) - 60):
+        with pytest.raises(faces.UnreadablePictureError):
+            faces.decode(whole[:length], upright=True)
+
+
+def test_what_to_do_about_heic_is_said():
+    with pytest.raises(faces.UnreadablePictureError, match="convert it to JPEG"):
+        faces.decode(b"\0\0\0\x18ftypheic" + bytes(100))
+
+
+def test_broken_exif_is_no_reason_to_refuse_or_to_warn(tmp_path):
+    note = Image.Exif()
+    note[0x0112] = 6
+    encoded = saved(Image.fromarray(SCENE), format="JPEG", exif=note)
+    at = encoded.index(b"Exif")
+    (tmp_path / "face.jpg").write_bytes(encoded[: at + 14] + b"\xff" * 8 + encoded[at + 22 :])
+    assert faces.read(tmp_path / "face.jpg", upright=True).size == SCENE.size
+
+
 def test_encode_keeps_small_faces_exactly_and_large_ones_closely():
     small = np.random.default_rng(0).integers(0, 256, (48, 48, 3), dtype=np.uint8)
     assert np.array_equal(faces.decode(faces.encode(small)), small)

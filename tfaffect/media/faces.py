@@ -2,13 +2,14 @@
 
 from __future__ import annotations
 
+import threading
 import warnings
 from io import BytesIO
 from pathlib import Path
 
 import cv2
 import numpy as np
-from PIL import Image
+from PIL import Image, ImageOps
 
 Box = tuple[float, float, float, float]
 
@@ -24,40 +25,70 @@ class EmptyBoxError(ValueError):
     """A box that holds no part of a picture."""
 
 
-def decode(encoded: bytes) -> np.ndarray:
+def decode(encoded: bytes, upright: bool = False) -> np.ndarray:
     """Return the picture in `encoded` (any format that OpenCV reads) as RGB uint8 (height, width, 3).
 
-    Grey, alpha and 16-bit pictures become RGB. An EXIF orientation is ignored, because the boxes that corpora ship
-    refer to the pixels as stored. Raises UnreadablePictureError.
+    Grey, alpha, CMYK and 16-bit pictures become RGB, of animations the first picture. By default pixels come as they
+    are stored, because the boxes that corpora ship refer to those: an EXIF orientation is ignored (but a TIFF's, which
+    OpenCV always applies), and transparent pixels show the colour under them. With `upright` the picture is what a
+    viewer shows: turned, and black where it is transparent, as the bars of a letterbox are. Raises
+    UnreadablePictureError, also for a picture whose end is missing.
     """
+    if upright and (picture := _decode_by_pillow(encoded)) is not None:
+        return picture
     data = np.frombuffer(encoded, np.uint8)
-    flags = cv2.IMREAD_COLOR | cv2.IMREAD_IGNORE_ORIENTATION
-    picture = cv2.imdecode(data, flags) if data.size else None
+    flags = cv2.IMREAD_COLOR if upright else cv2.IMREAD_COLOR | cv2.IMREAD_IGNORE_ORIENTATION
+    try:
+        picture = cv2.imdecode(data, flags) if data.size else None
+    except cv2.error as error:
+        raise UnreadablePictureError(f"Not a picture that can be decoded: {error.err}") from error
     if picture is None:
-        raise UnreadablePictureError(f"Not a picture that can be decoded. Received: {len(encoded)} bytes.")
+        advice = " HEIC is not supported: convert it to JPEG." if encoded[4:11] == b"ftyphei" else ""
+        raise UnreadablePictureError(f"Not a picture that can be decoded. Received: {len(encoded)} bytes.{advice}")
     return cv2.cvtColor(picture, cv2.COLOR_BGR2RGB)
 
 
-def read(path: Path) -> np.ndarray:
-    """Return the picture in a file as RGB uint8 (height, width, 3).
+def read(path: Path, upright: bool = False) -> np.ndarray:
+    """Return the picture in a file as RGB uint8 (height, width, 3), see `decode`.
 
     Raises OSError, and UnreadablePictureError also for more than 89 million pixels: a bomb's file is small.
     """
     encoded = Path(path).read_bytes()
-    _refuse_bomb(encoded)
-    return decode(encoded)
+    _header(encoded)
+    return decode(encoded, upright)
 
 
-def _refuse_bomb(encoded: bytes) -> None:
-    """Let Pillow read the header, which takes 0.05 ms; OpenCV would first make room for what a header claims."""
+_filters = threading.Lock()  # the filters of warnings belong to the process, and pictures are read in several threads
+
+
+def _header(encoded: bytes) -> Image.Image | None:
+    """Let Pillow read the header, which takes 0.05 ms; OpenCV would first make room for what a header claims.
+
+    Raises UnreadablePictureError for a bomb; returns None for a format that only OpenCV knows, or no picture.
+    """
     try:
-        with warnings.catch_warnings():
+        with _filters, warnings.catch_warnings():
+            warnings.simplefilter("ignore")  # broken EXIF, for one
             warnings.simplefilter("error", Image.DecompressionBombWarning)
-            Image.open(BytesIO(encoded)).close()
+            return Image.open(BytesIO(encoded))
     except (Image.DecompressionBombWarning, Image.DecompressionBombError) as error:
         raise UnreadablePictureError(f"Too many pixels: {error}") from error
-    except (OSError, ValueError, SyntaxError):
-        pass  # a format that only OpenCV knows, or no picture: decoding will tell
+    except (OSError, ValueError, SyntaxError, RuntimeError):
+        return None
+
+
+def _decode_by_pillow(encoded: bytes) -> np.ndarray | None:
+    """Decode what OpenCV 5.0 does not show as a viewer does, upright: transparent pictures, and AVIF."""
+    if encoded.startswith(b"\xff\xd8") or (picture := _header(encoded)) is None:  # JPEG: neither, and time is saved
+        return None
+    keyed = "transparency" in picture.info and picture.mode in ("1", "L", "P", "RGB")
+    if not (keyed or picture.mode in ("RGBA", "LA", "PA") or picture.format == "AVIF"):
+        return None
+    try:
+        shown = ImageOps.exif_transpose(picture).convert("RGBA")
+    except (OSError, ValueError, SyntaxError, RuntimeError) as error:
+        raise UnreadablePictureError(f"Not a picture that can be decoded: {error}") from error
+    return np.array(Image.alpha_composite(Image.new("RGBA", shown.size, "black"), shown).convert("RGB"))
 
 
 def crop(picture: np.ndarray, box: Box, margin: float = MARGIN) -> np.ndarray:
