@@ -1,4 +1,4 @@
-"""From a run to artefacts that need nothing of this project: SavedModel, TFLite."""
+"""From a run to artefacts that need nothing of this project: SavedModel, TFLite, ONNX."""
 
 import os
 

@@ -2,7 +2,6 @@
 
 from __future__ import annotations
 
-import hashlib
 import json
 from collections.abc import Iterator
 from contextlib import contextmanager
@@ -15,7 +14,7 @@ import numpy as np
 
 from tfaffect import data, whole
 from tfaffect.config import load as load_config
-from tfaffect.contract import MEMBER, Contract
+from tfaffect.contract import MEMBER, Contract, artefact_sha256
 from tfaffect.errors import UsageError
 from tfaffect.model import load, predictor
 from tfaffect.prepared import open_corpus
@@ -89,12 +88,8 @@ def check_parity(expected: dict[str, np.ndarray], received: dict[str, np.ndarray
 
 
 def write_contract(contract: Contract, artefact: Path, folder: Path) -> None:
-    """Write model.json into `folder`, with the hash of the artefact's weights (a file, or all files of a folder)."""
-    files = sorted(path for path in artefact.rglob("*") if path.is_file()) if artefact.is_dir() else [artefact]
-    digest = hashlib.sha256()
-    for path in files:
-        digest.update(path.read_bytes())
-    (folder / MEMBER).write_text(replace(contract, weights_sha256=digest.hexdigest()).dumps())
+    """Write model.json into `folder`, with the hash of the artefact (a file, or all files of a folder)."""
+    (folder / MEMBER).write_text(replace(contract, weights_sha256=artefact_sha256(artefact)).dumps())
 
 
 def size(path: Path) -> int:

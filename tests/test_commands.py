@@ -14,11 +14,13 @@ COMMANDS = [
     ["train.py"],
     ["-m", "tfrecords_builders"],
     ["-m", "tfaffect.evaluate"],
+    ["-m", "tfaffect.embed"],
     ["-m", "tfaffect.torch_weights"],
     ["-m", "export.saved_model"],
     ["-m", "export.tflite"],
+    ["-m", "export.onnx"],
 ]
-HEAVY = {"tensorflow", "tensorflow_datasets", "keras", "pandas", "matplotlib", "sklearn"}
+HEAVY = {"tensorflow", "tensorflow_datasets", "keras", "pandas", "matplotlib", "sklearn", "onnx", "pyarrow"}
 
 
 def call(*arguments):
@@ -56,6 +58,8 @@ def test_the_list_of_corpora_imports_nothing_heavy_and_names_them_all():
         (["train.py", "--corpora", "raf_db", "--records", "/nowhere"], "No records of 'raf_db' in /nowhere"),
         (["train.py", "--epochs", "0"], "epochs must be at least 1. Received: epochs=0"),
         (["-m", "export.tflite", "/nowhere", "out"], "/nowhere"),
+        (["-m", "export.onnx", "/nowhere", "out"], "/nowhere"),
+        (["-m", "tfaffect.embed", "/nowhere", "--model", "/nowhere", "--out", "/nowhere/faces.csv"], "/nowhere"),
     ],
 )
 def test_errors_of_use_say_what_to_do_without_a_traceback(arguments, expected):

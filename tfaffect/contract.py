@@ -110,6 +110,26 @@ def archive_sha256(path: Path) -> str:
         return hashlib.file_digest(weights, "sha256").hexdigest()
 
 
+def artefact_sha256(path: Path) -> str:
+    """Return the hash of an export: of its file, or of all files of a SavedModel but its model.json."""
+    files = sorted(file for file in path.rglob("*") if file.is_file()) if path.is_dir() else [path]
+    digest = hashlib.sha256()
+    for file in files:
+        if file != path / MEMBER:
+            digest.update(file.read_bytes())
+    return digest.hexdigest()
+
+
+def check_weights(path: Path, contract: Contract) -> None:
+    """Raise UsageError for an export that is not the one its contract was written for."""
+    digest = artefact_sha256(path)
+    if digest != contract.weights_sha256:
+        raise UsageError(
+            f"{path} is not the model that its {MEMBER} names: its hash is {digest}, not {contract.weights_sha256}. "
+            "Keep the two files of one export together, or export again."
+        )
+
+
 def _read_from_archive(path: Path) -> Contract:
     try:
         with zipfile.ZipFile(path) as archive:
