@@ -1,0 +1,46 @@
+"""A run folder or its `.keras` file in Keras, under whichever backend it has."""
+
+from __future__ import annotations
+
+from pathlib import Path
+
+import keras
+import numpy as np
+
+from tfaffect.model import load, predictor
+from tfaffect.runtimes.runtime import Runtime
+
+
+class KerasModel(Runtime):
+    """The network of a run, and what users get of it."""
+
+    pixels_at_once = 8 * 240**2  # as a SavedModel
+
+    def __init__(self, path: Path) -> None:
+        model, contract = load(path)
+        super().__init__(path, contract)
+        self._predictor = predictor(model, contract)
+        self._call = _traced(self._predictor) if keras.backend.backend() == "tensorflow" else self._predict
+
+    def run(self, pictures: np.ndarray) -> dict[str, np.ndarray]:
+        """Return the outputs by name for uint8 RGB pictures (n, size, size, 3)."""
+        return {name: np.asarray(values) for name, values in self._call(pictures).items()}
+
+    def input_shape(self) -> tuple[int | None, ...]:
+        """Return the shape that the network takes, None for the batch."""
+        return tuple(self._predictor.input_shape)
+
+    def _predict(self, pictures: np.ndarray) -> dict[str, np.ndarray]:
+        """Any backend: compiled for every number of faces anew, so a last batch is filled up and cut again."""
+        filled = np.zeros((self.batch_size, *pictures.shape[1:]), np.uint8)
+        filled[: len(pictures)] = pictures
+        outputs = self._predictor.predict_on_batch(filled)
+        return {name: np.asarray(values)[: len(pictures)] for name, values in outputs.items()}
+
+
+def _traced(network: keras.Model):
+    """Trace once for any number of faces; `predict_on_batch` traces again for a second and a third number."""
+    import tensorflow as tf
+
+    image = tf.TensorSpec((None, *network.input_shape[1:]), tf.uint8)
+    return tf.function(lambda pictures: network(pictures, training=False), input_signature=[image], autograph=False)

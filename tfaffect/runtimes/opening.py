@@ -1,0 +1,63 @@
+"""From a path to the network behind it: a run folder, `.keras`, SavedModel, `.tflite` or `.onnx`."""
+
+from __future__ import annotations
+
+from pathlib import Path
+
+from tfaffect import contract as contracts
+from tfaffect.errors import UsageError
+from tfaffect.runtimes.runtime import Runtime
+
+FILES = ("model.keras", "saved_model.pb", "model.tflite", "model.onnx")
+"""What tells the format of a folder."""
+
+KINDS = "a run folder, a .keras file, a SavedModel, a .tflite or an .onnx file with its model.json"
+
+
+def open_model(path: Path) -> Runtime:
+    """Return the network in `path`, checked against its contract.
+
+    Each format needs its own package and imports no other: LiteRT for `.tflite`, ONNX Runtime for `.onnx`, TensorFlow
+    for a SavedModel, Keras for a run. Raises UsageError for anything else, for a package that is not installed, and for
+    a network that is not the one its contract speaks of.
+    """
+    file = _file(Path(path))
+    try:
+        return _open(file).check()
+    except ModuleNotFoundError as error:
+        raise UsageError(f"{file} needs {error.name}, which is not installed: pip install {error.name}.") from error
+
+
+def _file(path: Path) -> Path:
+    """The file of a model, or the folder of a SavedModel."""
+    if not path.exists():
+        raise UsageError(f"There is no model at {path}. Name {KINDS}.")
+    if path.is_dir():
+        found = [name for name in FILES if (path / name).is_file()]
+        if len(found) != 1:
+            inside = f"holds {' and '.join(found)}" if found else "holds no model"
+            raise UsageError(f"{path} {inside}. Name {KINDS}.")
+        return path if found == ["saved_model.pb"] else path / found[0]
+    return path.parent if path.name == "saved_model.pb" else path
+
+
+def _open(path: Path) -> Runtime:
+    if path.suffix == ".keras":
+        from tfaffect.runtimes.keras_model import KerasModel
+
+        return KerasModel(path)
+    if path.suffix not in (".tflite", ".onnx") and not path.is_dir():
+        raise UsageError(f"{path} is no model that can be run. Name {KINDS}.")
+    contract = contracts.read(path)
+    contracts.check_weights(path, contract)
+    if path.suffix == ".tflite":
+        from tfaffect.runtimes.tflite_file import TFLiteFile
+
+        return TFLiteFile(path, contract)
+    if path.suffix == ".onnx":
+        from tfaffect.runtimes.onnx_file import ONNXFile
+
+        return ONNXFile(path, contract)
+    from tfaffect.runtimes.saved_model import SavedModel
+
+    return SavedModel(path, contract)
