@@ -8,11 +8,16 @@ import pytest
 ROOT = Path(__file__).parents[1]
 
 ORDER = [
-    {"labels", "errors", "whole", "interruption", "replicas", "media.video", "callbacks.position"},
+    {"labels", "errors", "whole", "interruption", "replicas", "media.containers", "callbacks.position"}
+    | {"features.ordered", "features.layout"},
+    {"media.video"},
     {"cli", "config", "prepared", "versions", "media.faces", "scoring.scores", "scoring.figures", "pytorch.pickle"},
     {"contract", "devices", "mixing", "media.augmentation", "media.detector", "scoring.report", "pytorch.layers"},
     {"features.row", "features.sources", "features.tracks", "features.smoothing", "features.windows"},
+    {"features.panel"},
+    {"features.drawing"},
     {"features.annotation", "features.tables", "features.timeline"},
+    {"features.parts", "features.replay"},
     {"data", "losses", "metrics", "model", "optimizer", "schedule", "unfreezing"},
     {"objective"},
     {
@@ -26,7 +31,8 @@ ORDER = [
     {f"runtimes.{name}" for name in ("keras_model", "onnx_file", "saved_model", "tflite_file")},
     {"runtimes.opening"},
     {"features.pipeline"},
-    {"features.embedder"},
+    {"features.annotated", "features.embedder"},
+    {"features.job"},
     {"embed"},
 ]
 PACKAGES = ("tfaffect", "tfrecords_builders", "export")

@@ -1,0 +1,387 @@
+"""The command and the class, on drawn people with the real detector and a small trained network."""
+
+import csv
+import json
+import os
+import signal
+import subprocess
+import sys
+import time
+from concurrent.futures import ThreadPoolExecutor
+from pathlib import Path
+
+import cv2
+import numpy as np
+import pandas as pd
+import pytest
+
+from export import tflite
+from tfaffect.embed import Embedder
+from tfaffect.media.faces import crop, letterbox
+from tfaffect.runtimes.opening import open_model
+from tfrecords_builders.synthetic import Synthetic
+
+ROOT = Path(__file__).parents[1]
+EMBEDDINGS = [f"embedding_{place}" for place in range(256)]
+
+
+@pytest.fixture(scope="module")
+def model(run, tmp_path_factory):
+    folder = tmp_path_factory.mktemp("model") / "tflite"
+    tflite.export(run, folder)
+    return folder
+
+
+@pytest.fixture(scope="module")
+def portraits():
+    """Drawn faces of three people, RGB, 300 pixels a side."""
+    faces = list(Synthetic(subjects=3, pictures=2).faces(None))[::2]
+    return [cv2.resize(face.image(), (300, 300), interpolation=cv2.INTER_CUBIC) for face in faces]
+
+
+def room(*placed, shape=(480, 900)):
+    """A grey picture with portraits in it, each given with its left, top and side."""
+    picture = np.full((*shape, 3), 128, np.uint8)
+    for portrait, left, top, side in placed:
+        picture[top : top + side, left : left + side] = cv2.resize(portrait, (side, side))
+    return picture
+
+
+def write(path, picture):
+    path.parent.mkdir(parents=True, exist_ok=True)
+    assert cv2.imwrite(str(path), picture[..., ::-1])
+    return path
+
+
+def film(path, pictures, rate=10):
+    writer = cv2.VideoWriter(str(path), cv2.VideoWriter_fourcc(*"MJPG"), rate, pictures[0].shape[1::-1])
+    for picture in pictures:
+        writer.write(np.ascontiguousarray(picture[..., ::-1]))
+    writer.release()
+    return path
+
+
+@pytest.fixture(scope="module")
+def clip(tmp_path_factory, portraits):
+    """Three seconds at 10 frames a second: one person walks, a second comes after a second; nobody from 2.0 to 2.5."""
+    frames = []
+    for number in range(30):
+        placed = [(portraits[0], 20 + 4 * number, 100, 260)]
+        placed += [(portraits[1], 500, 150, 180)] if number >= 10 else []
+        frames.append(room(*(placed if not 20 <= number < 25 else ())))
+    return film(tmp_path_factory.mktemp("clips") / "walk.avi", frames)
+
+
+@pytest.fixture
+def embed(model, face_detector, tmp_path):
+    """Call the command as a person does; return the finished process."""
+
+    def call(*arguments, status=0, stdin=None, out="faces.parquet", model=model):
+        words = [*map(str, arguments), "--model", str(model), "--out", str(tmp_path / out)]
+        done = subprocess.run(
+            [sys.executable, "-m", "tfaffect.embed", *words],
+            cwd=ROOT,
+            env={**os.environ, "TFAFFECT_FACE_DETECTOR": str(face_detector)},
+            input=stdin,
+            capture_output=True,
+            text=True,
+            check=False,
+        )
+        assert done.returncode == status, done.stdout + done.stderr
+        assert "Traceback" not in done.stderr
+        return done
+
+    return call
+
+
+def test_every_face_of_every_picture_becomes_a_row(embed, model, portraits, tmp_path):
+    photos = tmp_path / "photos"
+    two = room((portraits[0], 20, 60, 300), (portraits[1], 500, 100, 160))
+    write(photos / "b" / "two.png", two)
+    write(photos / "a.png", room((portraits[2], 300, 60, 300)))
+    write(photos / "empty.png", room())
+    (photos / "broken.jpg").write_bytes(b"no picture")
+    (photos / "notes.txt").write_text("not a picture, and not named like one")
+    done = embed(photos)
+    assert "5 rows, 3 faces; 1 pictures or frames without a face; 1 not readable" in done.stdout
+    assert "broken.jpg: unreadable" in done.stderr
+    table = pd.read_parquet(tmp_path / "faces.parquet")
+    names = [str(Path(path).relative_to(photos)) for path in table["path"]]
+    assert sorted(names) == ["a.png", "b/two.png", "b/two.png", "broken.jpg", "empty.png"]
+    table = table.assign(path=names).set_index("path")
+    assert table.loc["empty.png", "problem"] == "no face"
+    assert table.loc["empty.png", EMBEDDINGS].isna().all()
+    assert table.loc["broken.jpg", "problem"].startswith("unreadable")
+    assert table["frame"].isna().all()
+    assert table["track"].isna().all()
+    large, small = (row for _, row in table.loc["b/two.png"].iterrows())
+    assert (large["face"], small["face"]) == (0, 1)
+    assert large["box_left"] < 320 < 500 < small["box_left"] < small["right_eye_x"] < small["left_eye_x"] < 660
+    outputs = Embedder(model)([crop(two, tuple(large[["box_left", "box_top", "box_right", "box_bottom"]]))])
+    np.testing.assert_allclose(large[EMBEDDINGS].astype(float), outputs.embedding[0], atol=1e-5)
+    assert large["valence"] == pytest.approx(outputs.valence[0], abs=1e-5)
+    assert large["expression"] == max(
+        ("neutral", "happiness", "sadness", "surprise", "fear", "disgust", "anger", "contempt"),
+        key=lambda name: large[f"expression_{name}"],
+    )
+
+
+def test_a_video_becomes_a_regular_series_with_a_track_for_each_person(embed, clip, tmp_path):
+    embed(clip, out="faces.csv")
+    table = pd.read_csv(tmp_path / "faces.csv")
+    assert table["frame"].drop_duplicates().tolist() == list(range(30))
+    np.testing.assert_allclose(table["seconds"], table["frame"] / 10, atol=1e-6)
+    empty = table[table["problem"] == "no face"]
+    assert empty["frame"].tolist() == [20, 21, 22, 23, 24]
+    assert empty[EMBEDDINGS].isna().all(axis=None)
+    first, second = table[table["track"] == 0], table[table["track"] == 1]
+    assert first["frame"].tolist() == [*range(20), *range(25, 30)]
+    assert second["frame"].tolist() == [*range(10, 20), *range(25, 30)]
+    assert (first["box_right"] - first["box_left"]).min() > (second["box_right"] - second["box_left"]).max()
+
+
+@pytest.mark.parametrize(
+    ("options", "frames"),
+    [(["--every", "7"], [0, 7, 14, 21, 28]), (["--fps", "2"], [0, 5, 10, 15, 20, 25])],
+    ids=["every", "fps"],
+)
+def test_fewer_frames_on_request(embed, clip, tmp_path, options, frames):
+    embed(clip, "--faces", "largest", *options)
+    table = pd.read_parquet(tmp_path / "faces.parquet")
+    assert table["frame"].tolist() == frames
+    assert (table["track"].dropna() == 0).all()
+
+
+@pytest.mark.parametrize(("faces", "count"), [("all", 3), ("largest", 1), ("2", 2)])
+def test_the_largest_faces_are_kept(model, face_detector, portraits, tmp_path, faces, count):
+    picture = room(*((face, 10 + 300 * place, 50, 280 - 40 * place) for place, face in enumerate(portraits)))
+    path = write(tmp_path / "three.png", picture)
+    most = {"all": None, "largest": 1}.get(faces, 2)
+    rows = list(Embedder(model, face_detector=face_detector).rows(path, faces=most))
+    assert [row.face for row in rows] == list(range(count))
+    assert [row.box[0] > 300 * place for place, row in enumerate(rows)] == [True] * count
+
+
+def test_ready_crops_are_taken_as_they_are(embed, model, portraits, tmp_path):
+    for place, portrait in enumerate(portraits):
+        write(tmp_path / "crops" / f"{place}.png", portrait)
+    embed(tmp_path / "crops", "--no-detect")
+    table = pd.read_parquet(tmp_path / "faces.parquet")
+    expected = open_model(model)(np.stack([letterbox(portrait, 32) for portrait in portraits]))
+    np.testing.assert_allclose(table[EMBEDDINGS], expected.embedding, atol=1e-5)
+    assert table["box_left"].isna().all()
+
+
+def test_columns_of_a_csv_are_carried_over_and_inputs_mix(embed, clip, portraits, tmp_path):
+    write(tmp_path / "ä photo.png", room((portraits[0], 20, 60, 300)))
+    with open(tmp_path / "list.csv", "w", newline="", encoding="utf-8") as file:
+        csv.writer(file).writerows([["path", "subject"], ["ä photo.png", "007"], ["missing.png", "8"]])
+    done = embed(tmp_path / "list.csv", "-", stdin=f"{clip}\n\n{tmp_path / 'ä photo.png'}\n", out="faces.parquet")
+    assert "1 not readable" in done.stdout
+    table = pd.read_parquet(tmp_path / "faces.parquet")
+    assert table["subject"].tolist()[:2] == ["007", "8"]
+    assert table["subject"][2:].isna().all()
+    assert "No such file" in table["problem"][1]
+    assert table["path"].iloc[-1].endswith("ä photo.png")
+    assert table["frame"].max() == 29
+
+
+def test_strict_makes_an_unreadable_picture_a_failure_and_still_writes_the_table(embed, tmp_path):
+    (tmp_path / "zero.jpg").touch()
+    embed(tmp_path / "zero.jpg", "--strict", status=1)
+    assert pd.read_parquet(tmp_path / "faces.parquet")["problem"][0].startswith("unreadable")
+
+
+def test_smoothing_follows_the_formula_and_leaves_the_embeddings(model, face_detector, clip):
+    embedder = Embedder(model, face_detector=face_detector)
+    raw = [row for row in embedder.rows(clip, faces=1) if row.face is not None]
+    smooth = [row for row in embedder.rows(clip, faces=1, smooth=0.2) if row.face is not None]
+    state = raw[0].valence
+    for before, row, filtered in zip(raw, raw[1:], smooth[1:], strict=False):
+        state += (1 - np.exp(-(row.seconds - before.seconds) / 0.2)) * (row.valence - state)
+        assert filtered.valence == pytest.approx(state, abs=1e-5)
+        assert filtered.expression.sum() == pytest.approx(1, abs=1e-5)
+        np.testing.assert_allclose(filtered.embedding, row.embedding, atol=1e-5)
+    also = [row for row in embedder.rows(clip, faces=1, smooth=0.2, smooth_embeddings=True) if row.face is not None]
+    assert np.abs(also[-1].embedding - raw[-1].embedding).max() > 1e-3
+
+
+def test_windows_summarise_each_track(embed, clip, tmp_path):
+    embed(clip, "--window", "1", "--hop", "0.5")
+    rows = pd.read_parquet(tmp_path / "faces.parquet")
+    windows = pd.read_parquet(tmp_path / "faces.windows.parquet")
+    assert windows["begin_seconds"].drop_duplicates().tolist() == [0, 0.5, 1, 1.5, 2]
+    part = windows[(windows["track"] == 1) & (windows["begin_seconds"] == 1.5)].iloc[0]
+    inside = rows[(rows["track"] == 1) & (rows["seconds"] > 1.45) & (rows["seconds"] < 2.45)]
+    assert (part["frames"], part["faces"], part["face_share"]) == (10, 5, 0.5)
+    assert part["valence_mean"] == pytest.approx(inside["valence"].mean(), abs=1e-5)
+    assert part["embedding_9_deviation"] == pytest.approx(inside["embedding_9"].std(ddof=0), abs=1e-5)
+    slope = np.polyfit(inside["seconds"], inside["arousal"].astype(float), 1)[0]
+    assert part["arousal_slope"] == pytest.approx(slope, abs=1e-4)
+
+
+def test_pictures_for_people_are_drawn(embed, clip, portraits, tmp_path):
+    photo = write(tmp_path / "photo.png", room((portraits[0], 20, 60, 300)))
+    folder = tmp_path / "drawn"
+    embed(clip, photo, "--annotate", folder, "--timeline", tmp_path / "time.png", "--every", "3")
+    assert cv2.imread(str(tmp_path / "time.png")) is not None
+    drawn = {path.suffix: path for path in folder.rglob("*") if path.is_file()}
+    assert set(drawn) == {".png", ".mp4"}
+    changed = np.abs(cv2.imread(str(drawn[".png"])).astype(int) - cv2.imread(str(photo))).max(axis=2) > 40
+    assert changed.mean() > 0.01
+    capture = cv2.VideoCapture(str(drawn[".mp4"]))
+    assert capture.get(cv2.CAP_PROP_FRAME_COUNT) == 10
+    assert capture.get(cv2.CAP_PROP_FPS) == pytest.approx(10 / 3, rel=0.01)
+
+
+def test_drawing_never_replaces_a_source(embed, portraits, tmp_path):
+    photo = write(tmp_path / "photos" / "photo.png", room((portraits[0], 20, 60, 300)))
+    before = photo.read_bytes()
+    link = tmp_path / "drawn"
+    link.symlink_to("/")
+    done = embed(photo, "--annotate", link, "--overwrite", status=2)
+    assert "would overwrite" in done.stderr
+    assert photo.read_bytes() == before
+
+
+def test_what_is_there_stays_unless_told(embed, clip, tmp_path):
+    (tmp_path / "faces.parquet").write_text("mine")
+    done = embed(clip, status=2)
+    assert "exists already" in done.stderr
+    assert (tmp_path / "faces.parquet").read_text() == "mine"
+    embed(clip, "--overwrite", "--every", "15")
+    assert len(pd.read_parquet(tmp_path / "faces.parquet")) > 1
+
+
+@pytest.mark.parametrize(
+    ("arguments", "expected"),
+    [
+        (["--faces", "none"], "--faces is all, largest or a number of at least 1. Received: 'none'"),
+        (["--fps", "0"], "fps must be more than 0"),
+        (["--every", "0"], "every must be at least 1. Received: every=0"),
+        (["--smooth", "0"], "smooth must be more than 0 seconds. Received: smooth=0.0"),
+        (["--window", "0"], "window must be more than 0 seconds"),
+        (["--batch-size", "0"], "batch_size must be at least 1"),
+        (["--detect-side", "5"], "detect_side must be at least 32 pixels"),
+        (["--timeline", "plot.jpg"], "--timeline writes PNG"),
+        (["--resume", "--overwrite"], "name one of them"),
+        (["--hop", "1"], "name --window as well"),
+        (["--smooth-embeddings"], "smooth_embeddings must be False where smooth is not given"),
+        (["--fps", "2", "--every", "2"], "not for use beside every"),
+    ],
+)
+def test_wrong_options_are_refused_before_any_work(embed, clip, arguments, expected):
+    assert expected in embed(clip, *arguments, status=2).stderr
+
+
+def test_a_model_must_be_named_until_one_is_shipped(clip, tmp_path):
+    command = [sys.executable, "-m", "tfaffect.embed", str(clip), "--out", str(tmp_path / "faces.csv")]
+    done = subprocess.run(command, cwd=ROOT, capture_output=True, text=True, check=False)
+    assert done.returncode == 2
+    assert "No model is shipped yet. Name one with --model" in done.stderr
+
+
+def started(model, face_detector, *arguments):
+    words = [sys.executable, "-m", "tfaffect.embed", *map(str, arguments), "--model", str(model)]
+    surroundings = {**os.environ, "TFAFFECT_FACE_DETECTOR": str(face_detector)}
+    return subprocess.Popen(
+        words, cwd=ROOT, env=surroundings, stdout=subprocess.PIPE, stderr=subprocess.PIPE, text=True
+    )
+
+
+def ended(process):
+    """Wait for a process; return its status and what it said of errors."""
+    _, errors = process.communicate()
+    return process.returncode, errors
+
+
+@pytest.fixture(scope="module")
+def folder(tmp_path_factory, portraits, clip):
+    """Sixty pictures and, in their middle, a video."""
+    folder = tmp_path_factory.mktemp("many")
+    for number in range(60):
+        write(folder / f"{number:03d}.png", room((portraits[number % 3], 10 * number, 60, 280)))
+    (folder / "030 walk.avi").write_bytes(clip.read_bytes())
+    return folder
+
+
+@pytest.fixture(scope="module")
+def whole(folder, model, face_detector, tmp_path_factory):
+    """The table of the folder from a run that nobody disturbed."""
+    out = tmp_path_factory.mktemp("whole") / "faces.parquet"
+    assert ended(started(model, face_detector, folder, "--out", out))[0] == 0
+    return pd.read_parquet(out)
+
+
+@pytest.mark.parametrize("how", [signal.SIGKILL, signal.SIGINT])
+def test_a_run_that_was_stopped_goes_on_to_the_same_table(
+    folder, whole, model, face_detector, tmp_path, monkeypatch, how
+):
+    out = tmp_path / "faces.parquet"
+    slow = tmp_path / "sitecustomize.py"  # parts of few rows, so that there is a middle to be stopped in
+    slow.write_text("import tfaffect.features.parts as p\np.ROWS = 8\n")
+    monkeypatch.setenv("PYTHONPATH", f"{tmp_path}{os.pathsep}{ROOT}")
+    process = started(model, face_detector, folder, "--out", out)
+    parts = tmp_path / "faces.parquet.parts"
+    while process.poll() is None and len(list(parts.glob("*.arrow"))) < 5:
+        time.sleep(0.001)
+    process.send_signal(how)
+    ended(process)
+    if how == signal.SIGINT:
+        assert process.returncode == 130
+        early = pd.read_parquet(out)
+        assert 0 < len(early) < len(whole)
+        pd.testing.assert_frame_equal(early, whole[: len(early)], check_exact=False, check_dtype=False, atol=1e-5)
+        status, errors = ended(started(model, face_detector, folder, "--out", out))
+        assert status == 2
+        assert "interrupted. Go on with --resume" in errors
+    else:
+        assert not out.exists()
+    assert ended(started(model, face_detector, folder, "--out", out, "--resume"))[0] == 0
+    pd.testing.assert_frame_equal(pd.read_parquet(out), whole, check_exact=False, check_dtype=False, atol=1e-5)
+    assert sorted(path.name for path in tmp_path.iterdir()) == ["faces.parquet", "sitecustomize.py"]
+    status, errors = ended(started(model, face_detector, folder, "--out", out, "--resume"))
+    assert status == 2
+    assert "nothing to go on with" in errors
+
+
+def test_going_on_with_other_inputs_is_refused(model, face_detector, folder, tmp_path):
+    out = tmp_path / "faces.csv"
+    parts = tmp_path / "faces.csv.parts"
+    parts.mkdir()
+    (parts / "run.json").write_text(json.dumps({"model": "other"}))
+    status, errors = ended(started(model, face_detector, folder, "--out", out, "--resume"))
+    assert status == 2
+    assert "--resume goes on with the same inputs, model and options" in errors
+
+
+def test_arrays_go_in_and_arrays_come_out(model, portraits):
+    embedder = Embedder(model)
+    outputs = embedder(portraits)
+    assert [values.shape for values in outputs] == [(3, 8), (3,), (3,), (3, 256)]
+    stacked = embedder(np.stack(portraits))
+    np.testing.assert_array_equal(stacked.embedding, outputs.embedding)
+    assert embedder([]).embedding.shape == (0, 256)
+    assert embedder.contract.input_size == 32
+    for wrong in (portraits[0], [portraits[0].astype(np.float32)], [portraits[0][..., 0]], ["face.png"]):
+        with pytest.raises(ValueError, match=r"uint8 RGB.*Received"):
+            embedder(wrong)
+
+
+def test_several_threads_share_an_embedder(model, face_detector, clip, portraits, tmp_path):
+    embedder = Embedder(model, face_detector=face_detector)
+    photos = [write(tmp_path / f"{place}.png", room((face, 20, 60, 300))) for place, face in enumerate(portraits)]
+    jobs = [clip, *photos] * 3
+    alone = {path: [row.embedding for row in embedder.rows(path)] for path in {clip, *photos}}
+    with ThreadPoolExecutor(6) as pool:
+        together = list(pool.map(lambda path: [row.embedding for row in embedder.rows(path)], jobs))
+    for path, received in zip(jobs, together, strict=True):
+        np.testing.assert_allclose(received, alone[path], atol=1e-5)
+
+
+def test_rows_come_while_the_video_is_read_and_can_be_left(model, face_detector, clip):
+    rows = Embedder(model, face_detector=face_detector).rows(clip)
+    first = next(rows)
+    assert (first.frame, first.face, first.track) == (0, 0, 0)
+    assert first.top_class is not None
+    rows.close()

@@ -1,0 +1,169 @@
+"""Pictures for people: what is known of each face, drawn into the picture that it was found in."""
+
+from __future__ import annotations
+
+from collections.abc import Sequence
+from functools import partial
+
+import cv2
+import numpy as np
+
+from tfaffect.features import panel
+from tfaffect.features.layout import Area, Place, place_label, place_panel
+from tfaffect.features.row import NO_FACE, Row
+
+TRACK_COLOURS: tuple[panel.Colour, ...] = (
+    (76, 201, 240),
+    (255, 190, 11),
+    (123, 209, 75),
+    (255, 112, 112),
+    (196, 139, 255),
+    (255, 154, 213),
+    (46, 230, 168),
+    (244, 240, 106),
+)
+"""RGB of the boxes, by track, over and over; the boxes in a picture have the first."""
+
+SMALLEST_SIDE = 360  # pixels; a smaller picture is enlarged, because a panel that can be read would cover it
+SMALLEST_TEXT = 10  # pixels; the letters run into each other below
+TINY = 4  # of the smallest letters; a smaller face has neither landmarks nor a panel
+PANELS = 6  # with more faces only the largest has one
+CROWD = 30  # with more faces the labels may have the smallest letters: they would cover the neighbours
+LABEL_HEIGHT = 1.6  # of its letters
+
+
+def draw(picture: np.ndarray, rows: Sequence[Row]) -> np.ndarray:
+    """Return a copy of a picture with what its rows know: boxes, landmarks, labels, panels, or why there is no face.
+
+    A panel has the eight probabilities and the valence-arousal plane, as far as the network learned them. It lies
+    beside its face, else in a corner, and never over another face. Tiny faces, faces without room and, of more than
+    six, all but the largest have only the label on the box.
+
+    Args:
+      picture: RGB uint8 (height, width, 3).
+      rows: of this picture or frame, boxes in its pixels.
+
+    Returns:
+      RGB uint8. It is larger than `picture` by a whole factor when a side is under 360 pixels, and by a strip at the
+      right when the picture is itself a face, whose row has no box. The frames of one video have one size.
+    """
+    factor = _enlargement(*picture.shape[:2])
+    canvas = cv2.resize(picture, None, fx=factor, fy=factor, interpolation=cv2.INTER_CUBIC)
+    faces = [row for row in rows if row.face is not None]
+    if not faces:
+        _write_problem(canvas, next((row.problem for row in rows if row.problem), NO_FACE))
+    elif faces[0].box is None:
+        canvas = _add_strip(canvas, faces[0])
+    else:
+        _draw_faces(canvas, faces, factor)
+    return canvas
+
+
+def _enlargement(height: int, width: int) -> int:
+    """The whole factor that brings the shorter side to 360 pixels, as far as the longer one stays within 1,440."""
+    return max(1, min(-(-SMALLEST_SIDE // min(height, width)), 4 * SMALLEST_SIDE // max(height, width)))
+
+
+def _text_sizes(canvas: np.ndarray) -> tuple[int, int]:
+    """The largest and smallest letters in pixels: 11 and 10 up to 600 x 600, 26 and 16 in 1080p, 52 and 31 in 4K."""
+    largest = max(SMALLEST_TEXT + 1, round(np.sqrt(canvas.shape[0] * canvas.shape[1]) / 55))
+    return largest, max(SMALLEST_TEXT, round(0.6 * largest))
+
+
+def _write_problem(canvas: np.ndarray, problem: str) -> None:
+    """In the lower left corner, cut where the picture ends."""
+    size, _ = _text_sizes(canvas)
+    text, room = problem, canvas.shape[1] - 3 * size
+    for length in range(min(len(problem), 200), 0, -2):
+        if panel.text_width(text, size) <= room:
+            break
+        text = f"{problem[:length].rstrip()} …"
+    bottom = max(canvas.shape[0] - size // 2, 1)
+    top = max(bottom - round(LABEL_HEIGHT * size), 0)
+    panel.shade(canvas, size // 2, top, panel.text_width(text, size) + 2 * size, bottom)
+    panel.write_text(canvas, text, 1.25 * size, (top + bottom) / 2, size, panel.INK)
+
+
+def _add_strip(canvas: np.ndarray, row: Row) -> np.ndarray:
+    """Leave a face that fills the picture uncovered: its label and panel stand at the right of it."""
+    unit = max(SMALLEST_TEXT, min(round(1.4 * _text_sizes(canvas)[0]), canvas.shape[0] // 26))
+    left, (width, _) = canvas.shape[1], panel.panel_size(row, unit, stacked=True)
+    if not width:
+        return canvas
+    canvas = cv2.copyMakeBorder(canvas, 0, 0, 0, width, cv2.BORDER_CONSTANT, value=panel.PAPER)
+    panel.write_text(canvas, _label(row), left + panel.PADDING * unit, 1.5 * unit, unit, _colour(row), panel.BOLD)
+    panel.draw_panel(canvas, left, 2 * unit, row, unit, stacked=True)
+    return canvas
+
+
+def _draw_faces(canvas: np.ndarray, rows: Sequence[Row], factor: int) -> None:
+    """Boxes first, then panels where boxes and labels leave room; labels last, the largest face's on top."""
+    picture, (text, smallest) = Area(0, 0, *canvas.shape[1::-1]), _text_sizes(canvas)
+    faces = [(Area(*(round(factor * edge) for edge in row.box)).within(picture), row) for row in rows]
+    faces = sorted((face for face in faces if face[0].size), key=lambda face: face[0].size, reverse=True)
+    taken, labels = [box for box, _ in faces], []
+    least = SMALLEST_TEXT if len(faces) > CROWD else smallest
+    for box, row in faces:
+        _draw_box(canvas, row, factor, _is_tiny(box, smallest))
+        labels.append(place_label(box, *_label_size(row, box, text, least), taken, picture))
+        taken.append(labels[-1])
+    for (box, row), label in list(zip(faces, labels, strict=True))[: PANELS if len(faces) <= PANELS else 1]:
+        units = range(max(smallest, min(text, box.height // 18)), smallest - 1, -1)
+        if _is_tiny(box, smallest):
+            continue
+        place = place_panel(box, label, partial(panel.panel_size, row), units, taken, picture)
+        if place:
+            _draw_panel(canvas, row, place)
+            taken.append(place.area)
+    for (_, row), label in reversed(list(zip(faces, labels, strict=True))):
+        _draw_label(canvas, row, label)
+
+
+def _is_tiny(box: Area, smallest_text: int) -> bool:
+    return min(box.width, box.height) < TINY * smallest_text
+
+
+def _draw_box(canvas: np.ndarray, row: Row, factor: int, tiny: bool) -> None:
+    """Box and landmarks with a dark rim, which shows them on any skin and wall; of a tiny face the mere box."""
+    text, _ = _text_sizes(canvas)
+    left, top, right, bottom = (round(factor * edge) for edge in row.box)
+    side = min(right - left, bottom - top)
+    line, radius = max(1, min(round(text / 6), side // 20)), max(1, min(round(text / 5), side // 45))
+    for colour, rim in ((_colour(row), 0),) if tiny else ((panel.PAPER, 1), (_colour(row), 0)):
+        cv2.rectangle(canvas, (left, top), (right, bottom), colour, line + 2 * rim)
+        for x, y in () if tiny else row.landmarks or ():
+            point = round(factor * x), round(factor * y)
+            cv2.circle(canvas, point, radius + rim, colour, cv2.FILLED, cv2.LINE_AA)
+
+
+def _colour(row: Row) -> panel.Colour:
+    return TRACK_COLOURS[(row.track or 0) % len(TRACK_COLOURS)]
+
+
+def _label(row: Row) -> str:
+    """The number of the track and the top class with its probability, as far as there are any."""
+    track = [] if row.track is None else [f"#{row.track}"]
+    expression = [] if row.top_class is None else [f"{row.top_class} {100 * row.expression.max():.0f} %"]
+    return " ".join(track + expression)
+
+
+def _label_size(row: Row, box: Area, largest: int, smallest: int) -> tuple[int, int]:
+    """Width and height in pixels; the letters grow with the face."""
+    size = min(largest, max(smallest, box.width // 7))
+    width = panel.text_width(_label(row), size, panel.BOLD)
+    return (width + size, round(LABEL_HEIGHT * size)) if width else (0, 0)
+
+
+def _draw_label(canvas: np.ndarray, row: Row, area: Area) -> None:
+    size = round(area.height / LABEL_HEIGHT)
+    canvas[area.top : area.bottom, area.left : area.right] = _colour(row)
+    middle = (area.top + area.bottom) / 2
+    panel.write_text(canvas, _label(row), area.left + size / 2, middle, size, panel.PAPER, panel.BOLD)
+
+
+def _draw_panel(canvas: np.ndarray, row: Row, place: Place) -> None:
+    """On paper, with an edge in the colour of the box that it belongs to."""
+    area, unit, stacked = place
+    panel.shade(canvas, *area)
+    canvas[area.top : area.top + max(2, unit // 6), area.left : area.right] = _colour(row)
+    panel.draw_panel(canvas, area.left, area.top, row, unit, stacked)

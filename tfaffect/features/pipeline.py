@@ -1,0 +1,225 @@
+"""Pictures and videos to rows: read, find faces, link them over time, and run the network on full batches."""
+
+from __future__ import annotations
+
+import math
+import os
+from collections.abc import Callable, Iterable, Iterator, Sequence
+from dataclasses import dataclass, replace
+from functools import partial
+from itertools import islice
+
+import numpy as np
+
+from tfaffect.errors import UsageError
+from tfaffect.features.ordered import in_order
+from tfaffect.features.row import NO_FACE, Row
+from tfaffect.features.smoothing import Smoother
+from tfaffect.features.sources import Source, kind
+from tfaffect.features.tracks import Linker
+from tfaffect.media import faces, video
+from tfaffect.media.detector import Detection
+from tfaffect.runtimes.runtime import Runtime
+
+Detector = Callable[[np.ndarray], list[Detection]]
+
+FRAMES_AHEAD = 1024
+"""Frames without a face that wait at most for a batch to fill."""
+
+BYTES_AHEAD = 256 * 2**20
+"""Bytes of pictures that wait at most for a batch to fill, where pictures are kept."""
+
+
+@dataclass(frozen=True)
+class Options:
+    """What is looked at.
+
+    faces: how many of the largest faces of a picture become rows; None for all. fps: pictures a second of a video that
+    are looked at, None for all; every: or each so many-th frame. smooth: time constant in seconds of the filter on the
+    outputs of a track, None for none; smooth_embeddings: filter the embeddings as well. Raises UsageError for what
+    makes no sense.
+    """
+
+    faces: int | None = None
+    fps: float | None = None
+    every: int = 1
+    smooth: float | None = None
+    smooth_embeddings: bool = False
+
+    def __post_init__(self) -> None:
+        """Refuse what makes no sense."""
+        rules = {
+            "faces": ("at least 1", self.faces is None or self.faces >= 1),
+            "fps": ("more than 0, and is not for use beside every", self._fps_is_fine()),
+            "every": ("at least 1", self.every >= 1),
+            "smooth": ("more than 0 seconds", self.smooth is None or 0 < self.smooth < math.inf),
+            "smooth_embeddings": ("False where smooth is not given", self.smooth or not self.smooth_embeddings),
+        }
+        for name, (rule, kept) in rules.items():
+            if not kept:
+                raise UsageError(f"{name} must be {rule}. Received: {name}={getattr(self, name)}.")
+
+    def _fps_is_fine(self) -> bool:
+        return self.fps is None or (0 < self.fps < math.inf and self.every == 1)
+
+
+@dataclass
+class Sight:
+    """One picture or frame on its way to its rows.
+
+    number: of its source, from 0. picture: read already of a frame, None of a picture file until a worker reads it, and
+    None again when it is needed no more. crops: letterboxed, of the faces that become rows; tracks: theirs, of a video.
+    """
+
+    number: int
+    source: Source
+    picture: np.ndarray | None = None
+    frame: int | None = None
+    seconds: float | None = None
+    problem: str = ""
+    detections: Sequence[Detection] = ()
+    crops: Sequence[np.ndarray] = ()
+    tracks: Sequence[int | None] = ()
+    rows: Sequence[Row] = ()
+
+
+def describe(
+    sources: Sequence[tuple[int, Source]],
+    network: Runtime,
+    detector: Detector | None,
+    options: Options,
+    keep_pictures: bool = False,
+) -> Iterator[Sight]:
+    """Yield every picture and frame of numbered sources with its rows, in order.
+
+    Without a detector each picture is taken as a face crop. Nothing is raised for what cannot be read: it becomes a row
+    with the reason. Memory is bounded whatever the length; `keep_pictures` leaves the picture in what is yielded.
+    """
+    ahead = 4 if keep_pictures else 2 * network.batch_size + 8
+    see = partial(_see, detector, options.faces, network.contract.input_size, keep_pictures)
+    seen = in_order(see, _sights(sources, options), os.cpu_count() or 1, ahead)
+    try:
+        yield from _smoothed(_run(_linked(seen), network), options)
+    finally:
+        seen.close()
+
+
+def _sights(sources: Sequence[tuple[int, Source]], options: Options) -> Iterator[Sight]:
+    """Videos are decoded here, front to back; pictures by the workers, several at once."""
+    for number, source in sources:
+        try:
+            if kind(source.path) == "picture":
+                yield Sight(number, source)
+                continue
+            for shown in video.sampled(source.path, options.fps, options.every):
+                yield Sight(number, source, shown.picture, shown.number, round(shown.seconds, 6))
+        except (video.UnreadableVideoError, OSError) as error:
+            yield Sight(number, source, problem=_reason(error))
+
+
+def _see(detector: Detector | None, most: int | None, size: int, keep_picture: bool, sight: Sight) -> Sight:
+    """Find the faces of a picture and cut them out."""
+    if sight.picture is None and not sight.problem:
+        try:
+            sight.picture = faces.read(sight.source.path, upright=True)
+        except (faces.UnreadablePictureError, OSError) as error:
+            sight.problem = _reason(error)
+    if sight.picture is None:
+        return sight
+    whole = sight.picture
+    if detector is None:
+        sight.crops = [faces.letterbox(whole, size)]
+    else:
+        sight.detections = [face for face in detector(whole) if _shows(whole, face.box)]
+        chosen = sight.detections[:most]
+        sight.crops = [faces.letterbox(faces.crop(whole, face.box), size) for face in chosen]
+    sight.picture = whole if keep_picture else None
+    return sight
+
+
+def _shows(picture: np.ndarray, box: faces.Box) -> bool:
+    """Say whether a box holds some of the picture: at the border the detector imagines the rest of a face."""
+    try:
+        faces.crop(picture, box)
+    except faces.EmptyBoxError:
+        return False
+    return True
+
+
+def _linked(sights: Iterator[Sight]) -> Iterator[Sight]:
+    """Give the faces of each video their tracks, also those that become no rows: who is largest may change."""
+    number, linker = None, None
+    for sight in sights:
+        if sight.number != number:
+            number, linker = sight.number, Linker()
+        if sight.seconds is None:
+            sight.tracks = [None] * len(sight.crops)
+        elif sight.crops and not sight.detections:
+            sight.tracks = [0]  # a ready crop: one person
+        else:
+            sight.tracks = linker.link(sight.seconds, [face.box for face in sight.detections])
+        yield sight
+
+
+def _run(sights: Iterator[Sight], network: Runtime) -> Iterator[Sight]:
+    """Run the network on full batches, across frames and files."""
+    waiting, crops, held = [], 0, 0
+    for sight in sights:
+        waiting.append(sight)
+        crops += len(sight.crops)
+        held += 0 if sight.picture is None else sight.picture.nbytes
+        if crops >= network.batch_size or len(waiting) >= FRAMES_AHEAD or held >= BYTES_AHEAD:
+            yield from _with_rows(waiting, network)
+            waiting, crops, held = [], 0, 0
+    yield from _with_rows(waiting, network)
+
+
+def _with_rows(sights: Sequence[Sight], network: Runtime) -> Iterator[Sight]:
+    crops = [crop for sight in sights for crop in sight.crops]
+    outputs = network(np.stack(crops)) if crops else ()
+    described = zip(*outputs, strict=True)
+    for sight in sights:
+        sight.rows = list(_rows(sight, islice(described, len(sight.crops))))
+        sight.crops = ()
+        yield sight
+
+
+def _rows(sight: Sight, described: Iterable[tuple]) -> Iterator[Row]:
+    """A row per face, or the one that says why there is none."""
+    facts = {"frame": sight.frame, "seconds": sight.seconds, "carried": sight.source.carried}
+    place = -1
+    for place, (expression, valence, arousal, embedding) in enumerate(described):
+        given = {"expression": expression, "valence": float(valence), "arousal": float(arousal), "embedding": embedding}
+        if sight.detections:
+            face = sight.detections[place]
+            given |= {"box": face.box, "landmarks": face.landmarks, "score": face.score}
+        yield Row(sight.source.name, face=place, track=sight.tracks[place], **given, **facts)
+    if place < 0:
+        yield Row(sight.source.name, problem=sight.problem or NO_FACE, **facts)
+
+
+def _smoothed(sights: Iterator[Sight], options: Options) -> Iterator[Sight]:
+    """Filter what the network says of each track of a video over time."""
+    number, smoother = None, None
+    for sight in sights:
+        if options.smooth is not None and sight.seconds is not None:
+            if sight.number != number:
+                number, smoother = sight.number, Smoother(options.smooth)
+            sight.rows = [_smooth(row, smoother, options.smooth_embeddings) for row in sight.rows]
+        yield sight
+
+
+def _smooth(row: Row, smoother: Smoother, embeddings: bool) -> Row:
+    if row.face is None:
+        return row
+    values = np.array([*row.expression, row.valence, row.arousal, *(row.embedding if embeddings else ())])
+    smooth = smoother.smooth(row.track, row.seconds, values).astype(np.float32)
+    expression, (valence, arousal), embedding = np.split(smooth, (8, 10))
+    rest = {"embedding": embedding} if embeddings else {}
+    return replace(row, expression=expression, valence=float(valence), arousal=float(arousal), **rest)
+
+
+def _reason(error: Exception) -> str:
+    """What a row says of something that cannot be read, on one line."""
+    text = error.strerror if isinstance(error, OSError) and error.strerror else str(error)
+    return f"unreadable: {' '.join(text.split())}"
