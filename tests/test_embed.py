@@ -226,7 +226,7 @@ def test_pictures_for_people_are_drawn(embed, clip, portraits, tmp_path):
     embed(clip, photo, "--annotate", folder, "--timeline", tmp_path / "time.png", "--every", "3")
     assert cv2.imread(str(tmp_path / "time.png")) is not None
     drawn = {path.suffix: path for path in folder.rglob("*") if path.is_file()}
-    assert set(drawn) == {".png", ".mp4"}
+    assert sorted(path.name for path in drawn.values()) == ["photo.png", "walk.avi.mp4"]
     changed = np.abs(cv2.imread(str(drawn[".png"])).astype(int) - cv2.imread(str(photo))).max(axis=2) > 40
     assert changed.mean() > 0.01
     capture = cv2.VideoCapture(str(drawn[".mp4"]))
@@ -237,9 +237,7 @@ def test_pictures_for_people_are_drawn(embed, clip, portraits, tmp_path):
 def test_drawing_never_replaces_a_source(embed, portraits, tmp_path):
     photo = write(tmp_path / "photos" / "photo.png", room((portraits[0], 20, 60, 300)))
     before = photo.read_bytes()
-    link = tmp_path / "drawn"
-    link.symlink_to("/")
-    done = embed(photo, "--annotate", link, "--overwrite", status=2)
+    done = embed(photo, "--annotate", photo.parent, "--overwrite", status=2)
     assert "would overwrite" in done.stderr
     assert photo.read_bytes() == before
 

@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import hashlib
+import os
 from collections.abc import Sequence
 from contextlib import ExitStack
 from pathlib import Path
@@ -22,6 +23,7 @@ class AnnotatedFiles:
 
     def __init__(self, folder: Path, sources: Sequence[Source], options: Options | None = None) -> None:
         self.folder, self.sources, self.options = folder, sources, options or Options()
+        self.above = os.path.commonpath([os.path.dirname(os.path.abspath(source.path)) for source in sources])
         self.number, self.video, self.open = None, None, ExitStack()
 
     def __enter__(self) -> AnnotatedFiles:
@@ -33,6 +35,8 @@ class AnnotatedFiles:
 
     def check(self, may_replace: bool) -> None:
         """Raise UsageError for a folder in which something would be replaced that should not be."""
+        if self.folder.exists() and not self.folder.is_dir():
+            raise UsageError(f"--annotate names a folder. Received: {self.folder}.")
         if not may_replace and self.folder.exists() and any(self.folder.iterdir()):
             raise UsageError(f"{self.folder} is not empty. Name another folder for --annotate, or add --overwrite.")
         for source in self.sources:
@@ -65,11 +69,14 @@ class AnnotatedFiles:
         return min(self.options.fps or frames_per_second(source.path) / self.options.every, 240.0)
 
     def _target(self, source: Source, *suffixes: str) -> Path:
-        """The name of a source below the folder; one whose suffix is another gets the first of `suffixes` as well."""
-        path = Path(source.name)
-        parts = [part for part in path.parts if part not in (path.anchor, "..")]
-        name = parts[-1] if path.suffix.lower() in suffixes else parts[-1] + suffixes[0]
-        if len(name.encode()) > NAME_BYTES:
-            digest = hashlib.sha256(name.encode()).hexdigest()[:12]
-            name = f"{name.encode()[:NAME_BYTES].decode(errors='ignore')}-{digest}{Path(name).suffix}"
-        return self.folder.joinpath(*parts[:-1], name)
+        """The file of a source: as it lies below the folder that all sources share.
+
+        One whose suffix is not among `suffixes` gets the first of them as well.
+        """
+        place, name = os.path.split(os.path.relpath(os.path.abspath(source.path), self.above))
+        if Path(name).suffix.lower() not in suffixes:
+            name += suffixes[0]
+        if len(os.fsencode(name)) > NAME_BYTES:
+            digest = hashlib.sha256(os.fsencode(name)).hexdigest()[:12]
+            name = f"{os.fsdecode(os.fsencode(name)[:NAME_BYTES])}-{digest}{Path(name).suffix}"
+        return self.folder / place / name

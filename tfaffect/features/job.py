@@ -87,6 +87,9 @@ class Job:
             raise UsageError("--resume goes on and --overwrite begins anew: name one of them.")
         if self.annotate:
             AnnotatedFiles(self.annotate, self.sources).check(resume or overwrite)
+        for path in filter(None, (self.out, self.windows_out, self.timeline)):
+            if path.is_dir():
+                raise UsageError(f"{path} is a folder. Name a file.")
         if overwrite or resume:
             return
         if Parts(self.out, tables.SCHEMA).exist():
