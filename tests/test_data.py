@@ -115,8 +115,8 @@ def test_less_than_a_batch_is_refused(corpus, config):
 
 @pytest.mark.parametrize("damage", ["vocabulary", "report"])
 def test_records_of_another_vocabulary_or_not_whole_are_refused(records, tmp_path, damage):
-    folder = tmp_path / "synthetic" / "1.0.0"
-    shutil.copytree(records / "synthetic" / "1.0.0", folder)
+    folder = tmp_path / "synthetic" / "1.1.0"
+    shutil.copytree(records / "synthetic" / "1.1.0", folder)
     if damage == "report":
         (folder / "build_report.json").unlink()
     else:
@@ -129,5 +129,5 @@ def test_records_of_another_vocabulary_or_not_whole_are_refused(records, tmp_pat
 
 def test_the_newest_version_is_opened(records, tmp_path):
     for version in ("1.2.0", "1.10.0", "1.9.3"):
-        shutil.copytree(records / "synthetic" / "1.0.0", tmp_path / "synthetic" / version)
+        shutil.copytree(records / "synthetic" / "1.1.0", tmp_path / "synthetic" / version)
     assert open_corpus(tmp_path, "synthetic").version == "1.10.0"

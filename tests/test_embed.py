@@ -3,6 +3,7 @@
 import csv
 import json
 import os
+import shutil
 import signal
 import subprocess
 import sys
@@ -17,6 +18,8 @@ import pytest
 
 from export import tflite
 from tfaffect.embed import Embedder
+from tfaffect.features import tables
+from tfaffect.features.parts import Parts
 from tfaffect.media.faces import crop, letterbox
 from tfaffect.runtimes.opening import open_model
 from tfrecords_builders.synthetic import Synthetic
@@ -77,7 +80,8 @@ def embed(model, face_detector, tmp_path):
     """Call the command as a person does; return the finished process."""
 
     def call(*arguments, status=0, stdin=None, out="faces.parquet", model=model):
-        words = [*map(str, arguments), "--model", str(model), "--out", str(tmp_path / out)]
+        words = [*map(str, arguments), "--model", str(model)]
+        words += [] if "--out" in words else ["--out", str(tmp_path / out)]
         done = subprocess.run(
             [sys.executable, "-m", "tfaffect.embed", *words],
             cwd=ROOT,
@@ -256,7 +260,7 @@ def test_what_is_there_stays_unless_told(embed, clip, tmp_path):
     [
         (["--faces", "none"], "--faces is all, largest or a number of at least 1. Received: 'none'"),
         (["--fps", "0"], "fps must be more than 0"),
-        (["--every", "0"], "every must be at least 1. Received: every=0"),
+        (["--every", "0"], "every must be a whole number of at least 1. Received: every=0"),
         (["--smooth", "0"], "smooth must be more than 0 seconds. Received: smooth=0.0"),
         (["--window", "0"], "window must be more than 0 seconds"),
         (["--batch-size", "0"], "batch_size must be at least 1"),
@@ -383,3 +387,131 @@ def test_rows_come_while_the_video_is_read_and_can_be_left(model, face_detector,
     assert (first.frame, first.face, first.track) == (0, 0, 0)
     assert first.top_class is not None
     rows.close()
+
+
+def test_one_process_writes_a_table_at_a_time(folder, model, face_detector, tmp_path):
+    out = tmp_path / "faces.parquet"
+    first = started(model, face_detector, folder, "--out", out)
+    while first.poll() is None and not (tmp_path / "faces.parquet.parts" / "run.json").exists():
+        time.sleep(0.01)
+    for how in ("--overwrite", "--resume"):
+        status, errors = ended(started(model, face_detector, folder, "--out", out, how))
+        if first.poll() is None:  # otherwise the first was done before the second had begun
+            assert (status, "Another process is writing" in errors) == (2, True)
+    assert ended(first)[0] == 0
+
+
+def test_a_table_is_not_made_of_parts_that_are_being_removed(tmp_path):
+    """Killed while it removed the parts of a whole table, a run must not go on with those that are left."""
+    parts = Parts(tmp_path / "faces.csv", tables.SCHEMA)
+    parts.begin({})
+    removed = []
+    original = Path.rename
+    try:
+        Path.rename = lambda self, target: (removed.append(target), original(self, target))[1]
+        parts.remove()
+    finally:
+        Path.rename = original
+    assert removed == [tmp_path / ".faces.csv.parts-removed"], "the folder goes in one step"
+    assert not parts.exist()
+
+
+def test_an_annotated_video_that_was_cut_short_is_drawn_again(model, face_detector, clip, tmp_path):
+    """A source is done when its drawing is whole, not before."""
+    first, second = (tmp_path / name for name in ("first.avi", "second.avi"))
+    for path in (first, second):
+        path.write_bytes(clip.read_bytes())
+    drawn, out = tmp_path / "drawn", tmp_path / "faces.csv"
+    process = started(model, face_detector, first, second, "--out", out, "--annotate", drawn)
+    while process.poll() is None and not (drawn / "first.avi.mp4").exists():
+        time.sleep(0.001)
+    process.kill()
+    ended(process)
+    arguments = (first, second, "--out", out, "--annotate", drawn, "--resume")
+    if (tmp_path / "faces.csv.parts").exists():
+        assert ended(started(model, face_detector, *arguments))[0] == 0
+    assert sorted(path.name for path in drawn.iterdir()) == ["first.avi.mp4", "second.avi.mp4"]
+
+
+def test_annotated_files_never_share_a_name(embed, clip, tmp_path):
+    folder = tmp_path / "clips"
+    folder.mkdir()
+    for name in ("walk.avi", "walk.avi.mp4"):
+        (folder / name).write_bytes(clip.read_bytes())
+    (folder / ("界" * 80 + ".avi")).write_bytes(clip.read_bytes())
+    (folder / os.fsdecode(b"bad\xe9.avi")).write_bytes(clip.read_bytes())
+    embed(folder, "--annotate", tmp_path / "drawn", "--every", "15")
+    assert len(list((tmp_path / "drawn").iterdir())) == 4
+    assert len(pd.read_parquet(tmp_path / "faces.parquet")["path"].unique()) == 4
+
+
+def test_ctrl_c_ends_soon_where_nobody_is_seen(model, face_detector, tmp_path):
+    empty = film(tmp_path / "empty.avi", [room()] * 2000, rate=25)
+    process = started(model, face_detector, empty, "--out", tmp_path / "faces.csv")
+    while process.poll() is None and not (tmp_path / "faces.csv.parts").exists():
+        time.sleep(0.01)
+    time.sleep(3)
+    process.send_signal(signal.SIGINT)
+    begun = time.monotonic()
+    status, errors = ended(process)
+    assert status == 130, errors
+    assert time.monotonic() - begun < 8
+    assert len(pd.read_csv(tmp_path / "faces.csv")) > 10
+
+
+@pytest.mark.parametrize(
+    ("arguments", "expected"),
+    [
+        (["{folder}", "--annotate", "{folder}/drawn"], "would be taken for an input"),
+        (["{folder}", "--timeline", "{folder}/time.png"], "would be taken for an input"),
+        (["{folder}/list.csv", "--out", "{folder}/list.csv", "--overwrite"], "is read, and would be overwritten"),
+        (["{folder}/walk.avi", "--out", "/proc/faces.csv"], "cannot be written"),
+        (["{folder}/walk.avi", "--out", "{folder}/" + "x" * 247 + ".csv"], "cannot be written"),
+        (["{folder}/walk.avi", "--timeline", "{folder}/walk.avi/time.png"], "cannot be written"),
+        (["{folder}/index.csv"], "has a column without a name"),
+    ],
+)
+def test_what_would_fail_or_destroy_is_refused_at_the_start(embed, clip, tmp_path, arguments, expected):
+    folder = tmp_path / "in"
+    folder.mkdir()
+    (folder / "walk.avi").write_bytes(clip.read_bytes())
+    (folder / "list.csv").write_text("path\nwalk.avi\n")
+    (folder / "index.csv").write_text(",path\n0,walk.avi\n")
+    before = (folder / "list.csv").read_text()
+    words = [word.format(folder=folder) for word in arguments]
+    assert expected in embed(*words, status=2).stderr
+    assert (folder / "list.csv").read_text() == before
+
+
+def test_the_margin_of_the_contract_decides_the_crop(model, face_detector, portraits, tmp_path):
+    other = shutil.copytree(model, tmp_path / "other")
+    contract = json.loads((other / "model.json").read_text())
+    (other / "model.json").write_text(json.dumps({**contract, "crop_margin": 0.4}))
+    path = write(tmp_path / "photo.png", room((portraits[0], 300, 60, 300)))
+    (row,) = Embedder(other, face_detector=face_detector).rows(path)
+    wide = crop(cv2.imread(str(path))[..., ::-1], row.box, 0.4)
+    np.testing.assert_allclose(row.embedding, Embedder(model)([wide]).embedding[0], atol=1e-5)
+
+
+def test_going_on_with_another_search_is_refused(folder, model, face_detector, tmp_path):
+    out = tmp_path / "faces.csv"
+    process = started(model, face_detector, folder, "--out", out)
+    while process.poll() is None and not (tmp_path / "faces.csv.parts" / "run.json").exists():
+        time.sleep(0.01)
+    process.kill()
+    ended(process)
+    status, errors = ended(started(model, face_detector, folder, "--out", out, "--resume", "--detect-side", "1280"))
+    assert (status, "detect_sides was [640, 192], is [1280, 640, 192]" in errors) == (2, True)
+
+
+def test_pictures_have_neither_windows_nor_a_timeline_and_it_says_so(embed, portraits, tmp_path):
+    photo = write(tmp_path / "photo.png", room((portraits[0], 20, 60, 300)))
+    done = embed(photo, "--window", "1", "--timeline", tmp_path / "time.png")
+    assert "no video among the inputs" in done.stdout
+    assert pd.read_parquet(tmp_path / "faces.windows.parquet").empty
+
+
+def test_a_video_named_twice_is_two_videos(embed, clip, tmp_path):
+    embed(clip, clip, "--window", "10", "--every", "30", "--faces", "largest")
+    windows = pd.read_parquet(tmp_path / "faces.windows.parquet")
+    assert windows["frames"].tolist() == [1, 1]

@@ -15,7 +15,7 @@ from tfaffect.scoring import scores
 def test_training_leaves_a_report_on_validation(run, config):
     report = json.loads((run / "report" / "report.json").read_text())
     assert report["protocol"]["split"] == "validation"
-    assert report["protocol"]["evaluated on"] == "synthetic 1.0.0"
+    assert report["protocol"]["evaluated on"] == "synthetic 1.1.0"
     assert report["scores"]["pooled"]["records"] == open_corpus(config.records, "synthetic").size("validation")
     names = {path.name for path in (run / "report").iterdir()}
     assert {"report.html", "predictions.csv", "confusion.png", "reliability.png", "affect.png", "curves.png"} <= names

@@ -68,7 +68,7 @@ def test_the_contract_lies_beside_the_artefact(folders, run, kind):
     assert contract.classes == CLASSES
     assert contract.input_size == 32
     assert contract.trained == ("expression", "valence", "arousal")
-    assert contract.corpora == {"synthetic": "1.0.0"}
+    assert contract.corpora == {"synthetic": "1.1.0"}
     assert len(contract.weights_sha256) == 64
     report = json.loads((run / "report" / "report.json").read_text())
     assert contract.scores["protocol"]["split"] == "validation"

@@ -78,7 +78,7 @@ def test_the_file_states_one_set_of_operators_and_holds_every_weight_once(folder
 def test_the_contract_lies_in_the_file_as_beside_it(folder, session):
     beside = contracts.read(folder)
     assert beside.weights_sha256 == hashlib.sha256((folder / exporter.FILE).read_bytes()).hexdigest()
-    assert beside.corpora == {"synthetic": "1.0.0"}
+    assert beside.corpora == {"synthetic": "1.1.0"}
     assert beside.scores["protocol"]["split"] == "validation"
     inside = session.get_modelmeta().custom_metadata_map
     assert set(inside) == {"model.json"}

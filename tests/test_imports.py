@@ -32,6 +32,7 @@ ORDER = [
     {"runtimes.opening"},
     {"features.pipeline"},
     {"features.annotated", "features.embedder"},
+    {"features.plan"},
     {"features.job"},
     {"embed"},
 ]

@@ -102,6 +102,29 @@ def test_a_contract_of_other_outputs_is_refused(artefacts, tmp_path):
         open_model(folder)
 
 
+@pytest.mark.parametrize(
+    ("field", "value"),
+    [
+        ("input_size", "48"),
+        ("input_size", 0),
+        ("trained", None),
+        ("crop_margin", "wide"),
+        ("input", {"colour": "BGR"}),
+        ("input", 5),
+        ("affect_range", [0, 9]),
+    ],
+)
+def test_a_contract_that_cannot_be_kept_is_refused(artefacts, tmp_path, field, value):
+    folder = shutil.copytree(artefacts["tflite"], tmp_path / "tflite")
+    contract = json.loads((folder / "model.json").read_text())
+    (folder / "model.json").write_text(json.dumps({**contract, field: value}))
+    with pytest.raises(UsageError, match=r"model\.json"):
+        open_model(folder)
+    (folder / "model.json").write_bytes(b"\xff\xfe")
+    with pytest.raises(UsageError, match=r"no usable model\.json"):
+        open_model(folder)
+
+
 def test_a_model_is_named_by_its_folder_or_its_file(artefacts):
     for path in (artefacts["tflite"] / "model.tflite", artefacts["saved_model"] / "saved_model.pb"):
         assert open_model(path).contract.input_size == 32
@@ -116,7 +139,7 @@ def test_what_is_no_model_is_refused(artefacts, tmp_path):
     with pytest.raises(UsageError, match="no model that can be run"):
         open_model(tmp_path / "model.h5")
     shutil.copy(artefacts["tflite"] / "model.tflite", tmp_path)
-    with pytest.raises(UsageError, match=r"no model\.json"):
+    with pytest.raises(UsageError, match=r"needs its model\.json beside it"):
         open_model(tmp_path / "model.tflite")
     shutil.copy(artefacts["onnx"] / "model.onnx", tmp_path)
     with pytest.raises(UsageError, match=r"holds model\.tflite and model\.onnx"):

@@ -14,7 +14,16 @@ import pytest
 from tfaffect.labels import CLASSES, Expression
 from tfrecords_builders.drawing import SIDE, Scene
 from tfrecords_builders.portrait import Actions, Look, Portrait
-from tfrecords_builders.synthetic import AFFECT_OF_EXPRESSION, PROTOTYPES, Synthetic, affect, draw_actions, draw_mixture
+from tfrecords_builders.synthetic import (
+    AFFECT_OF_EXPRESSION,
+    EDGE_SHIFT,
+    EDGE_SPREAD,
+    PROTOTYPES,
+    Synthetic,
+    affect,
+    draw_actions,
+    draw_mixture,
+)
 
 LOOK = Look(skin=(0, 255, 0), hair=(40, 30, 30), iris=(70, 110, 60), cloth=(30, 60, 120))
 
@@ -135,7 +144,17 @@ def test_pictures_are_rgb_and_boxes_lie_inside(faces):
     boxes = np.array([face.box for face in faces])
     assert boxes.min() > 0
     assert boxes.max() < SIDE
-    assert ((boxes[:, 2:] - boxes[:, :2]).min(0) > (40, 60)).all()
+    assert ((boxes[:, 2:] - boxes[:, :2]).min(0) > (40, 50)).all()
+
+
+def test_boxes_lie_about_the_outline_as_a_detectors_do(faces):
+    """Crops of exact outlines taught a network that failed on detected faces."""
+    outlines, boxes = (
+        np.array([box(face) for face in faces]) for box in (lambda face: face.image.box, lambda face: face.box)
+    )
+    off = (boxes - outlines) / (outlines[:, 3:] - outlines[:, 1:2])
+    np.testing.assert_allclose(off.mean(axis=0), EDGE_SHIFT, atol=0.005)
+    np.testing.assert_allclose(off.std(axis=0), EDGE_SPREAD, atol=0.005)
 
 
 @pytest.mark.parametrize("actions", [Actions(), Actions(jaw_drop=1)], ids=["rest", "open"])

@@ -46,7 +46,7 @@ def test_the_kept_model_is_that_of_the_best_epoch(run, config):
     corpora = [open_corpus(config.records, name) for name in config.corpora]
     model, contract = models.load(run)
     assert contract.trained == ("expression", "valence", "arousal")
-    assert contract.corpora == {"synthetic": "1.0.0"}
+    assert contract.corpora == {"synthetic": "1.1.0"}
     outputs, truths, weights = [], [], []
     for pictures, targets, weight in data.validation_batches(corpora, config):
         outputs.append(model.predict_on_batch(pictures)["valence"])

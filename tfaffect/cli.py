@@ -11,6 +11,9 @@ import tyro
 
 from tfaffect.errors import UsageError
 
+OF_THE_USER = (errno.ENOSPC, errno.EDQUOT, errno.EROFS, errno.EACCES, errno.EPERM, errno.ENOTDIR, errno.ENAMETOOLONG)
+"""Errors of the system that are not faults of this project."""
+
 
 def run(command: Callable[..., None], words: Sequence[str] | None = None, name: str | None = None) -> None:
     """Parse the command line into the arguments of `command`, call it, and exit with 0, or 2 after an error of use.
@@ -26,9 +29,9 @@ def run(command: Callable[..., None], words: Sequence[str] | None = None, name: 
         os.dup2(os.open(os.devnull, os.O_WRONLY), sys.stdout.fileno())
         sys.exit(1)
     except OSError as error:
-        if error.errno not in (errno.ENOSPC, errno.EROFS, errno.EACCES):
+        if error.errno not in OF_THE_USER:
             raise
-        fail(f"{error}. Nothing half-written was left; make room or name another folder, and start again.")
+        fail(f"{error}. Nothing half-written has its final name; make room or name another folder, and start again.")
     except KeyboardInterrupt:
         fail("Interrupted; what was not whole was removed.", status=130)
 

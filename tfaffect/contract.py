@@ -72,6 +72,7 @@ def loads(text: str, source: object) -> Contract:
         values = json.loads(text)
         known = {field.name for field in fields(Contract)}
         contract = Contract(**{name: _frozen(value) for name, value in values.items() if name in known})
+        _check_types(contract)
     except (ValueError, TypeError, AttributeError) as error:
         raise UsageError(f"{source} holds no usable model.json: {error}") from error
     if (contract.classes, contract.affect) != (CLASSES, AFFECT) or set(contract.trained) - set(HEADS):
@@ -83,7 +84,26 @@ def loads(text: str, source: object) -> Contract:
         raise UsageError(
             f"{source} has format_version {contract.format_version}; this version reads 1. Update tfaffect."
         )
+    fixed = ("name", "dtype", "layout", "colour")
+    received, expected = ([given.get(name) for name in fixed] for given in (contract.input, Contract(1, (), {}).input))
+    if received != expected or contract.affect_range not in (None, (-1.0, 1.0)):
+        raise UsageError(
+            f"{source} asks for an input or a range that this version cannot give. Received: {received}, "
+            f"affect_range {contract.affect_range}. Expected: {expected}, -1 to 1."
+        )
     return contract
+
+
+def _check_types(contract: Contract) -> None:
+    """Raise TypeError for a value that no exporter writes."""
+    kinds = {"input_size": int, "embedding_size": int, "crop_margin": (int, float), "trained": tuple, "classes": tuple}
+    kinds |= {"affect": tuple, "corpora": dict, "input": dict, "outputs": dict, "weights_sha256": str}
+    for name, kind in kinds.items():
+        value = getattr(contract, name)
+        if not isinstance(value, kind) or (isinstance(value, (int, float)) and not 0 <= value < 10_000):
+            raise TypeError(f"{name} is {value!r}")
+    if contract.input_size < 1 or contract.embedding_size < 1:
+        raise TypeError(f"input_size is {contract.input_size}, embedding_size {contract.embedding_size}")
 
 
 def read(path: Path) -> Contract:
@@ -94,8 +114,11 @@ def read(path: Path) -> Contract:
         return _read_from_archive(keras_file)
     beside = (path if path.is_dir() else path.parent) / MEMBER
     if not beside.is_file():
-        raise UsageError(f"No model.keras and no model.json in {path}. Name a run folder or an export.")
-    return loads(beside.read_text(), beside)
+        raise UsageError(f"{path} needs its {MEMBER} beside it. Name a run folder, or an export with that file.")
+    try:
+        return loads(beside.read_text(encoding="utf-8"), beside)
+    except UnicodeDecodeError as error:
+        raise UsageError(f"{beside} holds no usable {MEMBER}: {error}") from error
 
 
 def add_to_archive(path: Path, contract: Contract) -> None:

@@ -81,7 +81,7 @@ def main(
         annotate: Folder for pictures and videos with boxes, classes and affect drawn in.
         timeline: Plot classes and affect over time; of several videos one file each.
         batch_size: Faces that go through the network at once; what is fastest for the model when not given.
-        detect_side: Longest side at which pictures are searched for faces; more finds smaller faces.
+        detect_side: Longest side at which pictures are searched for faces; 1280 for group photos.
         face_detector: Weights of YuNet; TFAFFECT_FACE_DETECTOR when not given, else downloaded once.
         resume: Go on where an interrupted run stopped.
         overwrite: Replace what is there.
@@ -100,7 +100,8 @@ def main(
     if hop is not None and window is None:
         raise UsageError("hop is from the begin of one window to the next: name --window as well.")
     windows = None if window is None else (window, window / 2 if hop is None else hop)
-    job = Job(find_sources(inputs, sys.stdin, RESERVED), out, options, detect, windows, annotate, timeline)
+    sources = find_sources(inputs, sys.stdin, RESERVED)
+    job = Job(sources, out, options, detect, windows, annotate, timeline, [Path(name) for name in inputs])
     job.check(resume, overwrite)
     embedder = _open(model, face_detector, detect_side, batch_size)
     with _bar(len(job.sources)) as advance:
@@ -171,6 +172,8 @@ def _tell(job: Job, counts: Counts) -> None:
     print(f"; {counts.unreadable:,} not readable" if counts.unreadable else "")
     for path, problem in counts.problems:
         print(f"  {path}: {problem}", file=sys.stderr)
+    if not counts.frames and (job.windows or job.timeline):
+        print("  no video among the inputs: nothing for --window and --timeline")
     if counts.unreadable > len(counts.problems):
         print(f"  and {counts.unreadable - len(counts.problems):,} more, in the column `problem`", file=sys.stderr)
 

@@ -2,10 +2,13 @@
 
 from __future__ import annotations
 
+import fcntl
+import os
 import shutil
 import tempfile
 from collections.abc import Iterator
 from contextlib import contextmanager
+from glob import escape
 from pathlib import Path
 
 
@@ -36,8 +39,31 @@ def folder(path: Path) -> Iterator[Path]:
 
 def sweep(path: Path) -> None:
     """Remove what a process left beside `path` that was killed while it wrote there."""
-    for unfinished in path.parent.glob(f".{path.name}-*/"):
+    for unfinished in path.parent.glob(f".{escape(path.name)}-*/"):
         shutil.rmtree(unfinished)
+
+
+def probe(path: Path) -> None:
+    """Raise the OSError that writing `path` would end in: no right, no such folder, a name that is too long."""
+    with _beside(path) as folder:
+        (folder / path.name).touch()
+
+
+@contextmanager
+def alone(path: Path) -> Iterator[None]:
+    """Keep other processes that ask for the same from writing `path`. Raises BlockingIOError when one does."""
+    path.parent.mkdir(parents=True, exist_ok=True)
+    name = path.with_name(f".{path.name}.lock")
+    while True:
+        with open(name, "w") as lock:
+            fcntl.flock(lock, fcntl.LOCK_EX | fcntl.LOCK_NB)
+            if not (name.exists() and os.path.samestat(os.fstat(lock.fileno()), name.stat())):
+                continue  # removed by the one who had it, between opening and locking
+            try:
+                yield
+            finally:
+                name.unlink()
+            return
 
 
 @contextmanager

@@ -2,16 +2,16 @@
 
 from __future__ import annotations
 
-import fcntl
 import json
 import shutil
 from collections import Counter
 from collections.abc import Callable, Iterator, Sequence
-from contextlib import contextmanager
+from contextlib import ExitStack, contextmanager
 from dataclasses import asdict, is_dataclass, replace
 from functools import partial
 from pathlib import Path
 
+from tfaffect import whole
 from tfaffect.errors import UsageError
 from tfaffect.labels import SPLITS
 from tfaffect.media.detector import FaceDetector, find_weights
@@ -214,9 +214,9 @@ def _workplace(records: Path, name: str) -> Iterator[Path]:
     """A folder that no reader takes for records, gone at the end; one build of a corpus at a time."""
     records.mkdir(parents=True, exist_ok=True)
     folder = records / f".building-{name}"
-    with open(records / f".{name}.lock", "w") as lock:
+    with ExitStack() as stack:
         try:
-            fcntl.flock(lock, fcntl.LOCK_EX | fcntl.LOCK_NB)
+            stack.enter_context(whole.alone(records / name))
         except BlockingIOError:
             raise UsageError(
                 f"Another process is building {name} in {records}. Wait for it, or name another folder."

@@ -16,6 +16,7 @@ from pathlib import Path
 import numpy as np
 
 from tfaffect.labels import CLASSES, Expression
+from tfaffect.media.faces import Box
 from tfrecords_builders.base import Corpus, Face
 from tfrecords_builders.drawing import SIDE, Colour, Scene
 from tfrecords_builders.portrait import Actions, Look, Portrait
@@ -61,6 +62,11 @@ Contempt is this project's choice: a milder disgust.
 ANNOTATION = ("class", "affect", "both", "class", "affect", "both", "votes", "affect", "both", "class")
 """What ten successive faces of a class are labelled with: 4 class only, one of them by votes, 3 affect only, 3 both."""
 
+EDGE_SHIFT, EDGE_SPREAD = (-0.04, 0.01, 0.03, 0.05), (0.045, 0.043, 0.027, 0.056)
+"""Where a detector sees the left, upper, right and lower edge of a face: mean and deviation from the outline drawn, as
+shares of its height (YuNet on 357 of these faces). A network that learned exact outlines alone is right for 89 % of
+drawn faces in its own boxes and for 35 % in the detector's."""
+
 SKINS = ((255, 222, 196), (244, 202, 168), (226, 178, 138), (198, 144, 104), (166, 112, 78), (130, 86, 60))
 HAIRS = ((34, 28, 30), (72, 46, 34), (118, 74, 42), (196, 152, 84), (226, 196, 132), (164, 70, 36), (170, 166, 164))
 IRISES = ((72, 44, 28), (104, 70, 36), (70, 108, 60), (64, 104, 148), (96, 104, 112))
@@ -78,6 +84,7 @@ class Synthetic(Corpus):
     pictures: int = 50
     seed: int = 0
 
+    version = "1.1.0"
     labels = "8 classes (some as votes), valence, arousal; a face has either or both"
     licence = "drawn by this project; no person is shown"
     instructions = "Nothing to obtain: the faces are drawn while the records are written."
@@ -103,11 +110,18 @@ class Synthetic(Corpus):
             key=f"{subject:04d}_{picture:04d}",
             group=f"{subject:04d}",
             image=portrait,
-            box=portrait.box,
+            box=detected(portrait.box, np.random.default_rng([self.seed, subject, picture + 1, 1])),
             expression=None if annotation == "affect" else votes,
             valence=valence,
             arousal=arousal,
         )
+
+
+def detected(outline: Box, rng: np.random.Generator) -> Box:
+    """Draw the box that a detector might find around a face with this outline, inside the picture."""
+    height = outline[3] - outline[1]
+    edges = np.array(outline) + height * rng.normal(EDGE_SHIFT, EDGE_SPREAD)
+    return tuple(np.clip(edges, 1, SIDE - 1).tolist())
 
 
 def affect(weights: np.ndarray) -> tuple[float, float]:

@@ -8,10 +8,11 @@ from collections.abc import Sequence
 from contextlib import ExitStack
 from pathlib import Path
 
+from tfaffect import whole
 from tfaffect.errors import UsageError
 from tfaffect.features.annotation import AnnotatedVideo, write_picture
 from tfaffect.features.pipeline import Options, Sight
-from tfaffect.features.sources import Source
+from tfaffect.features.sources import Source, kind
 from tfaffect.media.video import frames_per_second
 
 NAME_BYTES = 150
@@ -23,7 +24,7 @@ class AnnotatedFiles:
 
     def __init__(self, folder: Path, sources: Sequence[Source], options: Options | None = None) -> None:
         self.folder, self.sources, self.options = folder, sources, options or Options()
-        self.above = os.path.commonpath([os.path.dirname(os.path.abspath(source.path)) for source in sources])
+        self.targets = _targets(folder, sources)
         self.number, self.video, self.open = None, None, ExitStack()
 
     def __enter__(self) -> AnnotatedFiles:
@@ -39,26 +40,30 @@ class AnnotatedFiles:
             raise UsageError(f"--annotate names a folder. Received: {self.folder}.")
         if not may_replace and self.folder.exists() and any(self.folder.iterdir()):
             raise UsageError(f"{self.folder} is not empty. Name another folder for --annotate, or add --overwrite.")
+        inside = {path.resolve() for path in self.targets}
         for source in self.sources:
-            for suffix in ("", ".jpg", ".mp4"):
-                target = self._target(source, suffix)
-                if target.exists() and source.path.exists() and target.samefile(source.path):
-                    raise UsageError(f"--annotate {self.folder} would overwrite {source.path}. Name another folder.")
+            if source.path.resolve() in inside:
+                raise UsageError(f"--annotate {self.folder} would overwrite {source.path}. Name another folder.")
 
     def add(self, sight: Sight) -> None:
         """Draw one picture or frame."""
         if sight.number != self.number:
             self.open.close()
             self.number, self.video = sight.number, None
+            whole.sweep(self.targets[sight.number])
         if sight.picture is None:
             return
         if sight.frame is None:
-            write_picture(self._target(sight.source, ".jpg", ".jpeg", ".png"), sight.picture, sight.rows)
+            write_picture(self.targets[sight.number], sight.picture, sight.rows)
             return
         if self.video is None:
-            target = self._target(sight.source, ".mp4")
-            self.video = self.open.enter_context(AnnotatedVideo(target, self._rate(sight.source)))
+            annotated = AnnotatedVideo(self.targets[sight.number], self._rate(sight.source))
+            self.video = self.open.enter_context(annotated)
         self.video.write(sight.picture, sight.rows)
+
+    def finish(self) -> None:
+        """End the video under way."""
+        self.open.close()
 
     def discard(self) -> None:
         """Leave nothing of the video under way."""
@@ -68,15 +73,31 @@ class AnnotatedFiles:
         """Frames a second; a container of variable rate may claim its clock's instead, which no player follows."""
         return min(self.options.fps or frames_per_second(source.path) / self.options.every, 240.0)
 
-    def _target(self, source: Source, *suffixes: str) -> Path:
-        """The file of a source: as it lies below the folder that all sources share.
 
-        One whose suffix is not among `suffixes` gets the first of them as well.
-        """
-        place, name = os.path.split(os.path.relpath(os.path.abspath(source.path), self.above))
-        if Path(name).suffix.lower() not in suffixes:
-            name += suffixes[0]
-        if len(os.fsencode(name)) > NAME_BYTES:
-            digest = hashlib.sha256(os.fsencode(name)).hexdigest()[:12]
-            name = f"{os.fsdecode(os.fsencode(name)[:NAME_BYTES])}-{digest}{Path(name).suffix}"
-        return self.folder / place / name
+def _targets(folder: Path, sources: Sequence[Source]) -> list[Path]:
+    """The file of each source, as it lies below the folder that all share; one that another has gets its number too."""
+    above = os.path.commonpath([os.path.dirname(os.path.abspath(source.path)) for source in sources])
+    targets: dict[Path, None] = {}
+    for number, source in enumerate(sources):
+        target = folder / os.path.relpath(os.path.abspath(source.path), above)
+        suffixes = (".mp4",) if _is_video(source.path) else (".jpg", ".jpeg", ".png")
+        if target.suffix.lower() not in suffixes:
+            target = target.with_name(target.name + suffixes[0])
+        target = target.with_name(shortened(target.name))
+        targets[target.with_stem(f"{target.stem}-{number}") if target in targets else target] = None
+    return list(targets)
+
+
+def shortened(name: str) -> str:
+    """Return a name that any file system takes, also with what a temporary name adds."""
+    if len(os.fsencode(name)) <= NAME_BYTES:
+        return name
+    digest = hashlib.sha256(os.fsencode(name)).hexdigest()[:12]
+    return f"{os.fsencode(name)[:NAME_BYTES].decode(errors='ignore')}-{digest}{Path(name).suffix}"
+
+
+def _is_video(path: Path) -> bool:
+    try:
+        return kind(path) == "video"
+    except OSError:
+        return False

@@ -2,7 +2,9 @@
 
 from __future__ import annotations
 
+import errno
 import math
+import os
 from collections.abc import Sequence
 from contextlib import ExitStack
 from pathlib import Path
@@ -74,7 +76,8 @@ class AnnotatedVideo:
     def _open(self) -> cv2.VideoWriter:
         self._partial = self._file.enter_context(whole.file(self._path))
         size, code = (self._width, self._height), cv2.VideoWriter.fourcc(*"mp4v")
-        writer = cv2.VideoWriter(str(self._partial), code, self._rate, size)
+        # The name as bytes: OpenCV 5.0 crashes on a text that is not UTF-8.
+        writer = cv2.VideoWriter(os.fsencode(self._partial), code, self._rate, size)
         if not writer.isOpened():
             raise UsageError(
                 f"OpenCV cannot write {self._path} with {self._width} x {self._height} pixels at {self._rate} frames a "
@@ -86,9 +89,10 @@ class AnnotatedVideo:
     def _close(self, kind: type[BaseException] | None, *_: object) -> None:
         """Count what arrived, because OpenCV says nothing of a full disk."""
         self._writer.release()
-        count = cv2.VideoCapture(str(self._partial)).get(cv2.CAP_PROP_FRAME_COUNT)
+        count = cv2.VideoCapture(os.fsencode(self._partial)).get(cv2.CAP_PROP_FRAME_COUNT)
         if kind is None and count != self._count:
-            raise OSError(f"Of {self._count} frames {max(count, 0):.0f} arrived in {self._path}. Is the disk full?")
+            arrived = f"Of {self._count} frames {max(count, 0):.0f} arrived. Is the disk full?"
+            raise OSError(errno.ENOSPC, arrived, str(self._path))
 
 
 def _fit(frame: np.ndarray, width: int, height: int) -> np.ndarray:

@@ -48,10 +48,9 @@ class Embedder:
             raise UsageError(f"batch_size must be at least 1. Received: batch_size={batch_size}.")
         if detect_side < 32:
             raise UsageError(f"detect_side must be at least 32 pixels. Received: detect_side={detect_side}.")
-        self._network = open_model(Path(model))
-        self._network.batch_size = batch_size or self._network.batch_size
+        self._network = open_model(Path(model), batch_size)
         self._face_detector = face_detector
-        self._sides = (detect_side, *(side for side in SIDES if side < detect_side))
+        self.detect_sides = (detect_side, *(side for side in SIDES if side < detect_side))
         self._detector: FaceDetector | None = None
 
     @property
@@ -112,7 +111,7 @@ class Embedder:
         """Return the face detector. Raises UsageError when its weights cannot be had."""
         if self._detector is None:
             weights = find_weights(Path(self._face_detector) if self._face_detector else None)
-            self._detector = FaceDetector(weights, sides=self._sides)
+            self._detector = FaceDetector(weights, sides=self.detect_sides)
         return self._detector
 
 

@@ -17,7 +17,8 @@ def in_order(
 ) -> Iterator[Result]:
     """Yield `work(item)` of every item, in order, computed by `workers` threads while the caller does other things.
 
-    A further thread draws the items; at most `workers + 1` of them wait, and at most `results_ahead` results. An error
+    A further thread draws the items; at most `2 * workers + 1` of them wait or are worked on, and at most
+    `results_ahead` results wait. An error
     of `items` or `work` is raised at its place. When the caller stops early, the threads end with the item under way.
     """
     results: queue.Queue[Future | None] = queue.Queue(results_ahead)

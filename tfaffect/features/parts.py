@@ -80,7 +80,10 @@ class Parts:
     def remove(self) -> None:
         """Take the parts away."""
         if self.folder.exists():
-            shutil.rmtree(self.folder)
+            gone = self.folder.with_name(f".{self.folder.name}-removed")
+            shutil.rmtree(gone, ignore_errors=True)  # of a process that was killed here
+            self.folder.rename(gone)  # at once: a run must not go on with the half that is left
+            shutil.rmtree(gone)
 
     def _paths(self) -> list[Path]:
         return sorted(self.folder.glob("*.arrow"), key=lambda path: (_last_source(path), path.name))

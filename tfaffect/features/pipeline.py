@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import math
 import os
+import time
 from collections.abc import Callable, Iterable, Iterator, Sequence
 from dataclasses import dataclass, replace
 from functools import partial
@@ -11,6 +12,7 @@ from itertools import islice
 
 import numpy as np
 
+from tfaffect.contract import Contract
 from tfaffect.errors import UsageError
 from tfaffect.features.ordered import in_order
 from tfaffect.features.row import NO_FACE, Row
@@ -23,8 +25,11 @@ from tfaffect.runtimes.runtime import Runtime
 
 Detector = Callable[[np.ndarray], list[Detection]]
 
-FRAMES_AHEAD = 1024
-"""Frames without a face that wait at most for a batch to fill."""
+WORKERS = 4
+"""Threads that look for faces, at most: each may hold two pictures, and 9 of 4K are 220 MB."""
+
+SECONDS_AHEAD = 1.0
+"""How long frames wait at most for a batch to fill: rows come, and Ctrl-C ends, while nobody is seen."""
 
 BYTES_AHEAD = 256 * 2**20
 """Bytes of pictures that wait at most for a batch to fill, where pictures are kept."""
@@ -49,9 +54,9 @@ class Options:
     def __post_init__(self) -> None:
         """Refuse what makes no sense."""
         rules = {
-            "faces": ("at least 1", self.faces is None or self.faces >= 1),
+            "faces": ("None or at least 1", self.faces is None or (isinstance(self.faces, int) and self.faces >= 1)),
             "fps": ("more than 0, and is not for use beside every", self._fps_is_fine()),
-            "every": ("at least 1", self.every >= 1),
+            "every": ("a whole number of at least 1", isinstance(self.every, int) and self.every >= 1),
             "smooth": ("more than 0 seconds", self.smooth is None or 0 < self.smooth < math.inf),
             "smooth_embeddings": ("False where smooth is not given", self.smooth or not self.smooth_embeddings),
         }
@@ -96,8 +101,8 @@ def describe(
     with the reason. Memory is bounded whatever the length; `keep_pictures` leaves the picture in what is yielded.
     """
     ahead = 4 if keep_pictures else 2 * network.batch_size + 8
-    see = partial(_see, detector, options.faces, network.contract.input_size, keep_pictures)
-    seen = in_order(see, _sights(sources, options), os.cpu_count() or 1, ahead)
+    see = partial(_see, detector, options.faces, network.contract, keep_pictures)
+    seen = in_order(see, _sights(sources, options), min(WORKERS, os.cpu_count() or 1), ahead)
     try:
         yield from _smoothed(_run(_linked(seen), network), options)
     finally:
@@ -117,7 +122,7 @@ def _sights(sources: Sequence[tuple[int, Source]], options: Options) -> Iterator
             yield Sight(number, source, problem=_reason(error))
 
 
-def _see(detector: Detector | None, most: int | None, size: int, keep_picture: bool, sight: Sight) -> Sight:
+def _see(detector: Detector | None, most: int | None, contract: Contract, keep_picture: bool, sight: Sight) -> Sight:
     """Find the faces of a picture and cut them out."""
     if sight.picture is None and not sight.problem:
         try:
@@ -128,11 +133,11 @@ def _see(detector: Detector | None, most: int | None, size: int, keep_picture: b
         return sight
     whole = sight.picture
     if detector is None:
-        sight.crops = [faces.letterbox(whole, size)]
+        sight.crops = [faces.letterbox(whole, contract.input_size)]
     else:
         sight.detections = [face for face in detector(whole) if _shows(whole, face.box)]
-        chosen = sight.detections[:most]
-        sight.crops = [faces.letterbox(faces.crop(whole, face.box), size) for face in chosen]
+        cut = [faces.crop(whole, face.box, contract.crop_margin) for face in sight.detections[:most]]
+        sight.crops = [faces.letterbox(face, contract.input_size) for face in cut]
     sight.picture = whole if keep_picture else None
     return sight
 
@@ -163,14 +168,15 @@ def _linked(sights: Iterator[Sight]) -> Iterator[Sight]:
 
 def _run(sights: Iterator[Sight], network: Runtime) -> Iterator[Sight]:
     """Run the network on full batches, across frames and files."""
-    waiting, crops, held = [], 0, 0
+    waiting, crops, held, begun = [], 0, 0, time.monotonic()
     for sight in sights:
         waiting.append(sight)
         crops += len(sight.crops)
         held += 0 if sight.picture is None else sight.picture.nbytes
-        if crops >= network.batch_size or len(waiting) >= FRAMES_AHEAD or held >= BYTES_AHEAD:
+        late = time.monotonic() - begun > SECONDS_AHEAD
+        if crops >= network.batch_size or late or held >= BYTES_AHEAD:
             yield from _with_rows(waiting, network)
-            waiting, crops, held = [], 0, 0
+            waiting, crops, held, begun = [], 0, 0, time.monotonic()
     yield from _with_rows(waiting, network)
 
 

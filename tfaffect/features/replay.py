@@ -15,8 +15,9 @@ from tfaffect.features.tables import SCHEMA
 
 class _Line(NamedTuple):
     path: str
-    frame: int
     seconds: float
+    frame: int
+    face: int
     track: int
     values: np.ndarray
     carried: Mapping[str, str]
@@ -52,10 +53,10 @@ def _frames(first: _Line, rest: Iterator[_Line]) -> Iterator[tuple[float, dict[i
 
 
 def _numbered(batches: Iterable[pa.RecordBatch], columns: Sequence[str]) -> Iterator[tuple[int, _Line]]:
-    """Count the videos: another path begins the next, and so does time that goes back, of a file that came twice."""
+    """Count the videos: another path begins the next; so does what does not come after it, of a file listed twice."""
     number, before = 0, None
     for line in _lines(batches, columns):
-        if before is not None and (line.path != before.path or line.seconds < before.seconds):
+        if before is not None and (line.path != before.path or line[1:4] <= before[1:4]):
             number += 1
         yield number, line
         before = line
@@ -70,7 +71,7 @@ def _lines(batches: Iterable[pa.RecordBatch], columns: Sequence[str]) -> Iterato
         values = np.stack([kept.column(name).to_numpy(zero_copy_only=False) for name in columns], axis=1)
         carried = kept.select(kept.schema.names[len(SCHEMA) :]).to_pylist()
         paths, frames = kept.column("path").to_pylist(), kept.column("frame").to_pylist()
-        tracks = kept.column("track").fill_null(-1).to_pylist()
+        faces, tracks = (kept.column(name).fill_null(-1).to_pylist() for name in ("face", "track"))
         for place, seconds in enumerate(kept.column("seconds").to_pylist()):
             extra = carried[place] if carried else {}
-            yield _Line(paths[place], frames[place], seconds, tracks[place], values[place], extra)
+            yield _Line(paths[place], seconds, frames[place], faces[place], tracks[place], values[place], extra)

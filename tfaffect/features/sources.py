@@ -173,6 +173,8 @@ def _delimiter(file: TextIO) -> str:
 def _check_header(path: Path, header: Sequence[str], reserved: Collection[str]) -> None:
     if "path" not in header:
         raise UsageError(f"{_shown(path)} lacks a column named path. Received: {header}.")
+    if "" in header:
+        raise UsageError(f"{_shown(path)} has a column without a name. Name it, or save with index=False in pandas.")
     if twice := sorted({name for name in header if header.count(name) > 1}):
         raise UsageError(f"{_shown(path)} has several columns of the same name: {twice}.")
     if taken := sorted((set(header) - {"path"}) & set(reserved)):

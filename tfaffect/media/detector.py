@@ -81,12 +81,14 @@ class FaceDetector:
         return sorted(found, key=lambda face: face.area, reverse=True)
 
 
+_making = threading.Lock()  # OpenCV's level of logging belongs to the process
 _nets = threading.local()  # a network holds the size that it was last set to, so that threads cannot share one
 
 
 def _net(weights: Path, min_score: float) -> cv2.FaceDetectorYN:
     if getattr(_nets, "made_for", None) != (weights, min_score):
-        _nets.net, _nets.made_for = _make_net(weights, min_score), (weights, min_score)
+        with _making:
+            _nets.net, _nets.made_for = _make_net(weights, min_score), (weights, min_score)
     return _nets.net
 
 

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import threading
 from pathlib import Path
 
 import keras
@@ -20,6 +21,7 @@ class KerasModel(Runtime):
         model, contract = load(path)
         super().__init__(path, contract)
         self._predictor = predictor(model, contract)
+        self._lock = threading.Lock()
         self._call = _traced(self._predictor) if keras.backend.backend() == "tensorflow" else self._predict
 
     def run(self, pictures: np.ndarray) -> dict[str, np.ndarray]:
@@ -34,7 +36,8 @@ class KerasModel(Runtime):
         """Any backend: compiled for every number of faces anew, so a last batch is filled up and cut again."""
         filled = np.zeros((self.batch_size, *pictures.shape[1:]), np.uint8)
         filled[: len(pictures)] = pictures
-        outputs = self._predictor.predict_on_batch(filled)
+        with self._lock:  # JAX's trainer gives its buffers away for the length of a call
+            outputs = self._predictor.predict_on_batch(filled)
         return {name: np.asarray(values)[: len(pictures)] for name, values in outputs.items()}
 
 

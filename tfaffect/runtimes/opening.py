@@ -14,8 +14,8 @@ FILES = ("model.keras", "saved_model.pb", "model.tflite", "model.onnx")
 KINDS = "a run folder, a .keras file, a SavedModel, a .tflite or an .onnx file with its model.json"
 
 
-def open_model(path: Path) -> Runtime:
-    """Return the network in `path`, checked against its contract.
+def open_model(path: Path, batch_size: int | None = None) -> Runtime:
+    """Return the network in `path`, checked against its contract; `batch_size` takes the place of its own.
 
     Each format needs its own package and imports no other: LiteRT for `.tflite`, ONNX Runtime for `.onnx`, TensorFlow
     for a SavedModel, Keras for a run. Raises UsageError for anything else, for a package that is not installed, and for
@@ -23,9 +23,11 @@ def open_model(path: Path) -> Runtime:
     """
     file = _file(Path(path))
     try:
-        return _open(file).check()
+        network = _open(file).check()
     except ModuleNotFoundError as error:
         raise UsageError(f"{file} needs {error.name}, which is not installed: pip install {error.name}.") from error
+    network.batch_size = batch_size or network.batch_size
+    return network
 
 
 def _file(path: Path) -> Path:
@@ -42,19 +44,19 @@ def _file(path: Path) -> Path:
 
 
 def _open(path: Path) -> Runtime:
-    if path.suffix == ".keras":
+    if path.suffix.lower() == ".keras":
         from tfaffect.runtimes.keras_model import KerasModel
 
         return KerasModel(path)
-    if path.suffix not in (".tflite", ".onnx") and not path.is_dir():
+    if path.suffix.lower() not in (".tflite", ".onnx") and not path.is_dir():
         raise UsageError(f"{path} is no model that can be run. Name {KINDS}.")
     contract = contracts.read(path)
     contracts.check_weights(path, contract)
-    if path.suffix == ".tflite":
+    if path.suffix.lower() == ".tflite":
         from tfaffect.runtimes.tflite_file import TFLiteFile
 
         return TFLiteFile(path, contract)
-    if path.suffix == ".onnx":
+    if path.suffix.lower() == ".onnx":
         from tfaffect.runtimes.onnx_file import ONNXFile
 
         return ONNXFile(path, contract)
