@@ -5,8 +5,8 @@
 EfficientNet-B1 as the recipe has it (weights do not matter for speed), as `.keras` and as TFLite. In every round:
 
 crops   ready face crops in JPEG files to a Parquet table, against the bare network on an array at the same batch size;
-video   a 720p video with one face to a table, against the slowest of decoding, detecting and the network, each alone
-        on all cores;
+video   a 720p video to a table of its largest face, against the slowest of decoding, detecting and the network, each
+        alone on all cores;
 loop    the same video, one frame at a time: read, search the whole frame for faces, cut, resize, call the network on
         one face (`model.predict` of Keras, an interpreter as it is made by default), keep a row.
 """
@@ -101,7 +101,7 @@ def measure(kind, path, embedder, pictures: Path, clip: Path, weights: Path, out
         "bare": timed(lambda: embedder(ready), len(files)),
         "crops": timed(lambda: embed(embedder, files, out.with_suffix(".crops.parquet"), False), len(files)),
         "decode": timed(lambda: list(video.sampled(clip)), len(shown)),
-        "detect": timed(lambda: [detector(picture) for picture in shown], len(shown)),
+        "detect": timed(lambda: [detector(picture, 1) for picture in shown], len(shown)),
         "network": timed(lambda: embedder(found), len(shown)),
         "video": timed(lambda: embed(embedder, [clip], out.with_suffix(".video.parquet"), True), len(shown)),
         "loop": timed(lambda: loop(clip), len(shown)),
@@ -117,8 +117,11 @@ def timed(work: Callable[[], object], count: int) -> float:
 
 def embed(embedder: Embedder, paths: list[Path], out: Path, detect: bool) -> None:
     """Write the table as the command does."""
-    job = Job([Source(path, str(path)) for path in paths], out, Options(), detect)
+    threads = cv2.getNumThreads()
+    cv2.setNumThreads(1)  # as the command does
+    job = Job([Source(path, str(path)) for path in paths], out, Options(faces=1), detect)
     counts, _ = job.run(embedder)
+    cv2.setNumThreads(threads)
     assert counts.faces == counts.rows, counts
 
 

@@ -23,7 +23,7 @@ from tfaffect.media import faces, video
 from tfaffect.media.detector import Detection
 from tfaffect.runtimes.runtime import Runtime
 
-Detector = Callable[[np.ndarray], list[Detection]]
+Detector = Callable[[np.ndarray, int | None], list[Detection]]
 
 WORKERS = 4
 """Threads that look for faces, at most: each may hold two pictures, and 9 of 4K are 220 MB."""
@@ -135,7 +135,7 @@ def _see(detector: Detector | None, most: int | None, contract: Contract, keep_p
     if detector is None:
         sight.crops = [faces.letterbox(whole, contract.input_size)]
     else:
-        sight.detections = [face for face in detector(whole) if _shows(whole, face.box)]
+        sight.detections = [face for face in detector(whole, most) if _shows(whole, face.box)]
         cut = [faces.crop(whole, face.box, contract.crop_margin) for face in sight.detections[:most]]
         sight.crops = [faces.letterbox(face, contract.input_size) for face in cut]
     sight.picture = whole if keep_picture else None

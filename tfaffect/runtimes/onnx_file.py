@@ -23,7 +23,7 @@ class ONNXFile(Runtime):
         options = onnxruntime.SessionOptions()
         options.intra_op_num_threads = os.cpu_count() or 1
         options.log_severity_level = 3
-        # Threads that wait by spinning take the cores from decoding and detection: 1.5 to 4.0 ms a face became 1.4 to 1.7.
+        # Threads that wait by spinning take the cores from decoding and detection: 1.4 to 1.7 ms a face, not 1.5 to 4.
         options.add_session_config_entry("session.intra_op.allow_spinning", "0")
         try:
             self._session = onnxruntime.InferenceSession(str(path), options, providers=["CPUExecutionProvider"])
