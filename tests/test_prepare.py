@@ -121,7 +121,7 @@ def test_too_many_skips_fail_with_the_reasons_and_leave_nothing(tmp_path):
     items = [*(face(number) for number in range(8)), Skip("no landmarks"), Skip("no landmarks")]
     with pytest.raises(UsageError, match=r"2 of 10 annotations(?s:.*)no landmarks"):
         prepare(Handmade(*items), tmp_path, tmp_path / "records", max_skipped=0.1)
-    assert [path.name for path in (tmp_path / "records").iterdir()] == [".handmade.lock"]
+    assert [path.name for path in (tmp_path / "records").iterdir()] == []
     assert prepare(Handmade(*items), tmp_path, tmp_path / "records", max_skipped=0.2)
 
 
@@ -235,7 +235,7 @@ def test_a_split_of_which_nothing_can_be_read_is_an_error_with_the_reasons(tmp_p
     items = [face(0), face(1, split="test", image=tmp_path / "missing.png")]
     with pytest.raises(UsageError, match=r"Not one face of the test split(?s:.*)1  picture file missing"):
         prepare(Handmade(*items), tmp_path, tmp_path / "records", max_skipped=1)
-    assert [path.name for path in (tmp_path / "records").iterdir()] == [".handmade.lock"]
+    assert [path.name for path in (tmp_path / "records").iterdir()] == []
 
 
 def test_validation_is_carved_from_train_where_only_train_and_test_exist(tmp_path):

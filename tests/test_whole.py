@@ -46,3 +46,21 @@ def test_an_interrupted_folder_leaves_the_old_one(tmp_path):
         write_half(whole.folder(path))
     assert [entry.name for entry in path.iterdir()] == ["kept"]
     assert list(tmp_path.iterdir()) == [path]
+
+
+def test_one_process_at_a_time_and_no_lock_is_left(tmp_path):
+    with whole.alone(tmp_path / "table.csv"):
+        with pytest.raises(BlockingIOError), whole.alone(tmp_path / "table.csv"):
+            pass
+        with whole.alone(tmp_path / "other.csv"):
+            pass
+    with whole.alone(tmp_path / "table.csv"):
+        pass
+    assert list(tmp_path.iterdir()) == []
+
+
+def test_what_cannot_be_written_is_told_beforehand(tmp_path):
+    whole.probe(tmp_path / "new" / "table.csv")
+    assert list((tmp_path / "new").iterdir()) == []
+    with pytest.raises(OSError, match="File name too long"):
+        whole.probe(tmp_path / ("x" * 250))
