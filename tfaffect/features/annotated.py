@@ -84,7 +84,9 @@ def _targets(folder: Path, sources: Sequence[Source]) -> list[Path]:
         if target.suffix.lower() not in suffixes:
             target = target.with_name(target.name + suffixes[0])
         target = target.with_name(shortened(target.name))
-        targets[target.with_stem(f"{target.stem}-{number}") if target in targets else target] = None
+        while target in targets:
+            target = target.with_stem(f"{target.stem}-{number}")
+        targets[target] = None
     return list(targets)
 
 

@@ -121,8 +121,9 @@ class Job(Plan):
     def _finish(self, parts: Parts, schema: pa.Schema) -> Counts:
         with whole.file(self.out) as partial:
             tables.writer(self.out)(partial, schema, parts.batches())
-        self.windows_out.unlink(missing_ok=True)  # of an earlier run that is replaced
-        if self.windows:
+        if not self.windows:
+            self.windows_out.unlink(missing_ok=True)  # of an earlier run that is replaced
+        else:
             with whole.file(self.windows_out) as partial:
                 schema = tables.with_carried(tables.WINDOW_SCHEMA, self.carried)
                 tables.writer(self.out)(partial, schema, self._window_batches(parts.batches(), schema))
