@@ -30,7 +30,7 @@ def main(config: Flags, run: Path | None = None, resume: Path | None = None) -> 
         config = saved_config(config, resume)
     elif not config.corpora:
         config = draw_faces()
-    from tfaffect import devices, evaluate, training
+    from tfaffect import calibrate, devices, evaluate, training
     from tfaffect.prepared import open_corpus
     from tfaffect.scoring import report
 
@@ -43,7 +43,8 @@ def main(config: Flags, run: Path | None = None, resume: Path | None = None) -> 
         cli.fail(f"Interrupted. {how}", status=130)
     if not devices.first_process():
         return
-    print(report.summarise(evaluate.evaluate(folder)))
+    calibrated = calibrate.calibrate(folder)
+    print(f"{report.summarise(evaluate.evaluate(folder))}\n\n{calibrate.summarise(calibrated)}")
     print(f"\nReport:  {folder / 'report' / 'report.html'}\nNext:    python -m export.tflite {folder} OUT")
     if all(open_corpus(config.records, name).size("test") for name in config.corpora):
         print(f"         python -m tfaffect.evaluate {folder} --split test")

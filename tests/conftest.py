@@ -67,13 +67,15 @@ def face_detector():
 
 @pytest.fixture(scope="session")
 def run(config, tmp_path_factory):
-    """The run folder of the small backbone, trained under `config`, with its report."""
+    """The run folder of the small backbone, trained under `config`, calibrated, with its report."""
     from tests.networks import small_backbone
+    from tfaffect.calibrate import calibrate
     from tfaffect.evaluate import evaluate
     from tfaffect.training import train
 
     folder = tmp_path_factory.mktemp("runs") / "small"
     train(config, folder, small_backbone)
+    calibrate(folder)
     evaluate(folder)
     return folder
 

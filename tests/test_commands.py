@@ -14,6 +14,7 @@ COMMANDS = [
     ["train.py"],
     ["-m", "tfrecords_builders"],
     ["-m", "tfaffect.evaluate"],
+    ["-m", "tfaffect.calibrate"],
     ["-m", "tfaffect.embed"],
     ["-m", "tfaffect.torch_weights"],
     ["-m", "export.saved_model"],

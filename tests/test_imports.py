@@ -12,7 +12,8 @@ ORDER = [
     | {"features.ordered", "features.layout"},
     {"media.video"},
     {"cli", "config", "prepared", "versions", "media.faces", "scoring.scores", "scoring.figures", "pytorch.pickle"},
-    {"contract", "devices", "mixing", "media.augmentation", "media.detector", "scoring.report", "pytorch.layers"},
+    {"contract", "devices", "mixing", "media.augmentation", "media.detector", "scoring.report", "pytorch.layers"}
+    | {"scoring.calibration"},
     {"features.row", "features.sources", "features.tracks", "features.smoothing", "features.windows"},
     {"features.panel"},
     {"features.drawing"},
@@ -27,6 +28,7 @@ ORDER = [
     {"callbacks.history"},
     {"training", "torch_weights"},
     {"evaluate"},
+    {"calibrate"},
     {"runtimes.runtime"},
     {f"runtimes.{name}" for name in ("keras_model", "onnx_file", "saved_model", "tflite_file")},
     {"runtimes.opening"},

@@ -5,9 +5,10 @@ from __future__ import annotations
 import hashlib
 import json
 import zipfile
-from dataclasses import asdict, dataclass, field, fields
+from dataclasses import asdict, dataclass, field, fields, replace
 from pathlib import Path
 
+from tfaffect import whole
 from tfaffect.errors import UsageError
 from tfaffect.labels import AFFECT, CLASSES, HEADS
 from tfaffect.media.faces import MARGIN
@@ -22,6 +23,10 @@ class Contract:
     trained: the heads that learned from labels; the outputs of the others are NaN.
     corpora: the training corpora and their versions.
     scores: figures with their protocol, as in report.json; None before the first evaluation.
+    temperature: what divides the logits of the classes, inside the model; 1 before it is calibrated.
+    calibration: how that was found, and the intervals around valence and arousal: `scoring.calibration.calibrate`, with
+    the `split` and `corpora` of it; None before.
+    artefact: what an exporter measured of its own file: format, recipe, bytes, operators, differences; None in a run.
     weights_sha256: of the weights that the artefact holds, as its own format stores them.
     """
 
@@ -30,6 +35,9 @@ class Contract:
     corpora: dict[str, str]
     weights_sha256: str = ""
     scores: dict | None = None
+    temperature: float = 1.0
+    calibration: dict | None = None
+    artefact: dict | None = None
     classes: tuple[str, ...] = CLASSES
     affect: tuple[str, ...] = AFFECT
     affect_range: tuple[float, float] | None = (-1.0, 1.0)
@@ -48,7 +56,7 @@ class Contract:
     )
     outputs: dict = field(
         default_factory=lambda: {
-            "expression": "probabilities of the classes, in the order of `classes`",
+            "expression": "probabilities of the classes, in the order of `classes`, calibrated by `temperature`",
             "valence": "unpleasant to pleasant, NaN when not trained",
             "arousal": "calm to excited, NaN when not trained",
             "embedding": "affective features, in [-1, 1]",
@@ -98,12 +106,17 @@ def _check_types(contract: Contract) -> None:
     """Raise TypeError for a value that no exporter writes."""
     kinds = {"input_size": int, "embedding_size": int, "crop_margin": (int, float), "trained": tuple, "classes": tuple}
     kinds |= {"affect": tuple, "corpora": dict, "input": dict, "outputs": dict, "weights_sha256": str}
+    kinds |= {"temperature": (int, float)}
     for name, kind in kinds.items():
         value = getattr(contract, name)
         if not isinstance(value, kind) or (isinstance(value, (int, float)) and not 0 <= value < 10_000):
             raise TypeError(f"{name} is {value!r}")
-    if contract.input_size < 1 or contract.embedding_size < 1:
-        raise TypeError(f"input_size is {contract.input_size}, embedding_size {contract.embedding_size}")
+    for name in ("input_size", "embedding_size", "temperature"):
+        if not getattr(contract, name) > 0:
+            raise TypeError(f"{name} is {getattr(contract, name)}")
+    for name in ("scores", "calibration", "artefact"):
+        if not isinstance(getattr(contract, name), dict | None):
+            raise TypeError(f"{name} is {getattr(contract, name)!r}")
 
 
 def read(path: Path) -> Contract:
@@ -125,6 +138,16 @@ def add_to_archive(path: Path, contract: Contract) -> None:
     """Put the contract into a `.keras` file, which is a zip archive; Keras ignores members it does not know."""
     with zipfile.ZipFile(path, "a") as archive:
         archive.writestr(MEMBER, contract.dumps())
+
+
+def replace_in_archive(path: Path, contract: Contract) -> None:
+    """Give a `.keras` file another contract for the same weights; the file is whole at every moment."""
+    with whole.file(path) as partial:
+        with zipfile.ZipFile(path) as old, zipfile.ZipFile(partial, "w") as new:
+            for member in old.infolist():
+                if member.filename != MEMBER:
+                    new.writestr(member, old.read(member))
+        add_to_archive(partial, replace(contract, weights_sha256=archive_sha256(partial)))
 
 
 def archive_sha256(path: Path) -> str:

@@ -60,6 +60,7 @@ def evaluate(
             "only": only or "all records",
             "input": contract.preprocessing(),
             "weights": contract.weights_sha256[:12],
+            "temperature": round(contract.temperature, 4),
         },
         history=pd.read_csv(history) if history.exists() else None,
     )

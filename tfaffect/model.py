@@ -160,10 +160,13 @@ def layer_groups(model: keras.Model) -> dict[str, list[keras.Layer]]:
 def predictor(model: keras.Model, contract: Contract) -> keras.Model:
     """Return what users get: uint8 pictures -> {expression: probabilities, valence, arousal, embedding}.
 
-    Heads that learned from no label give NaN.
+    The contract's temperature divides the logits. Heads that learned from no label give NaN.
     """
+    logits = model.output["expression"]
+    if contract.temperature != 1:
+        logits = layers.Rescaling(1 / contract.temperature, name="temperature")(logits)
     outputs = {
-        "expression": layers.Softmax(name="probabilities")(model.output["expression"]),
+        "expression": layers.Softmax(name="probabilities")(logits),
         **{name: model.output[name] for name in AFFECT},
     }
     unknown = {

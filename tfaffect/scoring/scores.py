@@ -67,7 +67,7 @@ def _score_expression(predictions: pd.DataFrame, seed: int, resamples: int) -> d
     if not len(labelled) or np.isnan(probabilities).any():
         return None
     truth, predicted = labelled[[*TRUE]].to_numpy(float).argmax(axis=1), probabilities.argmax(axis=1)
-    codes, size = _number_groups(labelled), len(CLASSES) ** 2
+    codes, size = group_codes(labelled), len(CLASSES) ** 2
     groups = codes.max() + 1
     cells = codes * size + truth * len(CLASSES) + predicted
     statistics = np.bincount(cells, minlength=groups * size).reshape(groups, size)
@@ -77,7 +77,7 @@ def _score_expression(predictions: pd.DataFrame, seed: int, resamples: int) -> d
         "n": len(labelled),
         "groups": int(groups),
         **_estimate(statistics, measure_expression, seed, resamples),
-        "ece": sum(row["n"] * abs(row["accuracy"] - row["confidence"]) for row in reliability if row["n"]) / len(truth),
+        "ece": _weigh_gaps(reliability),
         "classes": _tabulate_classes(confusion),
         "confusion": confusion.tolist(),
         "reliability": reliability,
@@ -89,7 +89,7 @@ def _score_affect(predictions: pd.DataFrame, name: str, seed: int, resamples: in
     truth, predicted = labelled[f"true_{name}"].to_numpy(float), labelled[name].to_numpy(float)
     if not len(labelled) or np.isnan(predicted).any():
         return None
-    codes, agrees = _number_groups(labelled), np.sign(truth) == np.sign(predicted)
+    codes, agrees = group_codes(labelled), np.sign(truth) == np.sign(predicted)
     parts = (truth, predicted, truth**2, predicted**2, truth * predicted, (truth - predicted) ** 2, agrees)
     statistics = np.stack([np.bincount(codes), *(np.bincount(codes, part) for part in parts)], axis=1)
     figures = _estimate(statistics, measure_affect, seed, resamples)
@@ -174,6 +174,16 @@ def _tabulate_classes(confusion: np.ndarray) -> dict[str, dict]:
     }
 
 
+def expected_calibration_error(confidence: np.ndarray, correct: np.ndarray) -> float:
+    """The mean gap between the top probability (n,) and the share of right answers (n,) over 15 equal bins."""
+    return _weigh_gaps(_tabulate_reliability(confidence, correct))
+
+
+def _weigh_gaps(reliability: list[dict]) -> float:
+    filled = [row for row in reliability if row["n"]]
+    return sum(row["n"] * abs(row["accuracy"] - row["confidence"]) for row in filled) / sum(row["n"] for row in filled)
+
+
 def _tabulate_reliability(confidence: np.ndarray, correct: np.ndarray) -> list[dict]:
     """The 15 bins ](m - 1) / 15, m / 15] of the top probability: low, high, n, mean confidence and accuracy."""
     edges = np.linspace(0, 1, CALIBRATION_BINS + 1)
@@ -237,7 +247,7 @@ def _require(condition: bool, expected: str, received: str) -> None:
         raise ValueError(f"Predictions need {expected}. Received: {received}.")
 
 
-def _number_groups(predictions: pd.DataFrame) -> np.ndarray:
+def group_codes(predictions: pd.DataFrame) -> np.ndarray:
     """The number of each record's group, from 0; two corpora may use the same name for different groups."""
     return predictions.groupby(["corpus", "group"], sort=True).ngroup().to_numpy()
 

@@ -1,0 +1,81 @@
+"""A trained run learns how sure it may be: a temperature, and intervals, go into its contract."""
+
+from __future__ import annotations
+
+from dataclasses import replace
+from pathlib import Path
+
+import tyro
+
+from tfaffect import cli
+
+# TensorFlow, Keras and pandas are imported where they are used: --help answers within half a second.
+
+
+def calibrate(run: Path, records: Path | None = None, coverage: float = 0.9) -> dict:
+    """Fit on the validation splits of the run's corpora, keep it in the contract inside model.keras, and return it.
+
+    What is kept: `scoring.calibration.calibrate`, with `split` and `corpora`. The weights stay as they are; reports
+    written before speak of another temperature. Raises UsageError for records that are not there, and for a run that
+    names no corpus.
+    """
+    import pandas as pd
+
+    from tfaffect import contract as contracts
+    from tfaffect import evaluate
+    from tfaffect import model as models
+    from tfaffect.config import load as load_config
+    from tfaffect.errors import UsageError
+    from tfaffect.prepared import open_corpus
+    from tfaffect.scoring import calibration
+
+    config = load_config(run / "config.json")
+    if not config.corpora:
+        raise UsageError(f"{run} names no corpus, for its weights were imported: there is nothing to calibrate it on.")
+    model, contract = models.load(run)
+    contract = replace(contract, temperature=1.0)
+    corpora = [open_corpus(records or config.records, name) for name in config.corpora]
+    scored = [corpus for corpus in corpora if corpus.size("validation")]
+    predictions = [evaluate.predict(model, contract, corpus, "validation", config.batch_size) for corpus in scored]
+    if not predictions:
+        raise UsageError(f"None of the corpora of {run} has a validation split. Received: {', '.join(config.corpora)}.")
+    found = calibration.calibrate(pd.concat(predictions), coverage)
+    temperature = found.pop("temperature")
+    found = {"split": "validation", "corpora": {corpus.name: corpus.version for corpus in scored}, **found}
+    contract = replace(contract, temperature=temperature, calibration=found)
+    contracts.replace_in_archive(run / "model.keras", contract)
+    return {"temperature": temperature, **found}
+
+
+def summarise(calibration: dict) -> str:
+    """Return lines for the terminal."""
+    lines = []
+    if ece := calibration.get("ece"):
+        errors = (
+            f"{100 * ece['before']:.1f} % before, {100 * ece['after']:.1f} % after (on the other half of the faces)"
+        )
+        lines.append(f"temperature {calibration['temperature']:.3f}; expected calibration error {errors}")
+    for name, width in calibration["half_width"].items():
+        if width is not None:
+            lines.append(
+                f"{name} +- {width:.3f} holds the truth for {100 * calibration['coverage']:.0f} % of the faces"
+            )
+    return "\n".join(lines) or "No head was both learned and labelled: nothing to calibrate."
+
+
+def main(run: tyro.conf.Positional[Path], records: Path | None = None, coverage: float = 0.9) -> None:
+    """Fit temperature and intervals of a run on its validation faces, and write its report anew. train.py does so too.
+
+    Args:
+        run: Run folder that train.py left.
+        records: Folder of the prepared corpora; the run's own when not named.
+        coverage: Share of faces for which an interval around valence or arousal is to hold the truth.
+    """
+    from tfaffect.evaluate import evaluate
+
+    print(summarise(calibrate(run, records, coverage)))
+    evaluate(run, records=records)
+
+
+if __name__ == "__main__":
+    cli.run(main)
