@@ -57,9 +57,14 @@ def open_run(run: Path, records: Path | None) -> tuple[keras.Model, Contract, np
 
 @contextmanager
 def new_folder(out: Path, overwrite: bool) -> Iterator[Path]:
-    """Yield an empty folder that becomes `out` when the block ends well. Raises UsageError when `out` exists."""
+    """Yield an empty folder that becomes `out` when the block ends well.
+
+    Raises UsageError when `out` exists, and with `overwrite` when it is not an earlier export: the whole folder goes.
+    """
     if out.exists() and not overwrite:
         raise UsageError(f"{out} exists already. Name another folder, or replace it with --overwrite.")
+    if out.exists() and not (out / MEMBER).is_file() and (not out.is_dir() or any(out.iterdir())):
+        raise UsageError(f"{out} is not an earlier export, so it is not replaced. Name another folder, or remove it.")
     with whole.folder(out) as folder:
         yield folder
 
@@ -100,9 +105,10 @@ def size(path: Path) -> int:
 
 
 def _scores(run: Path, contract: Contract) -> dict | None:
-    """The figures of the run's report, if it is about these weights."""
+    """The figures of the run's report, if it is about these weights, calibrated as they are now."""
     path = run / "report" / "report.json"
     report = json.loads(path.read_text()) if path.exists() else None
-    if report is None or report["protocol"]["weights"] != contract.weights_sha256[:12]:
+    now = {"weights": contract.weights_sha256[:12], "temperature": round(contract.temperature, 4)}
+    if report is None or any(report["protocol"].get(name) != value for name, value in now.items()):
         return None
     return {"protocol": report["protocol"], **report["scores"]["pooled"]}

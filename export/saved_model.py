@@ -2,16 +2,20 @@
 
 from __future__ import annotations
 
+import tempfile
+from dataclasses import replace
 from pathlib import Path
 from typing import TYPE_CHECKING
 
 import tyro
 
 from tfaffect import cli
+from tfaffect.contract import MEMBER, Contract
 
 if TYPE_CHECKING:
     import keras
     import numpy as np
+    import tensorflow as tf
 
 SIGNATURES = {
     "serving_default": ("expression", "valence", "arousal", "embedding"),
@@ -19,6 +23,9 @@ SIGNATURES = {
     "embed": ("embedding",),
 }
 """Signature -> the outputs it gives; each takes `image`, uint8 RGB (batch, size, size, 3)."""
+
+ENCODED = "serve_encoded"
+"""Signature that gives all outputs and takes `encoded`, the bytes of JPEG or PNG files, (batch,)."""
 
 # Keras and TensorFlow are imported where they are used: --help answers within half a second.
 
@@ -32,39 +39,80 @@ def export(run: Path, out: Path, records: Path | None = None, overwrite: bool = 
 
     network, contract, faces = artefact.open_run(run, records)
     with artefact.new_folder(out, overwrite) as folder:
-        write(network, folder)
+        write(network, folder, contract)
         difference = artefact.check_parity(network.predict_on_batch(faces), predict(folder, faces))
         artefact.write_contract(contract, folder, folder)
     return difference
 
 
-def write(network: keras.Model, folder: Path) -> None:
-    """Write a predictor as SavedModel with the signatures of `SIGNATURES`, any batch size."""
-    import keras
+def write(network: keras.Model, folder: Path, contract: Contract | None = None) -> None:
+    """Write a predictor as SavedModel with the signatures of `SIGNATURES` and `ENCODED`, any batch size.
+
+    The contract, when given, becomes the asset model.json; its `weights_sha256` is empty there, for no file can hold
+    its own hash. By `tf.saved_model.save` and not by Keras's ExportArchive, which stores every weight twice (55 MB).
+    """
     import tensorflow as tf
 
-    archive = keras.export.ExportArchive()
-    archive.track(network)
     image = tf.TensorSpec((None, *network.input_shape[1:]), tf.uint8, name="image")
-    for signature, names in SIGNATURES.items():
-        archive.add_endpoint(signature, _endpoint(network, names), input_signature=[image])
-    archive.write_out(str(folder), verbose=False)
+    whole = tf.function(lambda image: network(image, training=False), input_signature=[image], autograph=False)
+    module = tf.Module()
+    module.weights = [variable.value for variable in network.variables]  # a module does not find those of Keras
+    # Signatures only: were `whole` an attribute too, the TFLite converter would find one signature instead of three.
+    signatures = {name: _part(whole, outputs) for name, outputs in SIGNATURES.items()}
+    signatures[ENCODED] = _from_encoded(whole, network.input_shape[1])
+    with tempfile.TemporaryDirectory() as name:
+        if contract:
+            text = Path(name, MEMBER)
+            text.write_text(replace(contract, weights_sha256="").dumps())
+            module.contract = tf.saved_model.Asset(str(text))
+        tf.saved_model.save(module, str(folder), signatures)
 
 
 def predict(folder: Path, pictures: np.ndarray, signature: str = "serving_default") -> dict[str, np.ndarray]:
-    """Run one signature of a SavedModel in plain TensorFlow."""
+    """Run one signature of a SavedModel in plain TensorFlow, on what it takes: pictures, or encoded ones."""
     import tensorflow as tf
 
     run = tf.saved_model.load(str(folder)).signatures[signature]
-    return {name: values.numpy() for name, values in run(image=tf.constant(pictures)).items()}
+    (name,) = run.structured_input_signature[1]
+    return {name: values.numpy() for name, values in run(**{name: tf.constant(pictures)}).items()}
 
 
-def _endpoint(network: keras.Model, names: tuple[str, ...]):
+def _part(whole: tf.types.experimental.PolymorphicFunction, outputs: tuple[str, ...]):
+    """A function of some outputs; the graph below is shared."""
+    import tensorflow as tf
+
     def call(image):
-        outputs = network(image, training=False)
-        return {name: outputs[name] for name in names}
+        given = whole(image)
+        return {name: given[name] for name in outputs}
 
-    return call
+    return tf.function(call, input_signature=whole.input_signature, autograph=False)
+
+
+def _from_encoded(whole: tf.types.experimental.PolymorphicFunction, size: int):
+    """The same for face crops as the bytes of JPEG or PNG files, of any size; an orientation in EXIF is ignored."""
+    import tensorflow as tf
+
+    def decode(encoded):
+        return _letterbox(tf.io.decode_image(encoded, channels=3, expand_animations=False), size)
+
+    def call(encoded):
+        picture = tf.TensorSpec((size, size, 3), tf.uint8)
+        return whole(tf.map_fn(decode, encoded, fn_output_signature=picture))
+
+    return tf.function(call, input_signature=[tf.TensorSpec((None,), tf.string, name="encoded")], autograph=False)
+
+
+def _letterbox(picture: tf.Tensor, size: int) -> tf.Tensor:
+    """`media.faces.letterbox` in the graph; where it scales, pixels differ by one level at most."""
+    import tensorflow as tf
+
+    shape = tf.shape(picture)[:2]
+    scale = size / tf.reduce_max(shape)
+    scaled = tf.maximum(1, tf.cast(tf.cast(shape, tf.float64) * scale + 1e-6, tf.int32))
+    small = tf.image.resize(picture, scaled, antialias=True)
+    small = tf.cast(tf.clip_by_value(tf.round(small), 0, 255), tf.uint8)
+    top, left = tf.unstack((size - scaled) // 2)
+    return tf.ensure_shape(tf.image.pad_to_bounding_box(small, top, left, size, size), (size, size, 3))
 
 
 def main(

@@ -3,20 +3,23 @@ import os
 import shutil
 import subprocess
 import sys
+from dataclasses import replace
 from itertools import islice
 from pathlib import Path
 
+import cv2
 import numpy as np
 import pytest
 import tensorflow as tf
 
-from export import artefact, saved_model, tflite
+from export import artefact, saved_model, tflite, tflite_metadata
 from tests.networks import small_backbone
 from tfaffect import contract as contracts
 from tfaffect import data, mixing
 from tfaffect import model as models
 from tfaffect.errors import UsageError
 from tfaffect.labels import CLASSES, HEADS
+from tfaffect.media.faces import letterbox
 from tfaffect.prepared import open_corpus
 
 
@@ -60,6 +63,59 @@ def test_the_saved_model_needs_nothing_but_tensorflow(folders):
     assert set(saved_model.SIGNATURES) <= set(served)
     (name, spec), *_ = served["serving_default"].structured_input_signature[1].items()
     assert (name, spec.dtype, spec.shape.as_list()) == ("image", tf.uint8, [None, 32, 32, 3])
+
+
+def test_the_saved_model_stores_every_weight_once(folders, run):
+    weights = sum(weight.nbytes for weight in models.load(run)[0].get_weights())
+    (stored,) = (folders / "saved_model" / "variables").glob("*.data-*")
+    assert weights < stored.stat().st_size < 1.2 * weights + 20_000  # TensorFlow adds the names of the objects
+
+
+@pytest.mark.parametrize("side", [32, 48])
+def test_encoded_pictures_are_letterboxed_as_everywhere(folders, side):
+    generator = np.random.default_rng(0)
+    coarse = generator.integers(0, 256, (8, 8, 3), np.uint8)
+    pictures = [cv2.resize(coarse, shape) for shape in [(side, side), (side, 2 * side), (3 * side, side)]]
+    encoded = [cv2.imencode(".png", picture[..., ::-1])[1].tobytes() for picture in pictures]
+    crops = np.stack([letterbox(picture, 32) for picture in pictures])
+    received = saved_model.predict(folders / "saved_model", np.array(encoded, object), "serve_encoded")
+    for name, values in saved_model.predict(folders / "saved_model", crops).items():
+        np.testing.assert_allclose(received[name], values, atol=0.02)  # a scaled pixel may differ by one level of 255
+        if side == 32:
+            np.testing.assert_allclose(received[name][0], values[0], atol=1e-6)
+
+
+@pytest.mark.parametrize("shape", [(32, 32), (60, 80), (200, 133), (7, 40), (1, 90), (20, 20), (900, 11)])
+def test_the_letterbox_in_the_graph_differs_by_one_level_at_most(shape):
+    picture = cv2.resize(np.random.default_rng(1).integers(0, 256, (9, 9, 3), np.uint8), shape[::-1])
+    received = saved_model._letterbox(tf.constant(picture), 32).numpy().astype(int)
+    assert np.abs(received - letterbox(picture, 32)).max() <= 1
+
+
+def test_jpeg_and_grey_pictures_are_served_too(folders):
+    grey = np.full((40, 40), 90, np.uint8)
+    encoded = [cv2.imencode(kind, grey)[1].tobytes() for kind in (".jpg", ".png")]
+    served = saved_model.predict(folders / "saved_model", np.array(encoded, object), "serve_encoded")
+    np.testing.assert_allclose(served["expression"].sum(axis=1), 1, atol=1e-5)
+    np.testing.assert_allclose(served["embedding"][0], served["embedding"][1], atol=0.02)
+
+
+def test_the_contract_is_an_asset_of_the_saved_model(folders):
+    inside = contracts.read(folders / "saved_model" / "assets")
+    assert inside == replace(contracts.read(folders / "saved_model"), weights_sha256="")
+
+
+def test_a_tflite_file_bears_a_contract_and_stays_the_same_model(folders, faces):
+    model, contract = (folders / "tflite" / tflite.FILE).read_bytes(), contracts.read(folders / "tflite")
+    once = tflite_metadata.add(model, contract)
+    twice = tflite_metadata.add(once, replace(contract, input_size=33))
+    assert tflite_metadata.read(once) == replace(contract, weights_sha256="")
+    assert tflite_metadata.read(twice).input_size == 33
+    assert len(twice) < len(once) + 100, "the earlier contract is gone"
+    path = folders / "with_contract.tflite"
+    path.write_bytes(twice)
+    for name, values in tflite.predict(folders / "tflite" / tflite.FILE, faces).items():
+        np.testing.assert_array_equal(tflite.predict(path, faces)[name], values)
 
 
 @pytest.mark.parametrize("kind", ["saved_model", "tflite"])
@@ -122,6 +178,14 @@ def test_what_is_there_is_not_overwritten_unless_told(run, folders, tmp_path):
     assert not (tmp_path / "out" / "stale").exists()
 
 
+def test_only_an_earlier_export_is_replaced(run, tmp_path):
+    (tmp_path / "out").mkdir()
+    (tmp_path / "out" / "thesis.tex").touch()
+    with pytest.raises(UsageError, match="not an earlier export"):
+        saved_model.export(run, tmp_path / "out", overwrite=True)
+    assert (tmp_path / "out" / "thesis.tex").exists()
+
+
 def test_an_export_that_cannot_be_checked_is_not_written(run, tmp_path):
     with pytest.raises(UsageError, match="checked on faces"):
         saved_model.export(run, tmp_path / "out", records=tmp_path / "nowhere")
@@ -152,6 +216,13 @@ def test_scores_of_other_weights_do_not_travel(run, tmp_path, config):
     models.save(model, contract, other / "model.keras")
     assert artefact.open_run(other, None)[1].scores is None
     assert artefact.open_run(run, None)[1].scores is not None
+
+
+def test_scores_of_another_temperature_do_not_travel(run, tmp_path):
+    shutil.copytree(run, tmp_path / "run")
+    contract = contracts.read(run)
+    contracts.replace_in_archive(tmp_path / "run" / "model.keras", replace(contract, temperature=3.0))
+    assert artefact.open_run(tmp_path / "run", None)[1].scores is None
 
 
 def test_the_backend_of_the_run_does_not_matter(run, tmp_path):

@@ -187,6 +187,7 @@ def test_what_is_there_is_not_overwritten_unless_told(run, tmp_path, capsys):
     out = tmp_path / "out"
     out.mkdir()
     (out / "stale").touch()
+    (out / "model.json").touch()  # an export, then, and no folder of somebody's
     with pytest.raises(UsageError, match="--overwrite"):
         exporter.main(run, out)
     exporter.main(run, out, overwrite=True)
