@@ -3,15 +3,18 @@
 from __future__ import annotations
 
 import json
-from collections.abc import Iterator
+import statistics
+import time
+from collections.abc import Callable, Iterator
 from contextlib import contextmanager
-from dataclasses import replace
+from dataclasses import asdict, dataclass, field, replace
 from itertools import islice
 from pathlib import Path
 
 import keras
 import numpy as np
 
+from export import card
 from tfaffect import data, whole
 from tfaffect.config import load as load_config
 from tfaffect.contract import MEMBER, Contract, artefact_sha256
@@ -28,6 +31,17 @@ TOLERANCE = 1e-3
 SHARE_OF_SPREAD = 0.1
 """Largest difference as a share of the output's own spread over the faces. A network of few steps gives nearly the same
 for all faces (a spread of 1e-6 after 12 steps), and an artefact without its weights would be within the tolerance."""
+
+
+LEAST_OF_WEIGHTS, MOST_OF_WEIGHTS, GRAPH_BYTES = 0.9, 1.1, 6_000_000
+"""Bounds of an artefact's size over that of its weights, and what its graph and contract may take. B1's graph takes 0.2
+MB in TFLite and 2.3 MB in a SavedModel; BatchNorm's weights vanish into the convolutions in TFLite and ONNX: 0.99."""
+
+WARMING, TIMED = 3, 15
+"""Calls before the clock counts, and those that it counts."""
+
+SLOWEST = 2.0
+"""Largest time of a face over that of Keras's `predict_on_batch`; on an idle machine every format is below 1."""
 
 
 class ExportError(UsageError):
@@ -52,7 +66,7 @@ def open_run(run: Path, records: Path | None) -> tuple[keras.Model, Contract, np
         ) from error
     batches = data.evaluation_batches(corpus, "validation", contract.input_size, FACES)
     (faces, _), *_ = islice(batches, 1)
-    return predictor(model, contract), replace(contract, scores=_scores(run, contract)), faces.numpy()
+    return predictor(model, contract), replace(contract, scores=scores_of_run(run, contract)), faces.numpy()
 
 
 @contextmanager
@@ -70,31 +84,108 @@ def new_folder(out: Path, overwrite: bool) -> Iterator[Path]:
 
 
 def check_parity(expected: dict[str, np.ndarray], received: dict[str, np.ndarray]) -> float:
-    """Return the largest difference between the network's outputs and the artefact's on the same faces.
+    """Return the largest difference between the network's outputs and the artefact's; raises as `differences` does."""
+    return max(differences(expected, received).values(), default=0.0)
 
-    Raises ExportError when it exceeds the tolerance or too large a share of the output's spread over the faces, when
+
+def differences(expected: dict[str, np.ndarray], received: dict[str, np.ndarray]) -> dict[str, float]:
+    """Return for each output the largest difference between the network and the artefact on the same faces.
+
+    Raises ExportError when one exceeds the tolerance or too large a share of the output's spread over the faces, when
     NaN stands elsewhere, and when the network gives one output for all faces: agreeing with it would prove nothing.
+    Heads that were never trained are NaN on both sides, and have no difference.
     """
-    worst = 0.0
-    for name, values in expected.items():
-        if np.isnan(values).all() and np.isnan(received[name]).all():
-            continue  # a head that was never trained
-        spread = np.ptp(values, axis=0).max()
-        if spread == 0:
-            raise ExportError(f"The network gives the same {name} for {len(values)} faces: it has learned nothing.")
-        difference = np.max(np.abs(values - received[name]))
-        allowed = TOLERANCE if np.isnan(spread) else min(TOLERANCE, SHARE_OF_SPREAD * spread)
-        if not difference <= allowed:
-            raise ExportError(
-                f"The artefact's {name} is off by {difference:.2g}, more than {allowed:.2g}. Nothing was written."
-            )
-        worst = max(worst, float(difference))
-    return worst
+    learned = {name for name, values in expected.items() if not np.isnan(values).all()}
+    if silent := [name for name in expected if name not in learned and not np.isnan(received[name]).all()]:
+        raise ExportError(f"The artefact's {', '.join(silent)} should be NaN: never trained. Nothing was written.")
+    return {name: _difference(name, expected[name], received[name]) for name in expected if name in learned}
 
 
-def write_contract(contract: Contract, artefact: Path, folder: Path) -> None:
-    """Write model.json into `folder`, with the hash of the artefact (a file, or all files of a folder)."""
-    (folder / MEMBER).write_text(replace(contract, weights_sha256=artefact_sha256(artefact)).dumps())
+def _difference(name: str, values: np.ndarray, received: np.ndarray) -> float:
+    spread = np.ptp(values, axis=0).max()
+    if spread == 0:
+        raise ExportError(f"The network gives the same {name} for {len(values)} faces: it has learned nothing.")
+    difference = np.max(np.abs(values - received))
+    allowed = TOLERANCE if np.isnan(spread) else min(TOLERANCE, SHARE_OF_SPREAD * spread)
+    if not difference <= allowed:
+        raise ExportError(
+            f"The artefact's {name} is off by {difference:.2g}, more than {allowed:.2g}. Nothing was written."
+        )
+    return float(difference)
+
+
+def milliseconds(run: Callable[[np.ndarray], object], face: np.ndarray) -> float:
+    """Return the median time that one face (1, size, size, 3) takes, after some that warm up."""
+    times = []
+    for _ in range(WARMING + TIMED):
+        begun = time.perf_counter()
+        run(face)
+        times.append(time.perf_counter() - begun)
+    return 1000 * statistics.median(times[WARMING:])
+
+
+def check_size(path: Path, network: keras.Model, bytes_per_weight: float) -> int:
+    """Return the bytes of an artefact. Raises ExportError when they cannot be those of the network's weights.
+
+    Too few: weights are missing, which TFLite's converter does without a word. Too many: they are there twice.
+    """
+    found, expected = size(path), bytes_per_weight * network.count_params()
+    least, most = LEAST_OF_WEIGHTS * expected, MOST_OF_WEIGHTS * expected + GRAPH_BYTES
+    if not least <= found <= most:
+        raise ExportError(
+            f"The artefact has {found:,} bytes; {network.count_params():,} weights of {bytes_per_weight:g} bytes need "
+            f"{least:,.0f} to {most:,.0f}. Nothing was written."
+        )
+    return found
+
+
+@dataclass(frozen=True)
+class Measured:
+    """What an exporter found out about its artefact before it gave it its name.
+
+    format, recipe: such as TFLite, int8. bytes: of the artefact. milliseconds: of one face on the machine that
+    exported, and network_milliseconds: of Keras there; only their ratio means something elsewhere. operators: those it
+    is made of. faces: how many it was compared on; differences: output -> the largest one; losses: of a recipe that
+    changes the weights, what it costs.
+    """
+
+    format: str
+    recipe: str
+    bytes: int
+    milliseconds: float
+    network_milliseconds: float
+    operators: tuple[str, ...]
+    faces: int
+    differences: dict[str, float]
+    losses: dict[str, float] = field(default_factory=dict)
+
+    def summary(self, path: Path) -> str:
+        """Return a line for the terminal."""
+        speed = f"{self.milliseconds:.1f} ms a face here (Keras {self.network_milliseconds:.1f})"
+        worst = max(self.differences.values(), default=0.0)
+        return (
+            f"{path}: {self.bytes / 1e6:.1f} MB, {speed}, differs from the network by at most {worst:.1e} "
+            f"on {self.faces:,} validation faces"
+        )
+
+
+def check_milliseconds(run: Callable[[np.ndarray], object], network: keras.Model, face: np.ndarray) -> dict:
+    """Return `milliseconds` of an artefact and `network_milliseconds` of Keras for one face (1, size, size, 3).
+
+    Raises ExportError when the artefact takes more than twice as long as `predict_on_batch`, twice in a row.
+    """
+    for _ in range(2):
+        found, reference = milliseconds(run, face), milliseconds(network.predict_on_batch, face)
+        if found <= SLOWEST * reference:
+            return {"milliseconds": found, "network_milliseconds": reference}
+    raise ExportError(f"The artefact takes {found:.1f} ms a face, Keras {reference:.1f} ms. Nothing was written.")
+
+
+def write_contract(contract: Contract, artefact: Path, folder: Path, measured: Measured | None = None) -> None:
+    """Write model.json and card.md into `folder`: with what was measured, and the hash of the artefact."""
+    contract = replace(contract, weights_sha256=artefact_sha256(artefact), artefact=measured and asdict(measured))
+    (folder / MEMBER).write_text(contract.dumps())
+    card.write(contract, folder)
 
 
 def size(path: Path) -> int:
@@ -104,7 +195,7 @@ def size(path: Path) -> int:
     )
 
 
-def _scores(run: Path, contract: Contract) -> dict | None:
+def scores_of_run(run: Path, contract: Contract) -> dict | None:
     """The figures of the run's report, if it is about these weights, calibrated as they are now."""
     path = run / "report" / "report.json"
     report = json.loads(path.read_text()) if path.exists() else None

@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from collections.abc import Iterator
+from collections.abc import Callable, Iterator
 from dataclasses import replace
 from pathlib import Path
 from typing import TYPE_CHECKING
@@ -17,6 +17,8 @@ if TYPE_CHECKING:
     import numpy as np
     from onnx import GraphProto, NodeProto
 
+    from export.artefact import Measured
+
 FILE = "model.onnx"
 
 OPSET = 17
@@ -26,8 +28,8 @@ OPSET = 17
 # Keras, TensorFlow, ONNX and its runtime are imported where they are used: --help answers within half a second.
 
 
-def export(run: Path, out: Path, records: Path | None = None, overwrite: bool = False) -> float:
-    """Write `out/model.onnx` with model.json beside it; return the largest difference from the network.
+def export(run: Path, out: Path, records: Path | None = None, overwrite: bool = False) -> Measured:
+    """Write `out/model.onnx` with model.json beside it; return what was measured of it.
 
     Raises UsageError for a run that cannot be read, and ExportError when the file disagrees with the network or is not
     standard ONNX.
@@ -36,11 +38,21 @@ def export(run: Path, out: Path, records: Path | None = None, overwrite: bool = 
 
     network, contract, faces = artefact.open_run(run, records)
     with artefact.new_folder(out, overwrite) as folder:
-        (folder / FILE).write_bytes(convert(network, contract))
-        check_standard(folder / FILE)
-        difference = artefact.check_parity(network.predict_on_batch(faces), predict(folder / FILE, faces))
-        artefact.write_contract(contract, folder / FILE, folder)
-    return difference
+        path = folder / FILE
+        path.write_bytes(convert(network, contract))
+        check_standard(path)
+        session = load(path)
+        measured = artefact.Measured(
+            format=f"ONNX opset {OPSET}",
+            recipe="float32",
+            bytes=artefact.check_size(path, network, bytes_per_weight=4),
+            operators=operators(path),
+            faces=len(faces),
+            differences=artefact.differences(network.predict_on_batch(faces), session(faces)),
+            **artefact.check_milliseconds(session, network, faces[:1]),
+        )
+        artefact.write_contract(contract, path, folder, measured)
+    return measured
 
 
 def convert(network: keras.Model, contract: Contract) -> bytes:
@@ -83,13 +95,20 @@ def check_standard(path: Path) -> None:
         raise ExportError(f"The file is not valid ONNX: {error} Nothing was written.") from error
 
 
-def predict(path: Path, pictures: np.ndarray) -> dict[str, np.ndarray]:
-    """Run an ONNX file in ONNX Runtime on the processor."""
+def load(path: Path) -> Callable[[np.ndarray], dict[str, np.ndarray]]:
+    """Return an ONNX file in ONNX Runtime on the processor; it takes pictures."""
     import onnxruntime
 
     session = onnxruntime.InferenceSession(str(path), providers=["CPUExecutionProvider"])
     names = [output.name for output in session.get_outputs()]
-    return dict(zip(names, session.run(names, {"image": pictures}), strict=True))
+    return lambda pictures: dict(zip(names, session.run(names, {"image": pictures}), strict=True))
+
+
+def operators(path: Path) -> tuple[str, ...]:
+    """Return the names of the operators in an ONNX file."""
+    import onnx
+
+    return tuple(sorted({node.op_type for node in _nodes(onnx.load(path).graph)}))
 
 
 def _with_named_outputs(network: keras.Model) -> keras.Model:
@@ -124,11 +143,7 @@ def main(
         records: Folder of the prepared corpora, for the check; the run's own when not named.
         overwrite: Replace what is there.
     """
-    difference = export(run, out, records, overwrite)
-    from export.artefact import size
-
-    megabytes = size(out / FILE) / 1e6
-    print(f"{out / FILE}: {megabytes:.1f} MB, differs from the network by at most {difference:.1e} on validation faces")
+    print(export(run, out, records, overwrite).summary(out / FILE))
 
 
 if __name__ == "__main__":

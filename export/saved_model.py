@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import tempfile
+from collections.abc import Callable
 from dataclasses import replace
 from pathlib import Path
 from typing import TYPE_CHECKING
@@ -17,6 +18,8 @@ if TYPE_CHECKING:
     import numpy as np
     import tensorflow as tf
 
+    from export.artefact import Measured
+
 SIGNATURES = {
     "serving_default": ("expression", "valence", "arousal", "embedding"),
     "classify": ("expression", "valence", "arousal"),
@@ -30,8 +33,8 @@ ENCODED = "serve_encoded"
 # Keras and TensorFlow are imported where they are used: --help answers within half a second.
 
 
-def export(run: Path, out: Path, records: Path | None = None, overwrite: bool = False) -> float:
-    """Write the SavedModel `out` with model.json inside; return the largest difference from the network.
+def export(run: Path, out: Path, records: Path | None = None, overwrite: bool = False) -> Measured:
+    """Write the SavedModel `out` with model.json inside; return what was measured of it.
 
     Raises UsageError for a run that cannot be read, and ExportError when the artefact disagrees with it.
     """
@@ -40,9 +43,18 @@ def export(run: Path, out: Path, records: Path | None = None, overwrite: bool = 
     network, contract, faces = artefact.open_run(run, records)
     with artefact.new_folder(out, overwrite) as folder:
         write(network, folder, contract)
-        difference = artefact.check_parity(network.predict_on_batch(faces), predict(folder, faces))
-        artefact.write_contract(contract, folder, folder)
-    return difference
+        served = load(folder)
+        measured = artefact.Measured(
+            format="SavedModel",
+            recipe="float32",
+            bytes=artefact.check_size(folder, network, bytes_per_weight=4),
+            operators=operators(folder),
+            faces=len(faces),
+            differences=artefact.differences(network.predict_on_batch(faces), served(faces)),
+            **artefact.check_milliseconds(served, network, faces[:1]),
+        )
+        artefact.write_contract(contract, folder, folder, measured)
+    return measured
 
 
 def write(network: keras.Model, folder: Path, contract: Contract | None = None) -> None:
@@ -68,13 +80,24 @@ def write(network: keras.Model, folder: Path, contract: Contract | None = None) 
         tf.saved_model.save(module, str(folder), signatures)
 
 
-def predict(folder: Path, pictures: np.ndarray, signature: str = "serving_default") -> dict[str, np.ndarray]:
-    """Run one signature of a SavedModel in plain TensorFlow, on what it takes: pictures, or encoded ones."""
+def load(folder: Path, signature: str = "serving_default") -> Callable[[np.ndarray], dict[str, np.ndarray]]:
+    """Return one signature of a SavedModel in plain TensorFlow; it takes pictures, or encoded ones."""
     import tensorflow as tf
 
     run = tf.saved_model.load(str(folder)).signatures[signature]
     (name,) = run.structured_input_signature[1]
-    return {name: values.numpy() for name, values in run(**{name: tf.constant(pictures)}).items()}
+    return lambda given: {key: values.numpy() for key, values in run(**{name: tf.constant(given)}).items()}
+
+
+def operators(folder: Path) -> tuple[str, ...]:
+    """Return the names of the TensorFlow operators in a SavedModel, those of its functions too."""
+    from tensorflow.core.protobuf.saved_model_pb2 import SavedModel
+
+    (graph,) = SavedModel.FromString((folder / "saved_model.pb").read_bytes()).meta_graphs
+    library = graph.graph_def.library.function
+    functions = {function.signature.name for function in library}
+    nodes = [*graph.graph_def.node, *(node for function in library for node in function.node_def)]
+    return tuple(sorted({node.op for node in nodes} - functions))
 
 
 def _part(whole: tf.types.experimental.PolymorphicFunction, outputs: tuple[str, ...]):
@@ -129,10 +152,7 @@ def main(
         records: Folder of the prepared corpora, for the check; the run's own when not named.
         overwrite: Replace what is there.
     """
-    difference = export(run, out, records, overwrite)
-    from export.artefact import size
-
-    print(f"{out}: {size(out) / 1e6:.1f} MB, differs from the network by at most {difference:.1e} on validation faces")
+    print(export(run, out, records, overwrite).summary(out))
 
 
 if __name__ == "__main__":

@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import tempfile
+from collections.abc import Callable
 from pathlib import Path
 from typing import TYPE_CHECKING
 
@@ -13,28 +14,40 @@ from tfaffect import cli
 if TYPE_CHECKING:
     import numpy as np
 
+    from export.artefact import Measured
+
 FILE = "model.tflite"
 
 # Keras, TensorFlow and LiteRT are imported where they are used: --help answers within half a second.
 
 
-def export(run: Path, out: Path, records: Path | None = None, overwrite: bool = False) -> float:
-    """Write `out/model.tflite` with model.json beside it; return the largest difference from the network.
+def export(run: Path, out: Path, records: Path | None = None, overwrite: bool = False) -> Measured:
+    """Write `out/model.tflite` with model.json beside it; return what was measured of it.
 
     Raises UsageError for a run that cannot be read, and ExportError when the file disagrees with the network or needs
     operators that a phone does not have.
     """
-    from export import artefact, saved_model
+    from export import artefact, saved_model, tflite_metadata
 
     network, contract, faces = artefact.open_run(run, records)
     with artefact.new_folder(out, overwrite) as folder:
+        path = folder / FILE
         with tempfile.TemporaryDirectory() as source:
             saved_model.write(network, Path(source))
-            (folder / FILE).write_bytes(convert(Path(source)))
-        refuse_custom_operators(folder / FILE)
-        difference = artefact.check_parity(network.predict_on_batch(faces), predict(folder / FILE, faces))
-        artefact.write_contract(contract, folder / FILE, folder)
-    return difference
+            path.write_bytes(tflite_metadata.add(convert(Path(source)), contract))
+        refuse_custom_operators(path)
+        interpreter = load(path)
+        measured = artefact.Measured(
+            format="TFLite",
+            recipe="float32",
+            bytes=artefact.check_size(path, network, bytes_per_weight=4),
+            operators=operators(path),
+            faces=len(faces),
+            differences=artefact.differences(network.predict_on_batch(faces), interpreter(faces)),
+            **artefact.check_milliseconds(interpreter, network, faces[:1]),
+        )
+        artefact.write_contract(contract, path, folder, measured)
+    return measured
 
 
 def convert(source: Path) -> bytes:
@@ -68,11 +81,21 @@ def refuse_custom_operators(path: Path) -> None:
         raise ExportError(f"The file needs operators that are not builtin: {', '.join(custom)}. Nothing was written.")
 
 
-def predict(path: Path, pictures: np.ndarray, signature: str = "serving_default") -> dict[str, np.ndarray]:
-    """Run one signature of a TFLite file in LiteRT."""
+def operators(path: Path) -> tuple[str, ...]:
+    """Return the names of the operators in a TFLite file."""
+    from ai_edge_litert import schema_py_generated as schema
+
+    names = {code: name for name, code in vars(schema.BuiltinOperator).items() if name.isupper()}
+    codes = schema.ModelT.InitFromObj(schema.Model.GetRootAs(path.read_bytes())).operatorCodes
+    return tuple(sorted(names[code.builtinCode] for code in codes))
+
+
+def load(path: Path, signature: str = "serving_default") -> Callable[[np.ndarray], dict[str, np.ndarray]]:
+    """Return one signature of a TFLite file in LiteRT; it takes pictures."""
     from ai_edge_litert.interpreter import Interpreter
 
-    return Interpreter(str(path)).get_signature_runner(signature)(image=pictures)
+    runner = Interpreter(str(path)).get_signature_runner(signature)
+    return lambda pictures: runner(image=pictures)
 
 
 def main(
@@ -89,11 +112,7 @@ def main(
         records: Folder of the prepared corpora, for the check; the run's own when not named.
         overwrite: Replace what is there.
     """
-    difference = export(run, out, records, overwrite)
-    from export.artefact import size
-
-    megabytes = size(out / FILE) / 1e6
-    print(f"{out / FILE}: {megabytes:.1f} MB, differs from the network by at most {difference:.1e} on validation faces")
+    print(export(run, out, records, overwrite).summary(out / FILE))
 
 
 if __name__ == "__main__":

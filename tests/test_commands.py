@@ -20,6 +20,8 @@ COMMANDS = [
     ["-m", "export.saved_model"],
     ["-m", "export.tflite"],
     ["-m", "export.onnx"],
+    ["-m", "export.verify"],
+    ["-m", "export.card"],
 ]
 HEAVY = {"tensorflow", "tensorflow_datasets", "keras", "pandas", "matplotlib", "sklearn", "onnx", "pyarrow"}
 

@@ -3,6 +3,7 @@ import os
 import shutil
 import subprocess
 import sys
+import time
 from dataclasses import replace
 from itertools import islice
 from pathlib import Path
@@ -48,14 +49,14 @@ def expected(run, faces):
 @pytest.mark.parametrize("kind", ["saved_model", "tflite"])
 def test_exports_give_what_the_network_gives(folders, faces, expected, kind):
     path = {"saved_model": folders / "saved_model", "tflite": folders / "tflite" / tflite.FILE}[kind]
-    predict = {"saved_model": saved_model.predict, "tflite": tflite.predict}[kind]
-    received = predict(path, faces)
+    load = {"saved_model": saved_model.load, "tflite": tflite.load}[kind]
+    received = load(path)(faces)
     assert set(received) == {"expression", "valence", "arousal", "embedding"}
     for name, values in expected.items():
         assert np.std(values, axis=0).max() > 0.01, "the network must have something to say"
         np.testing.assert_allclose(received[name], values, atol=1e-4)
-    assert set(predict(path, faces, "classify")) == {"expression", "valence", "arousal"}
-    np.testing.assert_allclose(predict(path, faces[:1], "embed")["embedding"], expected["embedding"][:1], atol=1e-4)
+    assert set(load(path, "classify")(faces)) == {"expression", "valence", "arousal"}
+    np.testing.assert_allclose(load(path, "embed")(faces[:1])["embedding"], expected["embedding"][:1], atol=1e-4)
 
 
 def test_the_saved_model_needs_nothing_but_tensorflow(folders):
@@ -78,8 +79,8 @@ def test_encoded_pictures_are_letterboxed_as_everywhere(folders, side):
     pictures = [cv2.resize(coarse, shape) for shape in [(side, side), (side, 2 * side), (3 * side, side)]]
     encoded = [cv2.imencode(".png", picture[..., ::-1])[1].tobytes() for picture in pictures]
     crops = np.stack([letterbox(picture, 32) for picture in pictures])
-    received = saved_model.predict(folders / "saved_model", np.array(encoded, object), "serve_encoded")
-    for name, values in saved_model.predict(folders / "saved_model", crops).items():
+    received = saved_model.load(folders / "saved_model", "serve_encoded")(np.array(encoded, object))
+    for name, values in saved_model.load(folders / "saved_model")(crops).items():
         np.testing.assert_allclose(received[name], values, atol=0.02)  # a scaled pixel may differ by one level of 255
         if side == 32:
             np.testing.assert_allclose(received[name][0], values[0], atol=1e-6)
@@ -95,14 +96,14 @@ def test_the_letterbox_in_the_graph_differs_by_one_level_at_most(shape):
 def test_jpeg_and_grey_pictures_are_served_too(folders):
     grey = np.full((40, 40), 90, np.uint8)
     encoded = [cv2.imencode(kind, grey)[1].tobytes() for kind in (".jpg", ".png")]
-    served = saved_model.predict(folders / "saved_model", np.array(encoded, object), "serve_encoded")
+    served = saved_model.load(folders / "saved_model", "serve_encoded")(np.array(encoded, object))
     np.testing.assert_allclose(served["expression"].sum(axis=1), 1, atol=1e-5)
     np.testing.assert_allclose(served["embedding"][0], served["embedding"][1], atol=0.02)
 
 
 def test_the_contract_is_an_asset_of_the_saved_model(folders):
     inside = contracts.read(folders / "saved_model" / "assets")
-    assert inside == replace(contracts.read(folders / "saved_model"), weights_sha256="")
+    assert inside == replace(contracts.read(folders / "saved_model"), weights_sha256="", artefact=None)
 
 
 def test_a_tflite_file_bears_a_contract_and_stays_the_same_model(folders, faces):
@@ -114,8 +115,8 @@ def test_a_tflite_file_bears_a_contract_and_stays_the_same_model(folders, faces)
     assert len(twice) < len(once) + 100, "the earlier contract is gone"
     path = folders / "with_contract.tflite"
     path.write_bytes(twice)
-    for name, values in tflite.predict(folders / "tflite" / tflite.FILE, faces).items():
-        np.testing.assert_array_equal(tflite.predict(path, faces)[name], values)
+    for name, values in tflite.load(folders / "tflite" / tflite.FILE)(faces).items():
+        np.testing.assert_array_equal(tflite.load(path)(faces)[name], values)
 
 
 @pytest.mark.parametrize("kind", ["saved_model", "tflite"])
@@ -162,11 +163,48 @@ def test_a_network_that_tflite_cannot_express_is_refused(tmp_path):
 
 @pytest.mark.parametrize("exporter", [saved_model, tflite], ids=["saved_model", "tflite"])
 def test_an_artefact_that_disagrees_is_not_written(run, tmp_path, monkeypatch, exporter):
-    honest = exporter.predict
-    monkeypatch.setattr(exporter, "predict", lambda *given: {k: v + 0.01 for k, v in honest(*given).items()})
+    honest = exporter.load
+
+    def off(path):
+        served = honest(path)
+        return lambda pictures: {name: values + 0.01 for name, values in served(pictures).items()}
+
+    monkeypatch.setattr(exporter, "load", off)
     with pytest.raises(artefact.ExportError, match=r"is off by 0\.01"):
         exporter.export(run, tmp_path / "out")
     assert list(tmp_path.iterdir()) == []
+
+
+def test_an_artefact_without_its_weights_is_not_written(run, tmp_path):
+    network, _, _ = artefact.open_run(run, None)
+    weights = 4 * network.count_params()
+    (tmp_path / "half").write_bytes(bytes(weights // 2))
+    (tmp_path / "twice").write_bytes(bytes(2 * weights + 6_000_000))
+    (tmp_path / "whole").write_bytes(bytes(weights))
+    assert artefact.check_size(tmp_path / "whole", network, bytes_per_weight=4) == weights
+    for name in ("half", "twice"):
+        with pytest.raises(artefact.ExportError, match=r"weights of 4 bytes need"):
+            artefact.check_size(tmp_path / name, network, bytes_per_weight=4)
+
+
+def test_an_artefact_that_is_slow_is_not_written(run):
+    network, _, faces = artefact.open_run(run, None)
+    assert artefact.check_milliseconds(lambda face: None, network, faces[:1])["milliseconds"] < 1
+    reference = artefact.milliseconds(network.predict_on_batch, faces[:1])
+    with pytest.raises(artefact.ExportError, match="ms a face, Keras"):
+        artefact.check_milliseconds(lambda face: time.sleep(reference / 100), network, faces[:1])
+
+
+def test_the_contract_says_what_was_measured(folders):
+    measured = contracts.read(folders / "saved_model").artefact
+    assert measured["format"] == "SavedModel"
+    beside = sum((folders / "saved_model" / name).stat().st_size for name in ("model.json", "card.md"))
+    assert measured["bytes"] == artefact.size(folders / "saved_model") - beside
+    assert set(measured["differences"]) == {"expression", "valence", "arousal", "embedding"}
+    assert max(measured["differences"].values()) < 1e-4
+    assert measured["faces"] == 60  # all that the split has
+    assert {"Conv2D", "DecodeImage"} <= set(measured["operators"])
+    assert not any("inference" in name for name in measured["operators"]), "functions are no operators"
 
 
 def test_what_is_there_is_not_overwritten_unless_told(run, folders, tmp_path):
@@ -204,7 +242,7 @@ def test_parity_by_hand():
         artefact.check_parity({"valence": faint}, {"valence": np.full(3, 0.1 - 1e-6)})
     nothing = {"valence": np.full(3, np.nan)}
     assert artefact.check_parity(nothing, nothing) == 0
-    with pytest.raises(artefact.ExportError, match="off by"):
+    with pytest.raises(artefact.ExportError, match="valence should be NaN"):
         artefact.check_parity(nothing, values)
 
 
@@ -249,7 +287,7 @@ def test_a_head_that_learned_nothing_stays_nan_in_the_artefact(tmp_path, config,
     contract = contracts.Contract(input_size=32, trained=("expression",), corpora={})
     saved_model.write(models.predictor(model, contract), tmp_path / "saved")
     (tmp_path / "model.tflite").write_bytes(tflite.convert(tmp_path / "saved"))
-    outputs = tflite.predict(tmp_path / "model.tflite", faces)
+    outputs = tflite.load(tmp_path / "model.tflite")(faces)
     assert np.isnan(outputs["valence"]).all()
     assert np.isnan(outputs["arousal"]).all()
     assert np.isfinite(outputs["expression"]).all()

@@ -14,6 +14,8 @@ from tfaffect.labels import AFFECT, CLASSES, HEADS
 from tfaffect.media.faces import MARGIN
 
 MEMBER = "model.json"
+CARD = "card.md"
+"""What lies beside an artefact and speaks of it, so that its hash leaves both out."""
 
 
 @dataclass(frozen=True)
@@ -157,11 +159,11 @@ def archive_sha256(path: Path) -> str:
 
 
 def artefact_sha256(path: Path) -> str:
-    """Return the hash of an export: of its file, or of all files of a SavedModel but its model.json."""
+    """Return the hash of an export: of its file, or of all files of a SavedModel but its model.json and card.md."""
     files = sorted(file for file in path.rglob("*") if file.is_file()) if path.is_dir() else [path]
     digest = hashlib.sha256()
     for file in files:
-        if file != path / MEMBER:
+        if file not in (path / MEMBER, path / CARD):
             digest.update(file.read_bytes())
     return digest.hexdigest()
 

@@ -2,21 +2,56 @@
 
 from __future__ import annotations
 
+from collections.abc import Callable, Mapping
+from dataclasses import dataclass
 from pathlib import Path
 from typing import TYPE_CHECKING, Annotated
 
 import tyro
 
 from tfaffect import cli
+from tfaffect.errors import UsageError
 
 if TYPE_CHECKING:
     import keras
+    import numpy as np
     import pandas as pd
 
     from tfaffect.contract import Contract
     from tfaffect.prepared import Prepared
 
+ALL = "all records"
+"""What a report says where no tag was asked for; no tag has a blank in it."""
+
 # TensorFlow, Keras and pandas are imported where they are used: --help answers within half a second.
+
+
+@dataclass(frozen=True)
+class Protocol:
+    """The records that figures are about, as words for a report and back.
+
+    corpora: names and versions; split: of each of them; only: the tag of the records that were kept, "" for all.
+    """
+
+    corpora: dict[str, str]
+    split: str
+    only: str = ""
+
+    def words(self) -> dict[str, str]:
+        """Return what a report says of it."""
+        corpora = ", ".join(f"{name} {version}" for name, version in self.corpora.items())
+        return {"evaluated on": corpora, "split": self.split, "only": self.only or ALL}
+
+    @classmethod
+    def parse(cls, words: Mapping[str, object]) -> Protocol:
+        """Return what `words` wrote into the protocol of a report. Raises UsageError for anything else."""
+        evaluated, split, only = (words.get(name) for name in ("evaluated on", "split", "only"))
+        parts = [part.split(" ") for part in evaluated.split(", ")] if isinstance(evaluated, str) else [[]]
+        corpora = {part[0]: part[1] for part in parts if len(part) == 2 and all(part)}
+        if len(corpora) != len(parts) or not all(isinstance(word, str) and word for word in (split, only)):
+            received = {"evaluated on": evaluated, "split": split, "only": only}
+            raise UsageError(f"The protocol of some figures cannot be read, so evaluate again. Received: {received}.")
+        return cls(corpora, split, "" if only == ALL else only)
 
 
 def evaluate(
@@ -36,7 +71,6 @@ def evaluate(
 
     from tfaffect import model as models
     from tfaffect.config import load as load_config
-    from tfaffect.errors import UsageError
     from tfaffect.prepared import open_corpus
     from tfaffect.scoring import report
 
@@ -49,15 +83,14 @@ def evaluate(
         prepared = [corpus for corpus in prepared if corpus.size(split)] or prepared
     predictions = pd.concat([predict(model, contract, corpus, split, config.batch_size) for corpus in prepared])
     history = run / "history.csv"
+    protocol = Protocol({corpus.name: corpus.version for corpus in prepared}, split, only)
     return report.write(
-        _with_tag(predictions, only),
+        with_tag(predictions, only),
         out or report_folder(run, corpora, split, only),
         {
             "model": run.resolve().name,
             "trained on": ", ".join(f"{name} {version}" for name, version in contract.corpora.items()),
-            "evaluated on": ", ".join(f"{corpus.name} {corpus.version}" for corpus in prepared),
-            "split": split,
-            "only": only or "all records",
+            **protocol.words(),
             "input": contract.preprocessing(),
             "weights": contract.weights_sha256[:12],
             "temperature": round(contract.temperature, 4),
@@ -80,17 +113,28 @@ def report_folder(run: Path, corpora: tuple[str, ...] = (), split: str = "valida
 
 def predict(model: keras.Model, contract: Contract, corpus: Prepared, split: str, batch_size: int = 64) -> pd.DataFrame:
     """Return one row per record: labels under `true_...`, predictions under the names that `report.write` reads."""
+    from tfaffect.model import predictor
+
+    return tabulate(predictor(model, contract).predict_on_batch, corpus, split, contract.input_size, batch_size)
+
+
+def tabulate(
+    network: Callable[[np.ndarray], Mapping[str, np.ndarray]],
+    corpus: Prepared,
+    split: str,
+    image_size: int,
+    batch_size: int = 64,
+) -> pd.DataFrame:
+    """Return the same of whatever turns uint8 RGB pictures (n, size, size, 3) into outputs by name."""
     import numpy as np
     import pandas as pd
 
     from tfaffect import data
     from tfaffect.labels import AFFECT, CLASSES
-    from tfaffect.model import predictor
 
-    network = predictor(model, contract)
     rows = []
-    for pictures, records in data.evaluation_batches(corpus, split, contract.input_size, batch_size):
-        outputs = {name: np.asarray(values) for name, values in network.predict_on_batch(pictures.numpy()).items()}
+    for pictures, records in data.evaluation_batches(corpus, split, image_size, batch_size):
+        outputs = {name: np.asarray(values) for name, values in network(pictures.numpy()).items()}
         labels = {name: values.numpy() for name, values in records.items()}
         table = {name: [text.decode() for text in labels[name]] for name in ("key", "group", "tags")}
         for place, name in enumerate(CLASSES):
@@ -104,9 +148,8 @@ def predict(model: keras.Model, contract: Contract, corpus: Prepared, split: str
     return predictions
 
 
-def _with_tag(predictions: pd.DataFrame, tag: str) -> pd.DataFrame:
-    from tfaffect.errors import UsageError
-
+def with_tag(predictions: pd.DataFrame, tag: str) -> pd.DataFrame:
+    """Return the rows with a tag, all rows for "". Raises UsageError when there are none."""
     if not tag:
         return predictions
     tags = predictions["tags"].str.split(",")

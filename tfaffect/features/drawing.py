@@ -141,9 +141,10 @@ def _colour(row: Row) -> panel.Colour:
 
 
 def _label(row: Row) -> str:
-    """The number of the track and the top class with its probability, as far as there are any."""
+    """The number of the track and the top class with its probability, as far as there are any; or that it is unsure."""
     track = [] if row.track is None else [f"#{row.track}"]
-    expression = [] if row.top_class is None else [f"{row.top_class} {100 * row.expression.max():.0f} %"]
+    name = row.top_class or "unsure,"
+    expression = [f"{name} {100 * row.expression.max():.0f} %"] if row.has_classes else []
     return " ".join(track + expression)
 
 

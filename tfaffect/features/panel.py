@@ -95,7 +95,7 @@ def draw_panel(canvas: np.ndarray, left: int, top: int, row: Row, unit: int, sta
 
 def _blocks(row: Row) -> list[tuple[float, Callable]]:
     """Width and drawing of what the network learned of the two."""
-    bars = [] if row.top_class is None else [(BARS_WIDTH, _draw_bars)]
+    bars = [(BARS_WIDTH, _draw_bars)] if row.has_classes else []
     plane = [] if np.isnan([row.valence, row.arousal]).any() else [(PLANE_WIDTH, _draw_plane)]
     return bars + plane
 

@@ -24,6 +24,7 @@ class Row:
     x and y in pixels; score: the detector's confidence from 0 to 1. None when no face was looked for.
     expression: probabilities (8,); valence, arousal: in [-1, 1], NaN where the network never learned them;
     embedding: affective features (256,) in [-1, 1]. NaN without a face.
+    abstain: the probability that the most probable class must reach to be named.
     carried: further columns of the CSV that named the source.
     """
 
@@ -39,10 +40,17 @@ class Row:
     valence: float = float("nan")
     arousal: float = float("nan")
     embedding: np.ndarray = field(default_factory=lambda: np.full(256, np.nan, np.float32))
+    abstain: float = 0.0
     problem: str = ""
     carried: Mapping[str, str] = field(default_factory=dict)
 
     @property
     def top_class(self) -> str | None:
-        """The name of the most probable class; None without a face, or when classes were never learned."""
-        return None if np.isnan(self.expression).any() else CLASSES[int(np.argmax(self.expression))]
+        """The most probable class; None when it is not probable enough, without a face, or if none was learned."""
+        place = int(np.argmax(self.expression))
+        return CLASSES[place] if self.expression[place] >= self.abstain else None  # NaN reaches nothing
+
+    @property
+    def has_classes(self) -> bool:
+        """Whether there are probabilities of classes."""
+        return not np.isnan(self.expression).any()

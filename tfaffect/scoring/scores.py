@@ -76,7 +76,7 @@ def _score_expression(predictions: pd.DataFrame, seed: int, resamples: int) -> d
     return {
         "n": len(labelled),
         "groups": int(groups),
-        **_estimate(statistics, measure_expression, seed, resamples),
+        **estimate(statistics, measure_expression, seed, resamples),
         "ece": _weigh_gaps(reliability),
         "classes": _tabulate_classes(confusion),
         "confusion": confusion.tolist(),
@@ -92,7 +92,7 @@ def _score_affect(predictions: pd.DataFrame, name: str, seed: int, resamples: in
     codes, agrees = group_codes(labelled), np.sign(truth) == np.sign(predicted)
     parts = (truth, predicted, truth**2, predicted**2, truth * predicted, (truth - predicted) ** 2, agrees)
     statistics = np.stack([np.bincount(codes), *(np.bincount(codes, part) for part in parts)], axis=1)
-    figures = _estimate(statistics, measure_affect, seed, resamples)
+    figures = estimate(statistics, measure_affect, seed, resamples)
     return {"n": len(labelled), "groups": len(statistics), **figures}
 
 
@@ -133,7 +133,7 @@ def measure_affect(statistics: np.ndarray) -> dict[str, np.ndarray]:
     }
 
 
-def _estimate(statistics: np.ndarray, measure: Callable, seed: int, resamples: int) -> dict[str, dict]:
+def estimate(statistics: np.ndarray, measure: Callable, seed: int, resamples: int) -> dict[str, dict]:
     """The figures of sums per group (groups, statistics), each {"value", "low", "high"}."""
     values = measure(statistics.sum(axis=0, keepdims=True))
     possible = len(statistics) > 1 and resamples

@@ -1,0 +1,180 @@
+"""Every format of one run: size, speed and what it still knows, against Keras and against ONNX Runtime.
+
+    python benchmarks/export.py RUN
+
+Latency is of one face, throughput of batches of 32; each format is measured in a process of its own, with one and with
+two threads, in turn with the others, and medians over the rounds are shown. The figures are of the validation faces of
+the run's corpora; the cosine is between the embeddings of a format and those of Keras, over all of these faces.
+"""
+
+import multiprocessing
+import os
+import statistics
+import sys
+import tempfile
+import time
+from collections.abc import Callable
+from pathlib import Path
+
+os.environ.setdefault("TF_CPP_MIN_LOG_LEVEL", "3")
+os.environ["KERAS_BACKEND"] = "tensorflow"
+
+import numpy as np
+import tyro
+
+sys.path.insert(0, str(Path(__file__).parents[1]))
+
+BATCH = 32
+THREADS = (1, 2)
+
+
+def main(run: tyro.conf.Positional[Path], records: Path | None = None, rounds: int = 7, faces: int = 64) -> None:
+    """Measure and print a table.
+
+    Args:
+        run: Run folder that train.py left.
+        records: Folder of the prepared corpora; the run's own when not named.
+        rounds: Times that every format is timed.
+        faces: Faces that go through a format in a round and thread count, one by one and in batches.
+    """
+    with tempfile.TemporaryDirectory() as name:
+        artefacts = make_artefacts(run, Path(name), records)
+        quality = {kind: score(path, run, records) for kind, path in artefacts.items()}
+        reference = quality["Keras"]["embedding"]
+        speeds = time_all(artefacts, rounds, faces)
+        print_table(artefacts, speeds, quality, reference)
+
+
+def make_artefacts(run: Path, folder: Path, records: Path | None) -> dict[str, Path]:
+    """Export the run in every format, by the exporters that users call."""
+    from export import onnx, saved_model, tflite
+
+    saved_model.export(run, folder / "saved_model", records)
+    onnx.export(run, folder / "onnx", records)
+    paths = {"Keras": run / "model.keras", "SavedModel": folder / "saved_model", "ONNX": folder / "onnx" / onnx.FILE}
+    for recipe in tflite.RECIPES:
+        tflite.export(run, folder / recipe, records, recipe=recipe)
+        paths[f"TFLite {recipe}"] = folder / recipe / tflite.FILE
+    return paths
+
+
+def score(path: Path, run: Path, records: Path | None) -> dict:
+    """Return accuracy, macro F1 and ECE of a format, and its embeddings (n, 256)."""
+    import pandas as pd
+
+    from tfaffect import data
+    from tfaffect.config import load
+    from tfaffect.evaluate import table
+    from tfaffect.prepared import open_corpus
+    from tfaffect.runtimes.opening import open_model
+    from tfaffect.scoring.scores import score as score_table
+
+    config, network = load(run / "config.json"), open_model(path)
+    tables, embeddings = [], []
+    for name in config.corpora:
+        corpus = open_corpus(records or config.records, name)
+        for pictures, labels in data.evaluation_batches(corpus, "validation", network.contract.input_size, 256):
+            outputs = network(pictures.numpy())
+            tables.append(table(outputs._asdict(), labels))
+            embeddings.append(outputs.embedding)
+    figures = score_table(pd.concat(tables).assign(corpus="all"), resamples=0)
+    return {"figures": figures, "embedding": np.concatenate(embeddings)}
+
+
+def time_all(artefacts: dict[str, Path], rounds: int, faces: int) -> dict[str, dict]:
+    """Return the milliseconds of a single face and faces a second in batches, by format and threads, in rounds."""
+    spawn = multiprocessing.get_context("spawn")
+    workers = {}
+    for kind, path in artefacts.items():
+        for threads in THREADS:
+            mine, theirs = spawn.Pipe()
+            process = spawn.Process(target=serve, args=(theirs, path, threads), daemon=True)
+            process.start()
+            workers[kind, threads] = mine
+    times = {worker: {"single": [], "batch": []} for worker in workers}
+    for number in range(rounds + 1):
+        for worker, pipe in workers.items():
+            pipe.send(faces)
+            single, batch = pipe.recv()
+            if number:  # the first warms up
+                times[worker]["single"].append(1000 * single)
+                times[worker]["batch"].append(1 / batch)
+    return times
+
+
+def serve(pipe, path: Path, threads: int) -> None:
+    """Time one format with so many threads whenever asked: seconds a face, one by one and in batches."""
+    call, size = load(path, threads)
+    pictures = np.random.default_rng(0).integers(0, 256, (BATCH, size, size, 3), np.uint8)
+    while True:
+        faces = pipe.recv()
+        begun = time.perf_counter()
+        for number in range(faces):
+            call(pictures[number % BATCH : number % BATCH + 1])
+        middle = time.perf_counter()
+        for _ in range(faces // BATCH):
+            call(pictures)
+        pipe.send(((middle - begun) / faces, (time.perf_counter() - middle) / (faces // BATCH * BATCH)))
+
+
+def load(path: Path, threads: int) -> tuple[Callable[[np.ndarray], object], int]:
+    """Return a format as its own runtime runs it, and its input size."""
+    from tfaffect import contract
+
+    size = contract.read(path).input_size
+    if path.suffix == ".tflite":
+        from ai_edge_litert.interpreter import Interpreter
+
+        runner = Interpreter(str(path), num_threads=threads).get_signature_runner("serving_default")
+        return lambda pictures: runner(image=pictures), size
+    if path.suffix == ".onnx":
+        import onnxruntime
+
+        options = onnxruntime.SessionOptions()
+        options.intra_op_num_threads = threads
+        session = onnxruntime.InferenceSession(str(path), options, providers=["CPUExecutionProvider"])
+        return lambda pictures: session.run(None, {"image": pictures}), size
+    import tensorflow as tf
+
+    tf.config.threading.set_intra_op_parallelism_threads(threads)
+    tf.config.threading.set_inter_op_parallelism_threads(1)
+    if path.suffix == ".keras":
+        from tfaffect.runtimes.keras_model import KerasModel
+
+        return KerasModel(path).run, size
+    signature = tf.saved_model.load(str(path)).signatures["serving_default"]
+    return lambda pictures: {k: v.numpy() for k, v in signature(image=tf.constant(pictures)).items()}, size
+
+
+def print_table(artefacts: dict[str, Path], speeds: dict, quality: dict, reference: np.ndarray) -> None:
+    """Print Markdown, and the ratios that the formats are held to."""
+    from export.artefact import size
+
+    print("| format | MB | ms a face, 1 thread | 2 threads | faces/s in 32s, 2 threads | accuracy | macro F1 | ECE |", end="")
+    print(" cosine, mean (worst) |\n|---|---|---|---|---|---|---|---|---|")
+    for kind, path in artefacts.items():
+        one, two = (statistics.median(speeds[kind, threads]["single"]) for threads in THREADS)
+        batch = statistics.median(speeds[kind, 2]["batch"])
+        expression, near = quality[kind]["figures"]["expression"], cosine(quality[kind]["embedding"], reference)
+        shares = [expression["accuracy"]["value"], expression["macro_f1"]["value"], expression["ece"]]
+        cells = [f"{size(path) / 1e6:.1f}", f"{one:.1f}", f"{two:.1f}", f"{batch:.0f}"]
+        cells += [f"{100 * share:.2f} %" for share in shares] + [f"{near.mean():.4f} ({near.min():.4f})"]
+        print(f"| {kind} | {' | '.join(cells)} |")
+    for above, below in (("TFLite float32", "TFLite int8"), ("ONNX", "TFLite float32")):
+        for threads in THREADS:
+            pairs = zip(speeds[above, threads]["single"], speeds[below, threads]["single"], strict=True)
+            ratios = [slow / fast for slow, fast in pairs]
+            print(
+                f"{below} is {statistics.median(ratios):.2f} times as fast as {above} with {threads} threads "
+                f"(rounds {min(ratios):.2f} to {max(ratios):.2f})"
+            )
+
+
+def cosine(embeddings: np.ndarray, reference: np.ndarray) -> np.ndarray:
+    """Return the cosine of each pair of rows."""
+    lengths = np.linalg.norm(embeddings, axis=1) * np.linalg.norm(reference, axis=1)
+    return (embeddings * reference).sum(axis=1) / lengths
+
+
+if __name__ == "__main__":
+    tyro.cli(main)
