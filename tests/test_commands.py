@@ -22,6 +22,7 @@ COMMANDS = [
     ["-m", "export.onnx"],
     ["-m", "export.verify"],
     ["-m", "export.card"],
+    ["-m", "demo"],
 ]
 HEAVY = {"tensorflow", "tensorflow_datasets", "keras", "pandas", "matplotlib", "sklearn", "onnx", "pyarrow"}
 
@@ -61,6 +62,7 @@ def test_the_list_of_corpora_imports_nothing_heavy_and_names_them_all():
         (["train.py", "--corpora", "raf_db", "--records", "/nowhere"], "No records of 'raf_db' in /nowhere"),
         (["train.py", "--epochs", "0"], "epochs must be at least 1. Received: epochs=0"),
         (["-m", "export.tflite", "/nowhere", "out"], "/nowhere"),
+        (["-m", "demo", "/nowhere"], "There is no model.tflite in /nowhere"),
         (["-m", "export.onnx", "/nowhere", "out"], "/nowhere"),
         (["-m", "tfaffect.embed", "/nowhere", "--model", "/nowhere", "--out", "/nowhere/faces.csv"], "/nowhere"),
     ],

@@ -38,7 +38,7 @@ ORDER = [
     {"features.job"},
     {"embed"},
 ]
-PACKAGES = ("tfaffect", "tfrecords_builders", "export")
+PACKAGES = ("tfaffect", "tfrecords_builders", "export", "demo")
 ONE_FILE_ONLY = {"keras_tuner", "torch", "jax", "wandb", "onnx"}
 
 

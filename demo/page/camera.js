@@ -1,0 +1,67 @@
+// The camera: frames as they come, none queued.
+
+const REASONS = {
+  NotAllowedError: "The camera was refused. Allow it for this page in the browser's settings, and press the button again.",
+  NotFoundError: "No camera was found. Connect one, and press the button again.",
+  NotReadableError: "The camera is in use by another program. Close that one, and press the button again.",
+};
+
+/** A camera that can be started and stopped. */
+export class Camera {
+  #running = false;
+  #stream = null;
+  #video = null;
+
+  /** Whether it runs, or is about to. */
+  get running() {
+    return this.#running;
+  }
+
+  /**
+   * Start the camera.
+   *
+   * @returns {Promise<HTMLVideoElement | null>} Its picture, playing; null where it was stopped before it began.
+   * @throws {Error} In words.
+   */
+  async start() {
+    this.#running = true;
+    let stream;
+    try {
+      const wanted = { width: { ideal: 640 }, height: { ideal: 480 }, facingMode: "user" };
+      stream = await navigator.mediaDevices.getUserMedia({ video: wanted, audio: false });
+    } catch (error) {
+      this.#running = false;
+      throw new Error(REASONS[error.name] ?? `The camera could not be started: ${error.message}.`);
+    }
+    if (!this.#running) {
+      end(stream);
+      return null;
+    }
+    const video = Object.assign(document.createElement("video"), { muted: true, playsInline: true, srcObject: stream });
+    [this.#stream, this.#video] = [stream, video];
+    await video.play();
+    return video;
+  }
+
+  /** Yield the newest frame whenever it is asked for one, until the camera stops or is unplugged. */
+  async *frames() {
+    const [video, stream] = [this.#video, this.#stream];
+    while (stream.active) {
+      await new Promise((resolve) => requestAnimationFrame(resolve));
+      if (stream.active && video.readyState >= video.HAVE_CURRENT_DATA) {
+        yield await createImageBitmap(video);
+      }
+    }
+  }
+
+  /** Stop the camera. */
+  stop() {
+    this.#running = false;
+    end(this.#stream);
+    this.#stream = null;
+  }
+}
+
+function end(stream) {
+  stream?.getTracks().forEach((track) => track.stop());
+}

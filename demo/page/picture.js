@@ -1,0 +1,44 @@
+// From a file or a camera's frame to pixels, as Python reads them: turned upright, colour profiles left alone, black
+// where it is transparent.
+
+/** @typedef {import("./resize.js").Picture} Picture */
+
+const MOST_PIXELS = 89_478_485; // as in Python; a bomb's file is small
+
+/**
+ * Decode a picture.
+ *
+ * @param {Blob} file
+ * @returns {Promise<Picture>}
+ * @throws {Error} For what is no picture, in words that can follow the file's name and a colon.
+ */
+export async function decode(file) {
+  let bitmap;
+  try {
+    bitmap = await createImageBitmap(file, { imageOrientation: "from-image", colorSpaceConversion: "none" });
+  } catch {
+    throw new Error("not a picture that this browser can read; JPEG, PNG, WebP, GIF, BMP and AVIF are.");
+  }
+  return toPixels(bitmap);
+}
+
+/**
+ * Take the pixels of a picture that is decoded, and free it.
+ *
+ * @param {ImageBitmap} bitmap
+ * @returns {Picture}
+ */
+export function toPixels(bitmap) {
+  const { width, height } = bitmap;
+  try {
+    if (width * height > MOST_PIXELS) {
+      throw new Error(`too many pixels, ${width} × ${height}; make it smaller first.`);
+    }
+    const canvas = new OffscreenCanvas(width, height);
+    const context = canvas.getContext("2d", { alpha: false, willReadFrequently: true });
+    context.drawImage(bitmap, 0, 0);
+    return context.getImageData(0, 0, width, height);
+  } finally {
+    bitmap.close();
+  }
+}

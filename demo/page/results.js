@@ -1,0 +1,117 @@
+// What is known of the faces of a picture, in all its places: boxes, bars, plane, figures, table, and words for screen
+// readers.
+
+import { Bars } from "./bars.js";
+import { Plane } from "./plane.js";
+import { Session } from "./session.js";
+import { fully, shortly, title, topClass } from "./words.js";
+
+/** @typedef {import("./contract.js").Contract} Contract */
+/** @typedef {import("./analyst.js").Sight} Sight */
+/** @typedef {import("./stage.js").Stage} Stage */
+
+const $ = (id) => document.getElementById(id);
+
+/** The part of the page that shows results. */
+export class Results {
+  #contract;
+  #stage;
+  #bars;
+  #plane;
+  #session;
+
+  /**
+   * @param {Contract} contract
+   * @param {Stage} stage
+   */
+  constructor(contract, stage) {
+    this.#contract = contract;
+    this.#stage = stage;
+    this.#bars = new Bars($("bars"), contract);
+    this.#plane = new Plane($("plane"), contract);
+    this.#session = new Session(contract);
+    $("plane-title").textContent = title(contract.affect.join(" and "));
+    $("about").textContent = contract.about;
+    $("licence").textContent = contract.licence;
+  }
+
+  /**
+   * Keep what was seen: in the table, the trail and the figures.
+   *
+   * @param {string} path Name of the picture's file, or of where a frame is from.
+   * @param {Sight} sight
+   * @param {number | null} rate Frames per second; null of a picture.
+   */
+  record(path, sight, rate) {
+    const { faces, milliseconds } = sight;
+    this.#session.add(new Date(), path, sight);
+    if (faces.length > 0) {
+      this.#plane.add(this.#toPoint(faces[0]));
+    }
+    $("rate").textContent = rate === null ? "–" : `${rate.toFixed(1)} /s`;
+    $("find").textContent = milliseconds.find === null ? "–" : `${milliseconds.find.toFixed(0)} ms`;
+    $("face").textContent = faces.length > 0 ? `${milliseconds.face.toFixed(0)} ms` : "–";
+    this.#count();
+  }
+
+  /** Keep that a picture could not be looked at. @param {string} path @param {string} problem */
+  recordProblem(path, problem) {
+    this.#session.addProblem(new Date(), path, problem);
+    this.#count();
+  }
+
+  /**
+   * Show the faces of the picture on the stage.
+   *
+   * @param {Sight} sight
+   * @param {number} chosen Which face the bars and the plane show.
+   * @param {(place: number) => void} choose Called for the face that is pressed.
+   */
+  show(sight, chosen, choose) {
+    const { faces } = sight;
+    const boxes = faces.map((face, place) => ({
+      box: face.box,
+      label: place === chosen ? shortly(face, this.#contract) : String(place + 1),
+      name: this.#name(sight, place),
+    }));
+    this.#stage.setFaces(boxes.filter(({ box }) => box !== null), sight, chosen, choose);
+    this.#stage.setNote(faces.length > 0 ? null : "No face was found here");
+    this.#bars.show(faces[chosen]?.expression ?? null);
+    this.#plane.show(faces.length > 0 ? this.#toPoint(faces[chosen]) : null);
+  }
+
+  /** Say what was found, to screen readers. @param {string} path @param {Sight} sight @param {number} chosen */
+  summarise(path, sight, chosen) {
+    $("summary").textContent = `${path}: ${this.#name(sight, chosen)}`;
+  }
+
+  /** Forget everything. */
+  clear() {
+    this.#session.clear();
+    this.#plane.clear();
+    this.#bars.show(null);
+    ["rate", "find", "face"].forEach((id) => ($(id).textContent = "–"));
+    this.#count();
+    $("summary").textContent = "The session was cleared";
+  }
+
+  /** The table of the session. @returns {string} */
+  toCSV() {
+    return this.#session.toCSV();
+  }
+
+  #count() {
+    $("rows").textContent = this.#session.length.toLocaleString("en");
+    ["download", "clear"].forEach((id) => ($(id).disabled = this.#session.length === 0));
+  }
+
+  #name({ faces }, place) {
+    return faces.length === 0
+      ? "no face was found"
+      : `Face ${place + 1} of ${faces.length}: ${fully(faces[place], this.#contract)}`;
+  }
+
+  #toPoint({ expression, affect }) {
+    return { affect, top: topClass(expression, this.#contract) };
+  }
+}

@@ -1,0 +1,79 @@
+// What was seen since the page was opened, as a table: columns are named as those that tfaffect.embed writes.
+
+/** @typedef {import("./contract.js").Contract} Contract */
+/** @typedef {import("./analyst.js").Sight} Sight */
+
+const NO_FACE = "no face";
+const BOX = ["box_left", "box_top", "box_right", "box_bottom"];
+
+/** The rows of a session: one a face, and one for each picture or frame without a face. */
+export class Session {
+  #contract;
+  #rows = [];
+
+  /** @param {Contract} contract */
+  constructor(contract) {
+    this.#contract = contract;
+  }
+
+  /** How many rows there are. */
+  get length() {
+    return this.#rows.length;
+  }
+
+  /**
+   * Add what was seen in a picture or frame.
+   *
+   * @param {Date} time
+   * @param {string} path Name of the picture's file, or of where a frame is from.
+   * @param {Sight} sight
+   */
+  add(time, path, { faces }) {
+    if (faces.length === 0) {
+      this.addProblem(time, path, NO_FACE);
+    }
+    const { classes, knowsClasses } = this.#contract;
+    faces.forEach(({ box, score, expression, affect }, face) => {
+      const top = knowsClasses ? classes[expression.indexOf(Math.max(...expression))] : "";
+      const numbers = [...(box ?? BOX.map(() => null)), score].map(toText);
+      this.#rows.push([time.toISOString(), path, String(face), ...numbers, top, ...[...expression, ...affect].map(toText), ""]);
+    });
+  }
+
+  /**
+   * Add a picture that could not be looked at.
+   *
+   * @param {Date} time
+   * @param {string} path
+   * @param {string} problem Why.
+   */
+  addProblem(time, path, problem) {
+    this.#rows.push([time.toISOString(), path, ...this.columns().slice(3).map(() => ""), problem]);
+  }
+
+  /** Forget all rows. */
+  clear() {
+    this.#rows = [];
+  }
+
+  /** The names of the columns. @returns {string[]} */
+  columns() {
+    const { classes, affect } = this.#contract;
+    const probabilities = classes.map((name) => `expression_${name}`);
+    return ["time", "path", "face", ...BOX, "detection_score", "expression", ...probabilities, ...affect, "problem"];
+  }
+
+  /** The table as CSV (RFC 4180); an empty field is what is not known. @returns {string} */
+  toCSV() {
+    return [this.columns(), ...this.#rows].map((row) => `${row.map(quote).join(",")}\r\n`).join("");
+  }
+}
+
+/** Nine digits, which tell every 32-bit float from its neighbours; empty for what was never learned. */
+function toText(value) {
+  return value === null || Number.isNaN(value) ? "" : String(Number(value.toPrecision(9)));
+}
+
+function quote(field) {
+  return /[",\r\n]/.test(field) ? `"${field.replaceAll('"', '""')}"` : field;
+}
