@@ -18,6 +18,7 @@ import pytest
 
 from export import tflite
 from tfaffect.embed import Embedder
+from tfaffect.errors import UsageError
 from tfaffect.features import tables
 from tfaffect.features.parts import Parts
 from tfaffect.media.faces import crop, letterbox
@@ -210,6 +211,21 @@ def test_smoothing_follows_the_formula_and_leaves_the_embeddings(model, face_det
     assert np.abs(also[-1].embedding - raw[-1].embedding).max() > 1e-3
 
 
+def test_below_the_threshold_of_abstain_no_class_is_named(embed, clip, model, face_detector, tmp_path):
+    embedder = Embedder(model, face_detector=face_detector)
+    raw = [row for row in embedder.rows(clip, faces=1) if row.face is not None]
+    highest = np.array([row.expression.max() for row in raw])
+    threshold = round(float(np.median(highest)), 4)
+    for row in embedder.rows(clip, faces=1, abstain=threshold):
+        assert row.face is None or (row.top_class is None) == (row.expression.max() < threshold)
+    embed(clip, "--faces", "largest", "--abstain", threshold)
+    table = pd.read_parquet(tmp_path / "faces.parquet")
+    found = table[table["face"].notna()]
+    assert found["expression"].isna().tolist() == (highest < threshold).tolist()
+    assert 0 < found["expression"].isna().sum() < len(found)
+    assert found["expression_neutral"].notna().all()
+
+
 def test_windows_summarise_each_track(embed, clip, tmp_path):
     embed(clip, "--window", "1", "--hop", "0.5")
     rows = pd.read_parquet(tmp_path / "faces.parquet")
@@ -264,16 +280,27 @@ def test_what_is_there_stays_unless_told(embed, clip, tmp_path):
         (["--smooth", "0"], "smooth must be more than 0 seconds. Received: smooth=0.0"),
         (["--window", "0"], "window must be more than 0 seconds"),
         (["--batch-size", "0"], "batch_size must be at least 1"),
-        (["--detect-side", "5"], "detect_side must be at least 32 pixels"),
+        (["--detect-side", "5"], "detect_side must be 32 to 4096 pixels. Received: detect_side=5"),
+        (["--detect-side", "100000"], "detect_side must be 32 to 4096 pixels"),
         (["--timeline", "plot.jpg"], "--timeline writes PNG"),
         (["--resume", "--overwrite"], "name one of them"),
         (["--hop", "1"], "name --window as well"),
         (["--smooth-embeddings"], "smooth_embeddings must be False where smooth is not given"),
         (["--fps", "2", "--every", "2"], "not for use beside every"),
+        (["--abstain", "60"], "abstain must be a probability from 0 to 1. Received: abstain=60.0"),
     ],
 )
 def test_wrong_options_are_refused_before_any_work(embed, clip, arguments, expected):
     assert expected in embed(clip, *arguments, status=2).stderr
+
+
+def test_help_shows_what_people_type():
+    done = subprocess.run(
+        [sys.executable, "-m", "tfaffect.embed", "--help"], cwd=ROOT, capture_output=True, text=True, check=True
+    )
+    assert "--no-detect" in done.stdout
+    for noise in ("--no-resume", "--no-overwrite", "--no-strict", "--no-smooth", "default: )", "None"):
+        assert noise not in done.stdout
 
 
 def test_a_model_must_be_named_until_one_is_shipped(clip, tmp_path):
@@ -389,6 +416,24 @@ def test_rows_come_while_the_video_is_read_and_can_be_left(model, face_detector,
     rows.close()
 
 
+def test_rows_of_a_folder_are_those_of_all_below_it(model, face_detector, clip, portraits, tmp_path):
+    embedder = Embedder(model, face_detector=face_detector)
+    for name, portrait in zip(("a.png", "b/2.png", "b/10.png"), portraits, strict=True):
+        write(tmp_path / "photos" / name, room((portrait, 20, 60, 300)))
+    (tmp_path / "photos" / "b" / "walk.avi").write_bytes(clip.read_bytes())
+    (tmp_path / "photos" / "notes.txt").write_text("nothing to see")
+    rows = list(embedder.rows(tmp_path / "photos", faces=1, every=15))
+    found = [str(Path(row.source).relative_to(tmp_path / "photos")) for row in rows]
+    assert found == ["a.png", "b/2.png", "b/10.png", "b/walk.avi", "b/walk.avi"]
+    assert [row.frame for row in rows] == [None, None, None, 0, 15]
+    (tmp_path / "empty").mkdir()
+    with pytest.raises(UsageError, match=r"folders that hold some.*empty"):
+        embedder.rows(tmp_path / "empty")
+    for nothing in (tmp_path / "missing.png", "x/" * 3000, "a\0b"):
+        (row,) = embedder.rows(nothing)
+        assert row.problem.startswith("unreadable: ")
+
+
 def test_one_process_writes_a_table_at_a_time(folder, model, face_detector, tmp_path):
     out = tmp_path / "faces.parquet"
     first = started(model, face_detector, folder, "--out", out)
@@ -414,6 +459,35 @@ def test_a_table_is_not_made_of_parts_that_are_being_removed(tmp_path):
         Path.rename = original
     assert removed == [tmp_path / ".faces.csv.parts-removed"], "the folder goes in one step"
     assert not parts.exist()
+
+
+@pytest.mark.parametrize(("name", "there"), [("_write_array", []), ("to_window_batch", ["faces.npz"])])
+def test_killed_while_a_table_is_written_nothing_half_written_has_its_name(
+    model, face_detector, clip, tmp_path, monkeypatch, name, there
+):
+    """Killed in the second array of the rows, or in the first windows."""
+    (tmp_path / "sitecustomize.py").write_text(f"""
+import os, signal
+from tfaffect.features import tables
+original, calls = tables.{name}, []
+def killed(*arguments):
+    calls.append(1)
+    if len(calls) == 2 or "{name}" == "to_window_batch":
+        os.kill(os.getpid(), signal.SIGKILL)
+    return original(*arguments)
+tables.{name} = killed
+""")
+    folder, out = tmp_path / "out", tmp_path / "out" / "faces.npz"
+    arguments = (clip, "--out", out, "--window", "1", "--hop", "1", "--faces", "largest")
+    with monkeypatch.context() as patch:
+        patch.setenv("PYTHONPATH", f"{tmp_path}{os.pathsep}{ROOT}")
+        assert ended(started(model, face_detector, *arguments))[0] == -signal.SIGKILL
+    assert [path.name for path in folder.glob("*.npz")] == there
+    assert any(folder.glob(".faces*.npz-*/*")), "a table was under way"
+    assert ended(started(model, face_detector, *arguments, "--resume"))[0] == 0
+    assert sorted(path.name for path in folder.iterdir()) == ["faces.npz", "faces.windows.npz"]
+    assert np.load(out)["frame"].tolist() == list(range(30))
+    assert np.load(folder / "faces.windows.npz")["begin_seconds"].tolist() == [0, 1, 2]
 
 
 def test_an_annotated_video_that_was_cut_short_is_drawn_again(model, face_detector, clip, tmp_path):
@@ -469,18 +543,50 @@ def test_ctrl_c_ends_soon_where_nobody_is_seen(model, face_detector, tmp_path):
         (["{folder}/walk.avi", "--out", "{folder}/" + "x" * 247 + ".csv"], "cannot be written"),
         (["{folder}/walk.avi", "--timeline", "{folder}/walk.avi/time.png"], "cannot be written"),
         (["{folder}/index.csv"], "has a column without a name"),
+        (["{folder}/walk.avi", "--out", "{folder}/folder.csv", "--overwrite"], "folder.csv is a folder. Name a file."),
+        (["{folder}/walk.avi", "--out", "{folder}/" + "x/" * 3000 + "faces.csv"], "File name too long"),
+        (["{folder}/" + "x/" * 3000 + "walk.avi"], "There is no picture, video, folder or CSV at"),
     ],
 )
 def test_what_would_fail_or_destroy_is_refused_at_the_start(embed, clip, tmp_path, arguments, expected):
     folder = tmp_path / "in"
     folder.mkdir()
     (folder / "walk.avi").write_bytes(clip.read_bytes())
+    (folder / "folder.csv").mkdir()
     (folder / "list.csv").write_text("path\nwalk.avi\n")
     (folder / "index.csv").write_text(",path\n0,walk.avi\n")
     before = (folder / "list.csv").read_text()
     words = [word.format(folder=folder) for word in arguments]
     assert expected in embed(*words, status=2).stderr
     assert (folder / "list.csv").read_text() == before
+
+
+def test_what_a_list_names_and_nobody_can_read_is_a_row_and_not_waited_for(embed, portraits, tmp_path):
+    """With --annotate, which would give each of them a file."""
+    for name in ("pipe.jpg", "pipe.mp4", "pipe.csv"):
+        os.mkfifo(tmp_path / name)
+    (tmp_path / "folder.png").mkdir()
+    os.symlink("loop.png", tmp_path / "loop.png")
+    write(tmp_path / "fine.png", room((portraits[0], 20, 60, 300)))
+    (tmp_path / "list.csv").write_text("path\nfolder.png\nloop.png\nfine.png\n")
+    typed = ["pipe.jpg", "pipe.mp4", "pipe.csv", "loop.png", "a\0b.png", "x/" * 3000 + "y.png"]
+    lines = "".join(f"{tmp_path / name}\n" for name in typed)
+    done = embed(tmp_path / "list.csv", tmp_path / "pipe.jpg", "-", "--annotate", tmp_path / "drawn", stdin=lines)
+    assert "10 rows, 1 faces; 9 not readable" in done.stdout
+    table = pd.read_parquet(tmp_path / "faces.parquet")
+    assert table["problem"].isna().tolist() == [place == 2 for place in range(10)]
+    assert [path.name for path in (tmp_path / "drawn").rglob("*") if path.is_file()] == ["fine.png"]
+
+
+def test_a_video_shorter_than_what_is_asked_of_it_and_one_without_frames(embed, clip, tmp_path):
+    writer = cv2.VideoWriter(str(tmp_path / "none.avi"), cv2.VideoWriter_fourcc(*"MJPG"), 10, (64, 48))
+    writer.release()
+    out = tmp_path / "new" / "folder" / "faces.csv"
+    embed(tmp_path / "none.avi", clip, "--every", "1000", "--window", "1000", "--faces", "largest", "--out", out)
+    rows, windows = pd.read_csv(out), pd.read_csv(out.with_name("faces.windows.csv"))
+    assert rows["frame"].isna().tolist() == [True, False]
+    assert rows["problem"][0].endswith("has no frames that can be decoded. Its codec is 'MJPG'.")
+    assert windows[["begin_seconds", "end_seconds", "frames"]].to_numpy().tolist() == [[0, 1000, 1]]
 
 
 def test_the_margin_of_the_contract_decides_the_crop(model, face_detector, portraits, tmp_path):

@@ -37,26 +37,36 @@ def __getattr__(name: str):
     raise AttributeError(f"module {__name__!r} has no attribute {name!r}")
 
 
+def _option(metavar: str, hint: str = "") -> object:
+    """How --help shows an option; "(default: None)", as it would end otherwise, says nothing."""
+    return tyro.conf.arg(metavar=metavar, help_behavior_hint=hint)
+
+
+Flag = Annotated[tyro.conf.FlagCreatePairsOff[bool], tyro.conf.arg(help_behavior_hint="")]
+"""Only the word that changes something: no --no-resume."""
+
+
 def main(
-    inputs: Annotated[tyro.conf.Positional[tuple[str, ...]], tyro.conf.arg(metavar="INPUT...")],
+    inputs: Annotated[tyro.conf.Positional[tuple[str, ...]], _option("INPUT...", "(required)")],
     out: Annotated[Path, tyro.conf.arg(metavar="FILE")],
-    model: Annotated[Path | None, tyro.conf.arg(metavar="MODEL")] = None,
+    model: Annotated[Path | None, _option("MODEL", "(required)")] = None,
     faces: Annotated[str, tyro.conf.arg(metavar="all|largest|N")] = "all",
-    detect: bool = True,
-    fps: float | None = None,
-    every: int = 1,
-    smooth: Annotated[float | None, tyro.conf.arg(metavar="SECONDS")] = None,
-    smooth_embeddings: bool = False,
-    window: Annotated[float | None, tyro.conf.arg(metavar="SECONDS")] = None,
-    hop: Annotated[float | None, tyro.conf.arg(metavar="SECONDS")] = None,
-    annotate: Annotated[Path | None, tyro.conf.arg(metavar="DIR")] = None,
-    timeline: Annotated[Path | None, tyro.conf.arg(metavar="FILE.png")] = None,
-    batch_size: int | None = None,
+    detect: Flag = True,
+    fps: Annotated[float | None, _option("RATE")] = None,
+    every: Annotated[int, tyro.conf.arg(metavar="N")] = 1,
+    smooth: Annotated[float | None, _option("SECONDS")] = None,
+    smooth_embeddings: Flag = False,
+    abstain: Annotated[float, tyro.conf.arg(metavar="PROBABILITY")] = 0.0,
+    window: Annotated[float | None, _option("SECONDS")] = None,
+    hop: Annotated[float | None, _option("SECONDS")] = None,
+    annotate: Annotated[Path | None, _option("DIR")] = None,
+    timeline: Annotated[Path | None, _option("FILE.png")] = None,
+    batch_size: Annotated[int | None, _option("N")] = None,
     detect_side: Annotated[int, tyro.conf.arg(metavar="PIXELS")] = 640,
-    face_detector: Annotated[Path | None, tyro.conf.arg(metavar="FILE")] = None,
-    resume: bool = False,
-    overwrite: bool = False,
-    strict: bool = False,
+    face_detector: Annotated[Path | None, _option("FILE")] = None,
+    resume: Flag = False,
+    overwrite: Flag = False,
+    strict: Flag = False,
 ) -> None:
     """Turn faces into affect features: 256 numbers, eight class probabilities, valence and arousal a face.
 
@@ -76,6 +86,7 @@ def main(
         every: Look at every N-th frame of a video.
         smooth: Time constant of a filter on classes, valence and arousal of each person's track.
         smooth_embeddings: Filter the embeddings as well.
+        abstain: Name no class below this probability; the model's card says how often a named one is then right.
         window: Also write one row per window of so many seconds and track: mean, deviation, slope, extremes.
         hop: From the begin of one window to the next; half a window when not given.
         annotate: Folder for pictures and videos with boxes, classes and affect drawn in.
@@ -96,7 +107,7 @@ def main(
         raise UsageError(
             "No model is shipped yet. Name one with --model: a run folder that train.py left, or an export."
         )
-    options = Options(_count(faces), fps, every, smooth, smooth_embeddings)
+    options = Options(_count(faces), fps, every, smooth, smooth_embeddings, abstain)
     if hop is not None and window is None:
         raise UsageError("hop is from the begin of one window to the next: name --window as well.")
     windows = None if window is None else (window, window / 2 if hop is None else hop)

@@ -12,7 +12,7 @@ from tfaffect import whole
 from tfaffect.errors import UsageError
 from tfaffect.features.annotation import AnnotatedVideo, write_picture
 from tfaffect.features.pipeline import Options, Sight
-from tfaffect.features.sources import Source, kind
+from tfaffect.features.sources import Source, kind, resolved
 from tfaffect.media.video import frames_per_second
 
 NAME_BYTES = 150
@@ -40,9 +40,9 @@ class AnnotatedFiles:
             raise UsageError(f"--annotate names a folder. Received: {self.folder}.")
         if not may_replace and self.folder.exists() and any(self.folder.iterdir()):
             raise UsageError(f"{self.folder} is not empty. Name another folder for --annotate, or add --overwrite.")
-        inside = {path.resolve() for path in self.targets}
+        inside = set(map(resolved, self.targets))
         for source in self.sources:
-            if source.path.resolve() in inside:
+            if resolved(source.path) in inside:
                 raise UsageError(f"--annotate {self.folder} would overwrite {source.path}. Name another folder.")
 
     def add(self, sight: Sight) -> None:
@@ -50,7 +50,8 @@ class AnnotatedFiles:
         if sight.number != self.number:
             self.open.close()
             self.number, self.video = sight.number, None
-            whole.sweep(self.targets[sight.number])
+            if sight.picture is not None:  # what cannot be read may have a name that no file system takes
+                whole.sweep(self.targets[sight.number])
         if sight.picture is None:
             return
         if sight.frame is None:

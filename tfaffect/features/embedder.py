@@ -2,7 +2,9 @@
 
 from __future__ import annotations
 
+import os
 from collections.abc import Iterator, Sequence
+from io import StringIO
 from pathlib import Path
 
 import numpy as np
@@ -12,11 +14,14 @@ from tfaffect.errors import UsageError
 from tfaffect.features import pipeline
 from tfaffect.features.pipeline import Options, Sight
 from tfaffect.features.row import Row
-from tfaffect.features.sources import Source
+from tfaffect.features.sources import Source, find_sources
 from tfaffect.media.detector import SIDES, FaceDetector, find_weights
 from tfaffect.media.faces import letterbox
 from tfaffect.runtimes.opening import open_model
 from tfaffect.runtimes.runtime import Outputs
+
+LARGEST_SIDE = 4096
+"""Longest side in pixels at which pictures are searched at most: memory grows with its square."""
 
 
 class Embedder:
@@ -46,8 +51,8 @@ class Embedder:
         """
         if batch_size is not None and batch_size < 1:
             raise UsageError(f"batch_size must be at least 1. Received: batch_size={batch_size}.")
-        if detect_side < 32:
-            raise UsageError(f"detect_side must be at least 32 pixels. Received: detect_side={detect_side}.")
+        if not 32 <= detect_side <= LARGEST_SIDE:
+            raise UsageError(f"detect_side must be 32 to {LARGEST_SIDE} pixels. Received: detect_side={detect_side}.")
         self._network = open_model(Path(model), batch_size)
         self._face_detector = face_detector
         self.detect_sides = (detect_side, *(side for side in SIDES if side < detect_side))
@@ -84,16 +89,22 @@ class Embedder:
         every: int = 1,
         smooth: float | None = None,
         smooth_embeddings: bool = False,
+        abstain: float = 0.0,
     ) -> Iterator[Row]:
         """Yield a row for every face of a picture or video, frame by frame, as the video is read.
 
+        Of a folder, those of all pictures and videos below it, as the command takes them; a UsageError where there are
+        none, or it cannot be read.
+
         faces: how many of the largest of a picture; None for all. detect: False takes the picture or frame as a face
         crop. fps: pictures a second of a video that are looked at, None for all; every: or each so many-th frame.
-        smooth: time constant in seconds of the filter on the outputs of a person's track, None for none. A picture or
-        frame without a face, or one that cannot be read, is a row whose `problem` says so; nothing is raised for it.
+        smooth: time constant in seconds of the filter on the outputs of a person's track, None for none. abstain: the
+        probability that a row's `top_class` must reach to be named. A picture or frame without a face, or one that
+        cannot be read, is a row whose `problem` says so; nothing is raised for it.
         """
-        options = Options(faces, fps, every, smooth, smooth_embeddings)
-        with_rows = self.describe([(0, Source(Path(path), str(path)))], options, detect)
+        options = Options(faces, fps, every, smooth, smooth_embeddings, abstain)
+        named = find_sources([str(path)], StringIO()) if os.path.isdir(path) else [Source(Path(path), str(path))]
+        with_rows = self.describe(list(enumerate(named)), options, detect)
         return (row for sight in with_rows for row in sight.rows)
 
     def describe(

@@ -6,9 +6,10 @@ import math
 import os
 import time
 from collections.abc import Callable, Iterable, Iterator, Sequence
+from contextlib import closing
 from dataclasses import dataclass, replace
 from functools import partial
-from itertools import islice
+from itertools import chain, islice
 
 import numpy as np
 
@@ -31,8 +32,11 @@ WORKERS = 4
 SECONDS_AHEAD = 1.0
 """How long frames wait at most for a batch to fill: rows come, and Ctrl-C ends, while nobody is seen."""
 
-BYTES_AHEAD = 256 * 2**20
-"""Bytes of pictures that wait at most for a batch to fill, where pictures are kept."""
+BYTES_AHEAD = 64 * 2**20
+"""Bytes of pictures that wait at most for a batch to fill, where pictures are kept; four such batches are under way."""
+
+BATCHES = 2
+"""Batches in the network at once: with one, processors wait for its slowest part and while its rows are made."""
 
 
 @dataclass(frozen=True)
@@ -41,8 +45,8 @@ class Options:
 
     faces: how many of the largest faces of a picture become rows; None for all. fps: pictures a second of a video that
     are looked at, None for all; every: or each so many-th frame. smooth: time constant in seconds of the filter on the
-    outputs of a track, None for none; smooth_embeddings: filter the embeddings as well. Raises UsageError for what
-    makes no sense.
+    outputs of a track, None for none; smooth_embeddings: filter the embeddings as well. abstain: the probability that
+    the most probable class must reach to be named. Raises UsageError for what makes no sense.
     """
 
     faces: int | None = None
@@ -50,6 +54,7 @@ class Options:
     every: int = 1
     smooth: float | None = None
     smooth_embeddings: bool = False
+    abstain: float = 0.0
 
     def __post_init__(self) -> None:
         """Refuse what makes no sense."""
@@ -59,6 +64,7 @@ class Options:
             "every": ("a whole number of at least 1", isinstance(self.every, int) and self.every >= 1),
             "smooth": ("more than 0 seconds", self.smooth is None or 0 < self.smooth < math.inf),
             "smooth_embeddings": ("False where smooth is not given", self.smooth or not self.smooth_embeddings),
+            "abstain": ("a probability from 0 to 1", 0 <= self.abstain <= 1),
         }
         for name, (rule, kept) in rules.items():
             if not kept:
@@ -73,7 +79,8 @@ class Sight:
     """One picture or frame on its way to its rows.
 
     number: of its source, from 0. picture: read already of a frame, None of a picture file until a worker reads it, and
-    None again when it is needed no more. crops: letterboxed, of the faces that become rows; tracks: theirs, of a video.
+    None again when it is needed no more. still: the frame before is still on screen, and has been seen. crops:
+    letterboxed, of the faces that become rows; tracks: theirs, of a video.
     """
 
     number: int
@@ -82,6 +89,7 @@ class Sight:
     frame: int | None = None
     seconds: float | None = None
     problem: str = ""
+    still: bool = False
     detections: Sequence[Detection] = ()
     crops: Sequence[np.ndarray] = ()
     tracks: Sequence[int | None] = ()
@@ -102,11 +110,12 @@ def describe(
     """
     ahead = 4 if keep_pictures else 2 * network.batch_size + 8
     see = partial(_see, detector, options.faces, network.contract, keep_pictures)
-    seen = in_order(see, _sights(sources, options), min(WORKERS, os.cpu_count() or 1), ahead)
-    try:
-        yield from _smoothed(_run(_linked(seen), network), options)
-    finally:
-        seen.close()
+    run = partial(_with_rows, network, options.abstain)
+    with (
+        closing(in_order(see, _sights(sources, options), min(WORKERS, os.cpu_count() or 1), ahead)) as seen,
+        closing(in_order(run, _batches(_linked(seen), network.batch_size), BATCHES, results_ahead=1)) as described,
+    ):
+        yield from _smoothed(_held(chain.from_iterable(described)), options)
 
 
 def _sights(sources: Sequence[tuple[int, Source]], options: Options) -> Iterator[Sight]:
@@ -116,15 +125,19 @@ def _sights(sources: Sequence[tuple[int, Source]], options: Options) -> Iterator
             if kind(source.path) == "picture":
                 yield Sight(number, source)
                 continue
+            before = None
             for shown in video.sampled(source.path, options.fps, options.every):
-                yield Sight(number, source, shown.picture, shown.number, round(shown.seconds, 6))
+                still = shown.number == before
+                picture = None if still else shown.picture
+                yield Sight(number, source, picture, shown.number, round(shown.seconds, 6), still=still)
+                before = shown.number
         except (video.UnreadableVideoError, OSError) as error:
             yield Sight(number, source, problem=_reason(error))
 
 
 def _see(detector: Detector | None, most: int | None, contract: Contract, keep_picture: bool, sight: Sight) -> Sight:
     """Find the faces of a picture and cut them out."""
-    if sight.picture is None and not sight.problem:
+    if sight.picture is None and not sight.problem and not sight.still:
         try:
             sight.picture = faces.read(sight.source.path, upright=True)
         except (faces.UnreadablePictureError, OSError) as error:
@@ -157,7 +170,7 @@ def _linked(sights: Iterator[Sight]) -> Iterator[Sight]:
     for sight in sights:
         if sight.number != number:
             number, linker = sight.number, Linker()
-        if sight.seconds is None:
+        if sight.seconds is None or sight.still:
             sight.tracks = [None] * len(sight.crops)
         elif sight.crops and not sight.detections:
             sight.tracks = [0]  # a ready crop: one person
@@ -166,31 +179,32 @@ def _linked(sights: Iterator[Sight]) -> Iterator[Sight]:
         yield sight
 
 
-def _run(sights: Iterator[Sight], network: Runtime) -> Iterator[Sight]:
-    """Run the network on full batches, across frames and files."""
+def _batches(sights: Iterator[Sight], size: int) -> Iterator[list[Sight]]:
+    """Collect what fills a batch of faces, across frames and files."""
     waiting, crops, held, begun = [], 0, 0, time.monotonic()
     for sight in sights:
         waiting.append(sight)
         crops += len(sight.crops)
         held += 0 if sight.picture is None else sight.picture.nbytes
         late = time.monotonic() - begun > SECONDS_AHEAD
-        if crops >= network.batch_size or late or held >= BYTES_AHEAD:
-            yield from _with_rows(waiting, network)
+        if crops >= size or late or held >= BYTES_AHEAD:
+            yield waiting
             waiting, crops, held, begun = [], 0, 0, time.monotonic()
-    yield from _with_rows(waiting, network)
+    yield waiting
 
 
-def _with_rows(sights: Sequence[Sight], network: Runtime) -> Iterator[Sight]:
+def _with_rows(network: Runtime, abstain: float, sights: Sequence[Sight]) -> Sequence[Sight]:
+    """Run the network on a batch."""
     crops = [crop for sight in sights for crop in sight.crops]
     outputs = network(np.stack(crops)) if crops else ()
     described = zip(*outputs, strict=True)
     for sight in sights:
-        sight.rows = list(_rows(sight, islice(described, len(sight.crops))))
+        sight.rows = list(_rows(sight, islice(described, len(sight.crops)), abstain))
         sight.crops = ()
-        yield sight
+    return sights
 
 
-def _rows(sight: Sight, described: Iterable[tuple]) -> Iterator[Row]:
+def _rows(sight: Sight, described: Iterable[tuple], abstain: float) -> Iterator[Row]:
     """A row per face, or the one that says why there is none."""
     facts = {"frame": sight.frame, "seconds": sight.seconds, "carried": sight.source.carried}
     place = -1
@@ -199,9 +213,19 @@ def _rows(sight: Sight, described: Iterable[tuple]) -> Iterator[Row]:
         if sight.detections:
             face = sight.detections[place]
             given |= {"box": face.box, "landmarks": face.landmarks, "score": face.score}
-        yield Row(sight.source.name, face=place, track=sight.tracks[place], **given, **facts)
+        yield Row(sight.source.name, face=place, track=sight.tracks[place], abstain=abstain, **given, **facts)
     if place < 0:
         yield Row(sight.source.name, problem=sight.problem or NO_FACE, **facts)
+
+
+def _held(sights: Iterable[Sight]) -> Iterator[Sight]:
+    """Let a frame that stays on screen have its rows again, at each later time."""
+    rows, picture = (), None
+    for sight in sights:
+        if sight.still:
+            sight.rows, sight.picture = [replace(row, seconds=sight.seconds) for row in rows], picture
+        rows, picture = sight.rows, sight.picture
+        yield sight
 
 
 def _smoothed(sights: Iterator[Sight], options: Options) -> Iterator[Sight]:

@@ -15,7 +15,7 @@ from tfaffect.features import tables
 from tfaffect.features.annotated import AnnotatedFiles, shortened
 from tfaffect.features.parts import Parts
 from tfaffect.features.pipeline import Options
-from tfaffect.features.sources import Source
+from tfaffect.features.sources import Source, resolved
 
 
 @dataclass(frozen=True)
@@ -52,11 +52,11 @@ class Plan:
         self._check_options(resume, overwrite)
         if self.annotate:
             AnnotatedFiles(self.annotate, self.sources).check(resume or overwrite)
-        used = {source.path.resolve() for source in self.sources} | {path.resolve() for path in self.inputs}
+        used = {resolved(path) for path in (*(source.path for source in self.sources), *self.inputs)}
         for path in (self.out, self.windows_out, *self.timelines(1)):
             if path.is_dir():
                 raise UsageError(f"{path} is a folder. Name a file.")
-            if path.resolve() in used:
+            if resolved(path) in used:
                 raise UsageError(f"{path} is read, and would be overwritten. Name another file.")
             try:
                 whole.probe(path)
@@ -64,7 +64,7 @@ class Plan:
                 raise UsageError(f"{path} cannot be written: {error.strerror}. Name another file.") from error
         for path in filter(None, (self.annotate, self.timeline)):
             for folder in filter(Path.is_dir, self.inputs):
-                if path.resolve().is_relative_to(folder.resolve()):
+                if resolved(path).is_relative_to(resolved(folder)):
                     raise UsageError(f"{path} lies in {folder}, where it would be taken for an input. Name another.")
         if not (overwrite or resume):
             self._check_nothing_is_there()

@@ -93,6 +93,17 @@ def kind(path: Path) -> Literal["picture", "video"]:
     return "video" if _VIDEO_STARTS.match(head) or path.suffix.lower() in VIDEOS else "picture"
 
 
+def resolved(path: Path) -> Path:
+    """Return where a path leads, links followed, to compare it with others; one that leads nowhere stays as it is.
+
+    `Path.resolve` raises RuntimeError for links in a loop and ValueError for a name with a null character.
+    """
+    try:
+        return Path(os.path.realpath(path))
+    except ValueError:
+        return path
+
+
 def _shown(name: str | Path) -> str:
     """Return a name that can be printed and stored."""
     return str(name).encode("utf-8", "surrogateescape").decode("utf-8", "backslashreplace")
