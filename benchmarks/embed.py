@@ -44,7 +44,7 @@ from tfrecords_builders.synthetic import Synthetic
 
 
 def main(
-    image_size: int = 240, crops: int = 256, frames: int = 150, rounds: int = 5, face_detector: Path | None = None
+    image_size: int = 240, crops: int = 256, frames: int = 300, rounds: int = 5, face_detector: Path | None = None
 ) -> None:
     """Measure and print.
 

@@ -15,6 +15,7 @@ import tempfile
 import time
 from collections.abc import Callable
 from pathlib import Path
+from typing import get_args
 
 os.environ.setdefault("TF_CPP_MIN_LOG_LEVEL", "3")
 os.environ["KERAS_BACKEND"] = "tensorflow"
@@ -50,35 +51,38 @@ def make_artefacts(run: Path, folder: Path, records: Path | None) -> dict[str, P
     from export import onnx, saved_model, tflite
 
     saved_model.export(run, folder / "saved_model", records)
+    print("SavedModel written", flush=True)
     onnx.export(run, folder / "onnx", records)
+    print("ONNX written", flush=True)
     paths = {"Keras": run / "model.keras", "SavedModel": folder / "saved_model", "ONNX": folder / "onnx" / onnx.FILE}
-    for recipe in tflite.RECIPES:
+    for recipe in get_args(tflite.RecipeName):
         tflite.export(run, folder / recipe, records, recipe=recipe)
         paths[f"TFLite {recipe}"] = folder / recipe / tflite.FILE
+        print(f"TFLite {recipe} written", flush=True)
     return paths
 
 
 def score(path: Path, run: Path, records: Path | None) -> dict:
-    """Return accuracy, macro F1 and ECE of a format, and its embeddings (n, 256)."""
+    """Return the figures of a format on the validation faces, and its embeddings (n, 256)."""
     import pandas as pd
 
-    from tfaffect import data
-    from tfaffect.config import load
-    from tfaffect.evaluate import table
+    from tfaffect.config import load as load_config
+    from tfaffect.evaluate import tabulate
     from tfaffect.prepared import open_corpus
     from tfaffect.runtimes.opening import open_model
     from tfaffect.scoring.scores import score as score_table
 
-    config, network = load(run / "config.json"), open_model(path)
-    tables, embeddings = [], []
-    for name in config.corpora:
-        corpus = open_corpus(records or config.records, name)
-        for pictures, labels in data.evaluation_batches(corpus, "validation", network.contract.input_size, 256):
-            outputs = network(pictures.numpy())
-            tables.append(table(outputs._asdict(), labels))
-            embeddings.append(outputs.embedding)
-    figures = score_table(pd.concat(tables).assign(corpus="all"), resamples=0)
-    return {"figures": figures, "embedding": np.concatenate(embeddings)}
+    config, network, embeddings = load_config(run / "config.json"), open_model(path), []
+
+    def describe(pictures: np.ndarray) -> dict[str, np.ndarray]:
+        outputs = network(pictures)
+        embeddings.append(outputs.embedding)
+        return outputs._asdict()
+
+    corpora = [open_corpus(records or config.records, name) for name in config.corpora]
+    size = network.contract.input_size
+    tables = [tabulate(describe, corpus, "validation", size) for corpus in corpora if corpus.size("validation")]
+    return {"figures": score_table(pd.concat(tables), resamples=0), "embedding": np.concatenate(embeddings)}
 
 
 def time_all(artefacts: dict[str, Path], rounds: int, faces: int) -> dict[str, dict]:
@@ -150,8 +154,9 @@ def print_table(artefacts: dict[str, Path], speeds: dict, quality: dict, referen
     """Print Markdown, and the ratios that the formats are held to."""
     from export.artefact import size
 
-    print("| format | MB | ms a face, 1 thread | 2 threads | faces/s in 32s, 2 threads | accuracy | macro F1 | ECE |", end="")
-    print(" cosine, mean (worst) |\n|---|---|---|---|---|---|---|---|---|")
+    heads = ("format", "MB", "ms a face, 1 thread", "2 threads", "faces/s in 32s, 2 threads", "accuracy", "macro F1")
+    heads += ("ECE", "cosine, mean (worst)")
+    print(f"| {' | '.join(heads)} |\n|{'---|' * len(heads)}")
     for kind, path in artefacts.items():
         one, two = (statistics.median(speeds[kind, threads]["single"]) for threads in THREADS)
         batch = statistics.median(speeds[kind, 2]["batch"])

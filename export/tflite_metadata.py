@@ -3,33 +3,40 @@
 from __future__ import annotations
 
 from dataclasses import replace
+from typing import TYPE_CHECKING
 
 from tfaffect.contract import MEMBER, Contract, loads
 
-IDENTIFIER = b"TFL3"
+if TYPE_CHECKING:
+    from ai_edge_litert.schema_py_generated import ModelT
 
 
-def add(model: bytes, contract: Contract) -> bytes:
-    """Return the file with the contract in a metadata buffer of the name `model.json`, in the place of an earlier one.
+def put(tree: ModelT, contract: Contract) -> None:
+    """Put the contract into a metadata buffer of the name `model.json`, in the place of an earlier one.
 
     `weights_sha256` is empty there: no file can hold its own hash.
     """
-    import flatbuffers
     import numpy as np
     from ai_edge_litert import schema_py_generated as schema
 
+    data = np.frombuffer(replace(contract, weights_sha256="").dumps().encode(), np.uint8)
+    for entry in tree.metadata or []:
+        if entry.name in (MEMBER, MEMBER.encode()):
+            tree.buffers[entry.buffer].data = data
+            return
+    tree.buffers.append(schema.BufferT(data=data))
+    tree.metadata = [*(tree.metadata or []), schema.MetadataT(name=MEMBER, buffer=len(tree.buffers) - 1)]
+
+
+def add(model: bytes, contract: Contract) -> bytes:
+    """Return the file with the contract inside, see `put`."""
+    from ai_edge_litert import schema_py_generated as schema
+
+    from export.quantisation.graph import pack
+
     tree = schema.ModelT.InitFromPackedBuf(model)
-    for earlier in [entry for entry in tree.metadata or [] if entry.name == MEMBER.encode()]:
-        tree.buffers[earlier.buffer].data = None
-        tree.metadata.remove(earlier)
-    entry, buffer = schema.MetadataT(), schema.BufferT()
-    buffer.data = np.frombuffer(replace(contract, weights_sha256="").dumps().encode(), np.uint8)
-    entry.name, entry.buffer = MEMBER, len(tree.buffers)
-    tree.buffers.append(buffer)
-    tree.metadata = [*(tree.metadata or []), entry]
-    builder = flatbuffers.Builder(len(model) + 2**16)
-    builder.Finish(tree.Pack(builder), IDENTIFIER)
-    return bytes(builder.Output())
+    put(tree, contract)
+    return pack(tree)
 
 
 def read(model: bytes) -> Contract | None:

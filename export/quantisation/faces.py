@@ -8,9 +8,10 @@ from pathlib import Path
 import numpy as np
 
 from tfaffect.config import Config
+from tfaffect.errors import UsageError
 from tfaffect.labels import AFFECT
 from tfaffect.media.faces import decode, letterbox
-from tfaffect.prepared import Prepared, open_corpus
+from tfaffect.prepared import open_corpus
 
 CALIBRATION_FACES = 500
 """Training faces over which the ranges of activations are chosen."""
@@ -27,20 +28,23 @@ class Faces:
     labels: dict[str, np.ndarray]
 
 
-def read(config: Config, records: Path | None, split: str, most: int) -> Faces:
+def read(config: Config, records: Path | None, split: str, most: int, size: int) -> Faces:
     """Return at most so many faces of a split of the run's corpora, the same share of each, evenly spaced in it.
 
-    Neighbours in a video are alike, and the first faces of a corpus may be of one person. Raises UsageError for a
-    corpus that is not there; one without the split is left out.
+    Neighbours in a video are alike, and the first faces of a corpus may be of one person. Crops are letterboxed to
+    `size` pixels. Raises UsageError for a corpus that is not there; one without the split is left out.
     """
     corpora = [open_corpus(records or config.records, name) for name in config.corpora]
-    corpora = [corpus for corpus in corpora if corpus.size(split)]
-    step = max(1, -(-sum(corpus.size(split) for corpus in corpora) // most))
-    drawn = [record for corpus in corpora for record in _every(corpus, split, step)]
-    pictures = [letterbox(decode(record["image"].numpy()), config.image_size) for record in drawn]
-    labels = {name: np.stack([record[name].numpy() for record in drawn]) for name in ("expression", *AFFECT)}
+    counts = [corpus.size(split) for corpus in corpora]
+    step = max(1, -(-sum(counts) // most))
+    drawn = [
+        record
+        for corpus, count in zip(corpora, counts, strict=True)
+        if count
+        for record in corpus.records(split).shard(step, 0).as_numpy_iterator()
+    ]
+    if not drawn:
+        raise UsageError(f"None of {', '.join(config.corpora)} has a split {split!r} to check a recipe on.")
+    pictures = [letterbox(decode(record["image"]), size) for record in drawn]
+    labels = {name: np.stack([record[name] for record in drawn]) for name in ("expression", *AFFECT)}
     return Faces(np.stack(pictures), labels)
-
-
-def _every(corpus: Prepared, split: str, step: int):
-    return corpus.records(split).shard(step, 0)

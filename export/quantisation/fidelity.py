@@ -1,8 +1,8 @@
-"""How much of a network is left in a file: what its outputs lose on labelled faces, and what may be lost at most."""
+"""How much of a network is left in a file: what its outputs lose on labelled faces."""
 
 from __future__ import annotations
 
-from collections.abc import Iterator, Mapping
+from collections.abc import Mapping
 from dataclasses import dataclass
 
 import numpy as np
@@ -12,6 +12,11 @@ from tfaffect.scoring.scores import measure_affect
 
 Arrays = Mapping[str, np.ndarray]
 
+NEAR = 0.9
+"""The cosine from which two embeddings are of one face. Of 3,553 faces of FER+ that a B1 of 64 pixels reads, 4 fall
+below in int8, and one reaches 0.96 even in float16: there the network's own squeeze-and-excitation runs away, to ten
+times what other faces reach, and a small difference decides whether it does."""
+
 
 @dataclass(frozen=True)
 class Fidelity:
@@ -19,8 +24,9 @@ class Fidelity:
 
     labelled, lost: faces with a class, and how many fewer of them are right; 0 without labels or a trained head.
     changed: share of all faces that get another class. ccc: loss of each dimension that is trained and labelled.
-    cosine, worst_cosine: between the embeddings of a face. missing: of each output that is not NaN, the mean squared
-    difference over the variance among faces, so that a network with little to say loses it visibly.
+    cosine, worst_cosine: between the embeddings of a face; turned: share of faces with less than `NEAR`. missing: of
+    each output that is not NaN, the mean squared difference over the variance among faces, so that a network with
+    little to say loses it visibly.
     """
 
     labelled: int
@@ -29,6 +35,7 @@ class Fidelity:
     ccc: dict[str, float]
     cosine: float
     worst_cosine: float
+    turned: float
     missing: dict[str, float]
 
     @property
@@ -40,41 +47,8 @@ class Fidelity:
         """Return the figures by name, as far as there are labels for them."""
         found = {"accuracy": self.accuracy, "classes changed": self.changed} if self.labelled else {}
         found |= {f"CCC {name}": loss for name, loss in self.ccc.items()}
-        return found | {"embedding cosine": 1 - self.cosine, "embedding cosine, worst face": 1 - self.worst_cosine}
-
-
-@dataclass(frozen=True)
-class Promise:
-    """What a file may cost at most, on validation faces.
-
-    megabytes: of the file. accuracy: a share, 0.003 for 0.3 points; a single face is always allowed. ccc: of either
-    dimension. cosine: the mean over faces, at least. missing: of the variance of any output.
-    """
-
-    megabytes: float
-    accuracy: float
-    ccc: float
-    cosine: float
-    missing: float
-
-    def broken(self, size: int, fidelity: Fidelity) -> str | None:
-        """Return the first promise that a file of so many bytes does not keep, with both numbers; None if all hold."""
-        return next((words for kept, words in self._findings(size, fidelity) if not kept), None)
-
-    def _findings(self, size: int, found: Fidelity) -> Iterator[tuple[bool, str]]:
-        """Whether each promise holds; comparisons that NaN fails."""
-        yield size <= self.megabytes * 1e6, f"it has {size / 1e6:.1f} MB, more than {self.megabytes:g}"
-        points, most = 100 * found.accuracy, 100 * self.accuracy
-        yield (
-            found.lost <= max(1, self.accuracy * found.labelled),
-            f"it loses {points:.2f} points of accuracy ({found.lost} of {found.labelled:,} faces), more than {most:g}",
-        )
-        for name, loss in found.ccc.items():
-            yield loss <= self.ccc, f"it loses {loss:.4f} of {name}'s CCC, more than {self.ccc:g}"
-        cosine = f"the mean cosine between embeddings is {found.cosine:.4f}, less than {self.cosine:g}"
-        yield found.cosine >= self.cosine, cosine
-        for name, share in found.missing.items():
-            yield share <= self.missing, f"{share:.3f} of the variance of {name} is missing, more than {self.missing:g}"
+        found |= {"embedding cosine": 1 - self.cosine, "embedding cosine, worst face": 1 - self.worst_cosine}
+        return found | {f"embeddings with a cosine below {NEAR}": self.turned}
 
 
 def compare(expected: Arrays, received: Arrays, labels: Arrays) -> Fidelity:
@@ -94,8 +68,15 @@ def compare(expected: Arrays, received: Arrays, labels: Arrays) -> Fidelity:
         ccc={name: loss for name in AFFECT if (loss := _ccc_loss(name, expected, received, labels)) is not None},
         cosine=float(cosines.mean()),
         worst_cosine=float(cosines.min()),
+        turned=float(np.mean(~(cosines >= NEAR))),
         missing={name: share for name in expected if (share := _missing(expected[name], received[name])) is not None},
     )
+
+
+def differences(expected: Arrays, received: Arrays) -> dict[str, float]:
+    """Return the largest absolute difference of each output that is not NaN."""
+    known = [name for name, values in expected.items() if not np.isnan(values).all()]
+    return {name: float(np.abs(expected[name] - received[name]).max()) for name in known}
 
 
 def _cosines(left: np.ndarray, right: np.ndarray) -> np.ndarray:

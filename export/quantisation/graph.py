@@ -122,15 +122,17 @@ class Graph:
     def with_outputs(self, tensors: Iterable[int]) -> bytes:
         """Return a file without signatures that gives these tensors, all of them by the numbers they have here."""
         model, body = copy(self._model), copy(self._body)
-        body.operators, body.outputs = self.operators, list(tensors)
+        body.outputs = list(tensors)
+        body.operators, _ = self._needed(body.outputs)
         model.subgraphs, model.signatureDefs = [body], None
-        return _pack(model)
+        return pack(model)
 
-    def with_signatures(self, signatures: Mapping[str, tuple[str, ...]]) -> bytes:
-        """Return a file with a subgraph for each signature, of what its outputs need; they share their constants.
+    def with_signatures(self, signatures: Mapping[str, tuple[str, ...]]) -> schema.ModelT:
+        """Return what `pack` makes a file of: a subgraph for each signature, of what its outputs need.
 
-        `signatures` names the outputs of each among those of the only one in the file that was opened. A subgraph for
-        each: LiteRT's CompiledModel refuses a signature that does not name all outputs of its subgraph.
+        They share their constants. `signatures` names the outputs of each, among those of the only one in the file that
+        was opened. A subgraph each: LiteRT's CompiledModel refuses a signature that does not name all outputs of its
+        subgraph.
         """
         model, (whole,) = copy(self._model), self._model.signatureDefs
         places = {entry.name.decode(): entry.tensorIndex for entry in whole.outputs}
@@ -144,7 +146,7 @@ class Graph:
             model.subgraphs.append(body)
             model.signatureDefs.append(schema.SignatureDefT(inputs, outputs, key, number))
         _drop_unused(model)
-        return _pack(model)
+        return model
 
     def _add(self, like: int, code: int, quantization: Quantization | None, **changes: object) -> int:
         tensor = copy(self._tensors[like])
@@ -165,19 +167,24 @@ class Graph:
         codes.append(schema.OperatorCodeT(deprecatedBuiltinCode=min(code, 127), builtinCode=code, version=version))
         return len(codes) - 1
 
-    def _cut(self, outputs: list[int]) -> tuple[schema.SubGraphT, dict[int, int]]:
-        """A subgraph of what the outputs need, and the new numbers of its tensors."""
+    def _needed(self, outputs: list[int]) -> tuple[list[schema.OperatorT], set[int]]:
+        """The operators and the tensors without which there are no such outputs."""
         needed, live = set(outputs), []
         for operator in reversed(self.operators):
             if needed & set(operator.outputs):
                 needed |= set(operator.inputs)
                 live.append(operator)
+        return live[::-1], needed
+
+    def _cut(self, outputs: list[int]) -> tuple[schema.SubGraphT, dict[int, int]]:
+        """A subgraph of what the outputs need, and the new numbers of its tensors."""
+        live, needed = self._needed(outputs)
         kept = sorted({*needed, *self.inputs} - {-1})  # -1: an input that an operator can do without
         moved = {-1: -1} | {tensor: place for place, tensor in enumerate(kept)}
         body = copy(self._body)
         body.tensors = [copy(self._tensors[tensor]) for tensor in kept]
         body.inputs, body.outputs = ([moved[tensor] for tensor in ends] for ends in (self.inputs, outputs))
-        body.operators = [copy(operator) for operator in reversed(live)]
+        body.operators = [copy(operator) for operator in live]
         for operator in body.operators:
             operator.inputs, operator.outputs = (
                 [moved[tensor] for tensor in ends] for ends in (operator.inputs, operator.outputs)
@@ -203,7 +210,8 @@ def _drop_unused(model: schema.ModelT) -> None:
         operator.opcodeIndex = codes.index(operator.opcodeIndex)
 
 
-def _pack(model: schema.ModelT) -> bytes:
+def pack(model: schema.ModelT) -> bytes:
+    """Return the file."""
     builder = flatbuffers.Builder(2**24)
     builder.Finish(model.Pack(builder), IDENTIFIER)
     return bytes(builder.Output())

@@ -24,7 +24,7 @@ def quantise(weights: np.ndarray, axis: int, least: np.ndarray | float = 0.0) ->
     """Return int8 weights in [-127, 127] and the scale of each channel along `axis`, at least as large as `least`."""
     others = tuple(other for other in range(weights.ndim) if other != axis)
     scales = np.abs(weights).max(axis=others) / 127
-    scales = np.maximum.reduce([scales, np.broadcast_to(least, scales.shape), scales.max() * SMALLEST_SHARE])
+    scales = np.maximum(scales, np.maximum(least, scales.max() * SMALLEST_SHARE))
     scales = np.where(scales > 0, scales, 1.0).astype(np.float32)
     return np.round(weights / np.expand_dims(scales, others)).clip(-127, 127).astype(np.int8), scales
 
