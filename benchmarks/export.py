@@ -103,15 +103,19 @@ def time_all(artefacts: dict[str, Path], rounds: int, faces: int) -> dict[str, d
             if number:  # the first warms up
                 times[worker]["single"].append(1000 * single)
                 times[worker]["batch"].append(1 / batch)
+    for pipe in workers.values():
+        pipe.send(0)
     return times
 
 
 def serve(pipe, path: Path, threads: int) -> None:
-    """Time one format with so many threads whenever asked: seconds a face, one by one and in batches."""
+    """Time one format with so many threads over the number of faces received, one by one and in batches, until it is 0.
+
+    Sends the seconds a face of both.
+    """
     call, size = load(path, threads)
     pictures = np.random.default_rng(0).integers(0, 256, (BATCH, size, size, 3), np.uint8)
-    while True:
-        faces = pipe.recv()
+    while faces := pipe.recv():
         begun = time.perf_counter()
         for number in range(faces):
             call(pictures[number % BATCH : number % BATCH + 1])
