@@ -184,7 +184,7 @@ def test_the_files_are_those_of_the_page_the_packages_and_the_model(packages, ex
     assert files["/litert/litert_wasm_threaded_internal.wasm"].kind == "application/wasm"
     assert b'from "./wasm-utils.js"' in files["/litert/index.js"].read()
     roots = [PAGE, PACKAGES, exported, face_detector.parent]
-    assert all(any(file.path.is_relative_to(root.resolve()) for root in roots) for file in files.values())
+    assert all(any(file.path.resolve().is_relative_to(root.resolve()) for root in roots) for file in files.values())
 
 
 def test_a_model_must_be_the_one_that_its_contract_names(packages, exported, face_detector, tmp_path):
