@@ -16,16 +16,28 @@ from tfaffect.errors import UsageError
 Flags = Annotated[Config, tyro.conf.OmitArgPrefixes]
 
 
-def main(config: Flags, run: Path | None = None, resume: Path | None = None) -> None:
+def main(
+    config: Flags,
+    run: Path | None = None,
+    resume: Path | None = None,
+    base: Annotated[Path | None, tyro.conf.arg(name="config", metavar="FILE")] = None,
+) -> None:
     """Train on prepared corpora: a run folder with config.json, model.keras, history.csv, tensorboard/ and report/.
 
     Args:
         config: The knobs of the run.
         run: Run folder; runs/<date>-<corpora> when not named.
         resume: Run folder of a run that was stopped; it goes on where it was, with its own config (but --strategy).
+        base: A config.json, of a run or the best of a search, in place of the defaults; flags beside it win.
     """
     if resume and run:
         raise UsageError(f"--resume goes on in its own folder. Leave --run out. Received: --run {run}.")
+    if resume and base:
+        raise UsageError(f"--resume goes on with the run's own config. Leave --config out. Received: --config {base}.")
+    if base:
+        config = with_flags(load(base))
+        if not config.corpora:
+            raise UsageError(f"{base} names no corpus, as of imported weights. Name one with --corpora.")
     if resume:
         config = saved_config(config, resume)
     elif not config.corpora:
@@ -60,13 +72,19 @@ def saved_config(given: Config, run: Path) -> Config:
     return saved if given.strategy == Config.strategy else replace(saved, strategy=given.strategy)
 
 
+def with_flags(defaults: Config) -> Config:
+    """Return a config with the flags given in the place of its own values."""
+    config, _ = tyro.cli(Flags, default=defaults, return_unknown_args=True)  # unknown here: --run and --config
+    return config
+
+
 def draw_faces() -> Config:
     """Say that no corpus was named, draw one where there is none, and return the config with the flags given."""
     print(
         "No corpus was named, so this trains on drawn faces, from scratch and small: minutes on two cores.\n"
         "`python -m tfrecords_builders` lists the corpora of real faces."
     )
-    config, _ = tyro.cli(Flags, default=DRAWN_FACES, return_unknown_args=True)  # unknown here: --run
+    config = with_flags(DRAWN_FACES)
     if not (config.records / "synthetic").exists():
         build = ["-m", "tfrecords_builders", "synthetic", "--records", str(config.records.absolute())]
         print("$ python", *build)

@@ -16,6 +16,7 @@ COMMANDS = [
     ["-m", "tfaffect.evaluate"],
     ["-m", "tfaffect.calibrate"],
     ["-m", "tfaffect.embed"],
+    ["-m", "tfaffect.search"],
     ["-m", "tfaffect.torch_weights"],
     ["-m", "export.saved_model"],
     ["-m", "export.tflite"],
@@ -24,7 +25,17 @@ COMMANDS = [
     ["-m", "export.card"],
     ["-m", "demo"],
 ]
-HEAVY = {"tensorflow", "tensorflow_datasets", "keras", "pandas", "matplotlib", "sklearn", "onnx", "pyarrow"}
+HEAVY = {
+    "tensorflow",
+    "tensorflow_datasets",
+    "keras",
+    "pandas",
+    "matplotlib",
+    "sklearn",
+    "onnx",
+    "pyarrow",
+    "keras_tuner",
+}
 
 
 def call(*arguments):
@@ -60,6 +71,16 @@ def test_the_list_of_corpora_imports_nothing_heavy_and_names_them_all():
         (["-m", "tfaffect.evaluate", "/nowhere"], "/nowhere"),
         (["-m", "tfaffect.torch_weights", "/nowhere", "out"], "/nowhere"),
         (["train.py", "--corpora", "raf_db", "--records", "/nowhere"], "No records of 'raf_db' in /nowhere"),
+        (["train.py", "--config", "/nowhere"], "No config could be read from /nowhere"),
+        (["train.py", "--config", "/nowhere", "--resume", "/nowhere"], "Leave --config out"),
+        (["-m", "tfaffect.search", "--corpora", "raf_db"], "Name the folder of the search with --out"),
+        (["-m", "tfaffect.search", "--out", "out"], "A search needs corpora"),
+        (["-m", "tfaffect.search", "--resume", "/nowhere"], "/nowhere is not the folder of a search"),
+        (["-m", "tfaffect.search", "--resume", "/nowhere", "--trials", "5"], "Leave the other flags out"),
+        (
+            ["-m", "tfaffect.search", "--corpora", "a", "--out", "out", "--strategy", "combinations", "--trials", "5"],
+            "runs 4 trials for each of --seeds",
+        ),
         (["train.py", "--epochs", "0"], "epochs must be at least 1. Received: epochs=0"),
         (["-m", "export.tflite", "/nowhere", "out"], "/nowhere"),
         (["-m", "demo", "/nowhere"], "There is no model.tflite in /nowhere"),

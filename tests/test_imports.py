@@ -11,6 +11,7 @@ ORDER = [
     {"labels", "errors", "whole", "interruption", "replicas", "media.containers", "callbacks.position"}
     | {"features.ordered", "features.layout"},
     {"media.video"},
+    {"scoring.page", "scoring.palette"},
     {"cli", "config", "prepared", "versions", "media.faces", "scoring.scores", "scoring.figures", "pytorch.pickle"},
     {"contract", "devices", "mixing", "media.augmentation", "media.detector", "scoring.report", "pytorch.layers"}
     | {"scoring.calibration"},
@@ -37,6 +38,14 @@ ORDER = [
     {"features.plan"},
     {"features.job"},
     {"embed"},
+    {"tuning.settings", "tuning.measure", "tuning.records", "tuning.halving", "tuning.isolation", "tuning.statistics"},
+    {"tuning.findings", "tuning.objectives", "tuning.space", "tuning.table", "tuning.board"},
+    {"tuning.trials", "tuning.scales", "tuning.spelling", "tuning.verdict", "tuning.strategies"},
+    {"tuning.parallel", "tuning.tables"},
+    {"tuning.figures"},
+    {"tuning.report"},
+    {"tuning.session"},
+    {"search"},
 ]
 PACKAGES = ("tfaffect", "tfrecords_builders", "export", "demo")
 ONE_FILE_ONLY = {"keras_tuner", "torch", "jax", "wandb", "onnx"}

@@ -32,15 +32,20 @@ from tfaffect.unfreezing import GradualUnfreezing
 
 
 def train(
-    config: Config, folder: Path, backbone: Callable[[int], keras.Model] | None = None, resume: bool = False
+    config: Config,
+    folder: Path,
+    backbone: Callable[[int], keras.Model] | None = None,
+    resume: bool = False,
+    until: int | None = None,
 ) -> pd.DataFrame:
     """Train as the config says and return the history, one row per epoch.
 
     `folder` receives config.json, versions.json, model.keras (the epoch with the best selection metric), history.csv
     and tensorboard/, and has a checkpoint/ until the run is finished; each is whole at every moment. `backbone` makes
     another network than EfficientNet-B1 for an image size. With `resume` a run that was stopped goes on where it was,
-    and ends as it would have ended. Raises UsageError for a folder that holds a run already (unless `resume`), and for
-    records, devices or trackers that cannot be trained with.
+    and ends as it would have ended. After `until` epochs it stops as if it were interrupted there. Raises UsageError
+    for a folder that holds a run already (unless `resume`), and for records, devices or trackers that cannot be trained
+    with.
     """
     corpora = [open_corpus(config.records, name) for name in config.corpora]
     _refuse_untrainable(corpora)
@@ -54,7 +59,17 @@ def train(
         if not resume and group.writes:
             config.save(folder / "config.json")
             begin(folder)
-        return _Run(config, corpora, folder, group, trackers).train(backbone, resume)
+        last = min(config.epochs, until or config.epochs)
+        return _Run(config, corpora, folder, group, trackers, last).train(backbone, resume)
+
+
+def decide(config: Config, quiet: bool = False) -> Config:
+    """Replace every `auto` that stands for a start of the backbone, or for a technique, by what it means here."""
+    weights = _weights(config, quiet)
+    transfer = "off" if weights == "none" else "on"
+    techniques = {name: getattr(config, name) for name in ("gradual_unfreezing", "discriminative_rates")}
+    decided = {name: transfer if value == "auto" else value for name, value in techniques.items()}
+    return replace(config, weights=weights, **decided)
 
 
 @dataclass(frozen=True)
@@ -66,6 +81,8 @@ class _Run:
     folder: Path
     devices: Devices
     trackers: dict[str, keras.callbacks.Callback]
+    last: int
+    """The epoch to stop after, the config's last or an earlier one."""
 
     @cached_property
     def steps(self) -> int:
@@ -96,7 +113,7 @@ class _Run:
         keepers = {"records": mixing.Unchanged(self.corpora), "history": history, "best": best, **self.trackers}
         with (
             interruption.deferred(enabled=self.can_save_a_step) as asked,
-            Progress(config.epochs, self.steps, position, quiet=not writes) as progress,
+            Progress(self.last, self.steps, position, quiet=not writes) as progress,
         ):
             checkpoint = Checkpoint(self.folder, position, keepers, self.steps, asked, writes)
             if resume:
@@ -104,9 +121,10 @@ class _Run:
             between = [*self.corpus_figures(), history, best, *self.watching(model, position)]
             callbacks = [position, *_unfreezing(config, model), *between, progress, checkpoint]
             self.finish_epoch(model, position, callbacks)
-            if position.epoch < config.epochs and not best.exhausted:
-                self.fit(model, position, callbacks, epochs=config.epochs)
-        checkpoint.remove()
+            if position.epoch < self.last and not best.exhausted:
+                self.fit(model, position, callbacks, epochs=self.last)
+        if position.epoch >= config.epochs or best.exhausted:
+            checkpoint.remove()
         return history.table
 
     def finish_epoch(self, model: keras.Model, position: Position, callbacks: list) -> None:
@@ -187,11 +205,7 @@ def _unfreezing(config: Config, model: keras.Model) -> list[keras.callbacks.Call
 
 def _decided(config: Config, group: Devices) -> Config:
     """Replace every `auto` by what it means here."""
-    weights = _weights(config, quiet=not group.writes)
-    transfer = "off" if weights == "none" else "on"
-    techniques = {name: getattr(config, name) for name in ("gradual_unfreezing", "discriminative_rates")}
-    decided = {name: transfer if value == "auto" else value for name, value in techniques.items()}
-    return replace(config, weights=weights, strategy=group.strategy, **decided)
+    return replace(decide(config, quiet=not group.writes), strategy=group.strategy)
 
 
 def _weights(config: Config, quiet: bool) -> str:

@@ -8,12 +8,10 @@ from matplotlib.figure import Figure
 from matplotlib.patheffects import withStroke
 
 from tfaffect.labels import AFFECT, CLASSES
+from tfaffect.scoring.palette import FAINT, HUE, INK, LINES, MUTED, SEQUENTIAL, style
 
-INK, MUTED, FAINT, HUE = "#1f2430", "#7b8190", "#d5d8df", "#3b4cc0"
-LINES = (HUE, "#d1603d", "#2a9d8f", "#8f5fbf", "#c29a1c", "#5b8ff0", "#a83254", "#7b8190")
 LOSSES = {"loss": "training", "val_loss": "validation"}
 TICKS = (-1, -0.5, 0, 0.5, 1)
-SEQUENTIAL = "magma_r"  # perceptually uniform, and light where there is nothing
 
 
 def draw_all(predictions: pd.DataFrame, scores: dict, history: pd.DataFrame | None = None) -> dict[str, Figure]:
@@ -45,7 +43,7 @@ def draw_confusion(confusion: np.ndarray) -> Figure:
     axes.set_yticks(range(len(CLASSES)), [f"{name}\n{n:,}" for name, n in zip(CLASSES, support, strict=True)])
     axes.set_xlabel("predicted")
     axes.set_ylabel("truth, with the number of records")
-    _style(axes)
+    style(axes)
     axes.spines[:].set_visible(True)
     axes.spines[:].set_color(FAINT)
     axes.tick_params(length=0)
@@ -65,7 +63,7 @@ def draw_reliability(expression: dict) -> Figure:
     share.bar(height=100 * bins["n"] / expression["n"], color=MUTED, **place)
     share.set(xlabel="confidence: the top probability", ylabel="% of records")
     for axes in (accuracy, share):
-        _style(axes)
+        style(axes)
     return figure
 
 
@@ -84,7 +82,7 @@ def draw_affect(predictions: pd.DataFrame, scores: dict) -> Figure:
         limits = {"xlim": (-1.05, 1.05), "ylim": (-1.05, 1.05), "xticks": TICKS, "yticks": TICKS}
         axes.set(**limits, aspect="equal", xlabel="truth", ylabel="prediction")
         axes.set_title(f"{name}: CCC {scores[name]['ccc']['value']:.3f}, n = {scores[name]['n']:,}")
-        _style(axes)
+        style(axes)
     return figure
 
 
@@ -122,15 +120,9 @@ def _draw_lines(axes: Axes, columns: pd.DataFrame, title: str) -> None:
     axes.set(xlabel=columns.index.name, title=title)
     axes.xaxis.get_major_locator().set_params(integer=True)
     axes.legend(frameon=False)
-    _style(axes)
+    style(axes)
 
 
 def _draw_identity(axes: Axes, low: float) -> None:
     halo = [withStroke(linewidth=2.5, foreground="white")]  # seen on dark cells as well
     axes.plot([low, 1], [low, 1], color=INK, linestyle="--", linewidth=1, path_effects=halo)
-
-
-def _style(axes: Axes) -> None:
-    axes.spines[["top", "right"]].set_visible(False)
-    axes.spines[["left", "bottom"]].set_color(MUTED)
-    axes.tick_params(color=MUTED, labelcolor=INK)
