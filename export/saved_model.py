@@ -11,6 +11,7 @@ from typing import TYPE_CHECKING
 import tyro
 
 from tfaffect import cli
+from tfaffect import contract as contracts
 from tfaffect.contract import MEMBER, Contract
 
 if TYPE_CHECKING:
@@ -38,6 +39,7 @@ def export(run: Path, out: Path, records: Path | None = None, overwrite: bool = 
 
     Raises UsageError for a run that cannot be read, and ExportError when the artefact disagrees with it.
     """
+    contracts.read(run)  # what is no run is said before seconds of imports
     from export import artefact
 
     network, contract, faces = artefact.open_run(run, records)

@@ -12,6 +12,7 @@ import tyro
 
 from export.quantisation.recipes import RECIPES
 from tfaffect import cli
+from tfaffect import contract as contracts
 from tfaffect.config import load as load_config
 
 if TYPE_CHECKING:
@@ -40,6 +41,7 @@ def export(
     the file's own figures, under the protocol of the run's report. Raises UsageError for a run that cannot be read, and
     ExportError when a file disagrees, breaks a promise, or needs operators that a phone does not have.
     """
+    contracts.read(run)  # what is no run is said before seconds of imports
     from export import artefact, saved_model, tflite_metadata
     from export.quantisation import faces as faces_of
     from export.quantisation.graph import pack

@@ -55,6 +55,7 @@ def test_nothing_is_made_when_the_devices_are_refused(config, tmp_path):
     assert not (tmp_path / "run").exists()
 
 
+@pytest.mark.slow
 def test_two_mirrored_devices_train_with_both_techniques_what_one_trains(config, tmp_path):
     config = replace(
         config, epochs=3, gradual_unfreezing="on", discriminative_rates="on", groups_at_start=9, dropout=0.0

@@ -244,6 +244,7 @@ def wait_for(process, found, seconds=120):
         time.sleep(0.02)
 
 
+@pytest.mark.slow
 def test_a_search_that_is_killed_amid_a_promoted_trial_goes_on_where_it_was(base, tmp_path):
     """Hyperband over 3 epochs and 2 trials: the config itself for 3, the other for 1, and then for all 3."""
     config, out = replace(base, epochs=3), tmp_path / "out"
@@ -281,6 +282,7 @@ def test_ctrl_c_saves_the_trial_in_its_own_process_and_the_search_goes_on(base, 
     assert "epochs of" in (out / "tuner" / "logs" / "0.txt").read_text()
 
 
+@pytest.mark.slow
 def test_a_chief_and_two_workers_share_a_search(base, tmp_path):
     with socket.socket() as free:
         free.bind(("localhost", 0))

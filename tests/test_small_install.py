@@ -1,4 +1,4 @@
-"""The small install, in a virtual environment of its own: `pytest -m install -s`, which needs a package index."""
+"""The small install, in a virtual environment of its own: `pytest -n 0 -m install -s`, which needs a package index."""
 
 import os
 import subprocess

@@ -121,6 +121,7 @@ def backbone_weights(model):
     return {layer.name: layer.get_weights() for layer in model.layers if layer.weights and layer.name not in new}
 
 
+@pytest.mark.slow
 @pytest.mark.parametrize("rates", ["on", "off"])
 @pytest.mark.parametrize("unfreezing", ["on", "off"])
 def test_the_two_techniques_run_in_every_combination(config, tmp_path, unfreezing, rates):

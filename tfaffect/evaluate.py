@@ -67,14 +67,16 @@ def evaluate(
     `corpora` and `records` default to those that the run was trained on, `out` to `report_folder`. `only` keeps the
     records with that tag. Raises UsageError for a split, tag or corpus that is not there.
     """
+    from tfaffect.config import load as load_config
+
+    config = load_config(run / "config.json")  # what is no run is said before seconds of imports
+
     import pandas as pd
 
     from tfaffect import model as models
-    from tfaffect.config import load as load_config
     from tfaffect.prepared import open_corpus
     from tfaffect.scoring import report
 
-    config = load_config(run / "config.json")
     model, contract = models.load(run)
     if not (corpora or config.corpora):
         raise UsageError(f"{run} names no corpus, for its weights were imported. Name one with --corpora.")
