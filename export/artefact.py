@@ -181,6 +181,26 @@ def check_milliseconds(run: Callable[[np.ndarray], object], network: keras.Model
     raise ExportError(f"The artefact takes {found:.1f} ms a face, Keras {reference:.1f} ms. Nothing was written.")
 
 
+def measure(
+    path: Path,
+    run: Callable[[np.ndarray], dict[str, np.ndarray]],
+    network: keras.Model,
+    faces: np.ndarray,
+    format: str,
+    operators: tuple[str, ...],
+) -> Measured:
+    """Hold a float32 artefact, run by `run`, against its network. Raises ExportError where a check fails."""
+    return Measured(
+        format=format,
+        recipe="float32",
+        bytes=check_size(path, network, bytes_per_weight=4),
+        operators=operators,
+        faces=len(faces),
+        differences=differences(network.predict_on_batch(faces), run(faces)),
+        **check_milliseconds(run, network, faces[:1]),
+    )
+
+
 def write_contract(contract: Contract, artefact: Path, folder: Path, measured: Measured | None = None) -> None:
     """Write model.json and card.md into `folder`: with what was measured, and the hash of the artefact."""
     contract = replace(contract, weights_sha256=artefact_sha256(artefact), artefact=measured and asdict(measured))

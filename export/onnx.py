@@ -43,16 +43,7 @@ def export(run: Path, out: Path, records: Path | None = None, overwrite: bool = 
         path = folder / FILE
         path.write_bytes(convert(network, contract))
         check_standard(path)
-        session = load(path)
-        measured = artefact.Measured(
-            format=f"ONNX opset {OPSET}",
-            recipe="float32",
-            bytes=artefact.check_size(path, network, bytes_per_weight=4),
-            operators=operators(path),
-            faces=len(faces),
-            differences=artefact.differences(network.predict_on_batch(faces), session(faces)),
-            **artefact.check_milliseconds(session, network, faces[:1]),
-        )
+        measured = artefact.measure(path, load(path), network, faces, f"ONNX opset {OPSET}", operators(path))
         artefact.write_contract(contract, path, folder, measured)
     return measured
 

@@ -45,16 +45,7 @@ def export(run: Path, out: Path, records: Path | None = None, overwrite: bool = 
     network, contract, faces = artefact.open_run(run, records)
     with artefact.new_folder(out, overwrite) as folder:
         write(network, folder, contract)
-        served = load(folder)
-        measured = artefact.Measured(
-            format="SavedModel",
-            recipe="float32",
-            bytes=artefact.check_size(folder, network, bytes_per_weight=4),
-            operators=operators(folder),
-            faces=len(faces),
-            differences=artefact.differences(network.predict_on_batch(faces), served(faces)),
-            **artefact.check_milliseconds(served, network, faces[:1]),
-        )
+        measured = artefact.measure(folder, load(folder), network, faces, "SavedModel", operators(folder))
         artefact.write_contract(contract, folder, folder, measured)
     return measured
 

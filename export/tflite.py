@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import tempfile
 from collections.abc import Callable
+from dataclasses import replace
 from functools import partial
 from pathlib import Path
 from typing import TYPE_CHECKING, Literal
@@ -16,13 +17,12 @@ from tfaffect import contract as contracts
 from tfaffect.config import load as load_config
 
 if TYPE_CHECKING:
-    import keras
     import numpy as np
     from ai_edge_litert.schema_py_generated import ModelT
 
     from export.artefact import Measured
     from export.quantisation.faces import Faces
-    from tfaffect.contract import Contract
+    from tfaffect.runtimes.runtime import Runtime
 
 FILE = "model.tflite"
 
@@ -46,6 +46,7 @@ def export(
     from export.quantisation import faces as faces_of
     from export.quantisation.graph import pack
     from export.rescoring import rescored
+    from tfaffect.runtimes.opening import open_model
 
     network, contract, faces = artefact.open_run(run, records)
     with artefact.new_folder(out, overwrite) as folder:
@@ -57,23 +58,22 @@ def export(
         tflite_metadata.put(tree, contract)
         path.write_bytes(pack(tree))
         refuse_custom_operators(path)
-        found = {"differences": artefact.differences(network.predict_on_batch(faces), load(path)(faces))}
-        found["faces"] = len(faces)
+        measured = artefact.measure(path, load(path), network, faces, "TFLite", operators(path))
         if RECIPES[recipe].promise:
             config = load_config(run / "config.json")
             read = partial(faces_of.read, config, records, size=contract.input_size)
-            tree, found = _reduce(path, content, recipe, network, contract, read)
+            tree, found = _reduce(path, content, recipe, open_model(run), read)
             contract = rescored(path, contract, records or config.records)
             tflite_metadata.put(tree, contract)
             path.write_bytes(pack(tree))
-        measured = artefact.Measured(
-            format="TFLite",
-            recipe=recipe,
-            bytes=artefact.check_size(path, network, bytes_per_weight=RECIPES[recipe].weights),
-            operators=operators(path),
-            **artefact.check_milliseconds(load(path), network, faces[:1]),
-            **found,
-        )
+            measured = replace(
+                measured,
+                recipe=recipe,
+                bytes=artefact.check_size(path, network, bytes_per_weight=RECIPES[recipe].weights),
+                operators=operators(path),
+                **artefact.check_milliseconds(load(path), network, faces[:1]),
+                **found,
+            )
         artefact.write_contract(contract, path, folder, measured)
     return measured
 
@@ -114,8 +114,7 @@ def _reduce(
     path: Path,
     content: bytes,
     recipe: RecipeName,
-    network: keras.Model,
-    contract: Contract,
+    network: Runtime,
     read: Callable[[str, int], Faces],
 ) -> tuple[ModelT, dict[str, object]]:
     """Write the first file of a recipe that keeps its promise; raise ExportError if none does.
@@ -129,11 +128,11 @@ def _reduce(
     from tfaffect.runtimes.tflite_file import TFLiteFile
 
     known = read("validation", faces.VALIDATION_FACES)
-    expected = _predict_by_keras(network, known.pictures)
+    expected = network(known.pictures)._asdict()
     for tree in candidates(recipe, content, lambda: read("train", faces.CALIBRATION_FACES).pictures):
         path.write_bytes(pack(tree))
         refuse_custom_operators(path)
-        received = TFLiteFile(path, contract)(known.pictures)._asdict()
+        received = TFLiteFile(path, network.contract)(known.pictures)._asdict()
         found = fidelity.compare(expected, received, known.labels)
         broken = RECIPES[recipe].promise.broken(path.stat().st_size, found)
         if broken is None:
@@ -143,18 +142,6 @@ def _reduce(
         f"{recipe} does not keep its promise here: {broken}. Nothing was written. Try another recipe, or train longer: "
         "a network that is sure of little loses much."
     )
-
-
-def _predict_by_keras(network: keras.Model, pictures: np.ndarray) -> dict[str, np.ndarray]:
-    """The network's outputs, always by as many faces: B1 takes 25 s to trace for another number."""
-    import numpy as np
-
-    from export.artefact import FACES
-
-    filled = np.zeros((len(pictures) + -len(pictures) % FACES, *pictures.shape[1:]), np.uint8)
-    filled[: len(pictures)] = pictures
-    outputs = [network.predict_on_batch(filled[first : first + FACES]) for first in range(0, len(filled), FACES)]
-    return {name: np.concatenate([given[name] for given in outputs])[: len(pictures)] for name in outputs[0]}
 
 
 def refuse_custom_operators(path: Path) -> None:

@@ -81,6 +81,16 @@ def run(config, tmp_path_factory):
 
 
 @pytest.fixture(scope="session")
+def exported(run, tmp_path_factory):
+    """The run as TFLite; all of its heads are trained. Copy it to change it."""
+    from export import tflite
+
+    folder = tmp_path_factory.mktemp("exported") / "tflite"
+    tflite.export(run, folder)
+    return folder
+
+
+@pytest.fixture(scope="session")
 def brief(config):
     """`config` for a run of two short epochs."""
     return replace(config, epochs=2)

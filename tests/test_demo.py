@@ -164,14 +164,6 @@ def test_a_taken_port_is_an_error_of_use(port):
 
 
 @pytest.fixture(scope="module")
-def exported(run, tmp_path_factory):
-    """The small network as TFLite; all of its heads are trained."""
-    folder = tmp_path_factory.mktemp("demo") / "tflite"
-    tflite.export(run, folder)
-    return folder
-
-
-@pytest.fixture(scope="module")
 def packages():
     """The packages of npm that the page needs."""
     if not (PACKAGES / "playwright-core").is_dir():

@@ -16,7 +16,6 @@ import numpy as np
 import pandas as pd
 import pytest
 
-from export import tflite
 from tfaffect.embed import Embedder
 from tfaffect.errors import UsageError
 from tfaffect.features import tables
@@ -30,10 +29,8 @@ EMBEDDINGS = [f"embedding_{place}" for place in range(256)]
 
 
 @pytest.fixture(scope="module")
-def model(run, tmp_path_factory):
-    folder = tmp_path_factory.mktemp("model") / "tflite"
-    tflite.export(run, folder)
-    return folder
+def model(exported):
+    return exported
 
 
 @pytest.fixture(scope="module")

@@ -10,7 +10,6 @@ import numpy as np
 import pandas as pd
 import pytest
 
-from export import tflite
 from tfrecords_builders.synthetic import Synthetic
 
 ROOT = Path(__file__).parents[1]
@@ -27,14 +26,13 @@ def python(tmp_path_factory):
     return folder / "bin" / "python"
 
 
-def test_a_tflite_model_needs_the_small_install_only(python, run, face_detector, tmp_path):
+def test_a_tflite_model_needs_the_small_install_only(python, exported, face_detector, tmp_path):
     import cv2
 
-    tflite.export(run, tmp_path / "model")
     (tmp_path / "photos").mkdir()
     for number, face in enumerate(Synthetic(subjects=2, pictures=2).faces(None)):
         cv2.imwrite(str(tmp_path / "photos" / f"{number}.png"), cv2.resize(face.image(), (300, 300))[..., ::-1])
-    command = [python, "-m", "tfaffect.embed", tmp_path / "photos", "--model", tmp_path / "model"]
+    command = [python, "-m", "tfaffect.embed", tmp_path / "photos", "--model", exported]
     surroundings = {**os.environ, "TFAFFECT_FACE_DETECTOR": str(face_detector), "PYTHONPATH": ""}
     tables = {}
     for suffix in (".parquet", ".csv", ".npz"):

@@ -10,7 +10,7 @@ import numpy as np
 import pandas as pd
 import pytest
 
-from export import claims, photos, tflite, verdict, verify
+from export import claims, photos, verdict, verify
 from export.claims import Figure
 from tfaffect import cli
 from tfaffect import contract as contracts
@@ -26,13 +26,6 @@ from tfaffect.scoring import scores
 from tfaffect.scoring.scores import PREDICTED, TRUE, TRUE_AFFECT
 
 ROOT = Path(__file__).parents[1]
-
-
-@pytest.fixture(scope="module")
-def exported(run, tmp_path_factory):
-    folder = tmp_path_factory.mktemp("exports") / "tflite"
-    tflite.export(run, folder)
-    return folder
 
 
 @pytest.fixture

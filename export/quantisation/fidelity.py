@@ -8,7 +8,7 @@ from dataclasses import dataclass
 import numpy as np
 
 from tfaffect.labels import AFFECT
-from tfaffect.scoring.scores import measure_affect
+from tfaffect.scoring.scores import affect_statistics, measure_affect
 
 Arrays = Mapping[str, np.ndarray]
 
@@ -94,9 +94,7 @@ def _ccc_loss(name: str, expected: Arrays, received: Arrays, labels: Arrays) -> 
 
 
 def _ccc(truth: np.ndarray, predicted: np.ndarray) -> float:
-    agrees = np.sign(truth) == np.sign(predicted)
-    parts = (truth, predicted, truth**2, predicted**2, truth * predicted, (truth - predicted) ** 2, agrees)
-    return float(measure_affect(np.array([[len(truth), *(part.sum() for part in parts)]]))["ccc"][0])
+    return float(measure_affect(affect_statistics(truth, predicted).sum(axis=1, keepdims=True).T)["ccc"][0])
 
 
 def _missing(wanted: np.ndarray, found: np.ndarray) -> float | None:

@@ -89,9 +89,8 @@ def _score_affect(predictions: pd.DataFrame, name: str, seed: int, resamples: in
     truth, predicted = labelled[f"true_{name}"].to_numpy(float), labelled[name].to_numpy(float)
     if not len(labelled) or np.isnan(predicted).any():
         return None
-    codes, agrees = group_codes(labelled), np.sign(truth) == np.sign(predicted)
-    parts = (truth, predicted, truth**2, predicted**2, truth * predicted, (truth - predicted) ** 2, agrees)
-    statistics = np.stack([np.bincount(codes), *(np.bincount(codes, part) for part in parts)], axis=1)
+    codes = group_codes(labelled)
+    statistics = np.stack([np.bincount(codes, part) for part in affect_statistics(truth, predicted)], axis=1)
     figures = estimate(statistics, measure_affect, seed, resamples)
     return {"n": len(labelled), "groups": len(statistics), **figures}
 
@@ -112,6 +111,13 @@ def measure_expression(statistics: np.ndarray) -> dict[str, np.ndarray]:
         "uar": np.nansum(_divide(hits, truth), axis=1) / present,
         "macro_f1": np.nansum(_divide(2 * hits, truth + predicted), axis=1) / present,  # an absent class adds 0
     }
+
+
+def affect_statistics(truth: np.ndarray, predicted: np.ndarray) -> np.ndarray:
+    """What `measure_affect` takes sums of, for values (n,) without NaN: (8, n)."""
+    agrees = np.sign(truth) == np.sign(predicted)
+    parts = (truth, predicted, truth**2, predicted**2, truth * predicted, (truth - predicted) ** 2, agrees)
+    return np.stack([np.ones(len(truth)), *parts])
 
 
 def measure_affect(statistics: np.ndarray) -> dict[str, np.ndarray]:
