@@ -70,7 +70,7 @@ def interrupt(process, folder, epochs, number=signal.SIGINT):
         time.sleep(0.02)
     time.sleep(0.3)
     process.send_signal(number)
-    return process.communicate()[1]
+    return process.communicate(timeout=300)[1]
 
 
 def train_across(processes, config, folder, backend="jax"):

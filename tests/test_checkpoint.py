@@ -38,6 +38,10 @@ def busy(config):
         epochs=6,
         dropout=0.3,
         augmentation_probability=0.2,
+        affine_strength=0.5,
+        erasing_probability=0.2,
+        mixup=0.3,
+        weight_averaging=0.9,
         gradual_unfreezing="on",
         discriminative_rates="on",
     )

@@ -47,6 +47,12 @@ def test_survives_saving(tmp_path):
         ("strategy", "multi_worker"),
         ("corpus_weights", (1.0, float("inf"))),
         ("corpora", ("fer_plus", "fer_plus")),
+        ("architecture", "resnet"),
+        ("keep", "first"),
+        ("weight_averaging", 1.0),
+        ("label_smoothing", 1.0),
+        ("distillation_weight", 1.1),
+        ("mixup", -0.1),
     ],
 )
 def test_refuses_what_cannot_be(field, value):
@@ -59,6 +65,19 @@ def test_load_refuses_what_is_no_config(tmp_path, text):
     (tmp_path / "config.json").write_text(text)
     with pytest.raises(UsageError, match="config"):
         configs.load(tmp_path / "config.json")
+
+
+def test_a_recipe_is_toml_with_the_knobs_that_it_changes(tmp_path):
+    (tmp_path / "recipe.toml").write_text(
+        '# python train.py ...\ncorpora = ["fer_plus"]\narchitecture = "micro"\nmixup = 0.2\n'
+    )
+    assert configs.load(tmp_path / "recipe.toml") == Config(corpora=("fer_plus",), architecture="micro", mixup=0.2)
+    (tmp_path / "recipe.toml").write_text("mixupp = 0.2")
+    with pytest.raises(UsageError, match="Unknown: \\['mixupp'\\]"):
+        configs.load(tmp_path / "recipe.toml")
+    (tmp_path / "recipe.toml").write_text("mixup = ")
+    with pytest.raises(UsageError, match="No config could be read"):
+        configs.load(tmp_path / "recipe.toml")
 
 
 def test_load_names_a_file_that_is_not_there(tmp_path):

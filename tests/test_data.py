@@ -131,3 +131,50 @@ def test_the_newest_version_is_opened(records, tmp_path):
     for version in ("1.2.0", "1.10.0", "1.9.3"):
         shutil.copytree(records / "synthetic" / "1.1.0", tmp_path / "synthetic" / version)
     assert open_corpus(tmp_path, "synthetic").version == "1.10.0"
+
+
+def test_label_smoothing_is_for_training_faces_that_have_a_class(corpus, config):
+    smooth = replace(config, label_smoothing=0.4)
+    for dataset, lowest in [
+        (data.training_batches([corpus], smooth), 0.05),
+        (data.validation_batches([corpus], smooth), 0),
+    ]:
+        for _, targets, weights in epoch(dataset, 20):
+            known = weights["expression"] > 0
+            np.testing.assert_allclose(targets["expression"].sum(axis=1), known, atol=1e-5)
+            assert targets["expression"][known].min(initial=1.0) == pytest.approx(lowest)  # 0.4 / 8
+
+
+def test_mixup_mixes_pictures_and_labels_of_pairs_in_the_same_shares(corpus, config):
+    plain = replace(config, augmentation_probability=0.0)
+    whole = epoch(data.training_batches([corpus], plain), 6)
+    mixed = epoch(data.training_batches([corpus], replace(plain, mixup=0.5)), 6)
+    mixed_faces = 0
+    for step, ((pictures, targets, weights), (blends, blended, same)) in enumerate(zip(whole, mixed, strict=True)):
+        labelled = np.stack([weights[head] for head in ("expression", "valence", "arousal")], axis=1)
+        order, share = data._pairs(labelled, 0, step, config.seed, 0.5)
+        assert np.array_equal(labelled, labelled[order])
+        assert all(np.array_equal(weights[head], same[head]) for head in weights)
+        for face, (partner, part) in enumerate(zip(order, share, strict=True)):
+            by_hand = np.round(np.float32(part) * pictures[face] + np.float32(1 - part) * pictures[partner])
+            np.testing.assert_allclose(blends[face], by_hand, atol=1)
+            for head, values in targets.items():
+                expected = part * values[face] + (1 - part) * values[partner]
+                np.testing.assert_allclose(blended[head][face], expected, atol=1e-5)
+            mixed_faces += partner != face
+    assert mixed_faces > 60  # of 96
+
+
+def test_mixup_goes_on_in_the_middle_of_an_epoch_as_it_would_have(corpus, config):
+    mixup = replace(config, mixup=0.5)
+    whole = fingerprints(epoch(data.training_batches([corpus], mixup), 5))
+    assert fingerprints(epoch(data.training_batches([corpus], mixup, first_step=2), 3)) == whole[2 * 16 :]
+
+
+def test_moving_and_erasing_are_drawn_per_face(corpus, config):
+    plain = replace(config, augmentation_probability=0.0)
+    still = fingerprints(epoch(data.training_batches([corpus], plain), 4))
+    moved = fingerprints(epoch(data.training_batches([corpus], replace(plain, affine_strength=0.5)), 4))
+    erased = fingerprints(epoch(data.training_batches([corpus], replace(plain, erasing_probability=0.5)), 4))
+    assert not set(still) & set(moved)
+    assert 16 < len(set(still) & set(erased)) < 48  # of 64, half expected

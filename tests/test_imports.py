@@ -14,25 +14,25 @@ ORDER = [
     {"scoring.page", "scoring.palette"},
     {"cli", "config", "prepared", "versions", "media.faces", "scoring.scores", "scoring.figures", "pytorch.pickle"},
     {"contract", "devices", "mixing", "media.augmentation", "media.detector", "scoring.report", "pytorch.layers"}
-    | {"scoring.calibration"},
+    | {"scoring.calibration", "backbones.efficientnet_b1", "backbones.micro"},
     {"features.row", "features.sources", "features.tracks", "features.smoothing", "features.windows"},
     {"features.panel"},
     {"features.drawing"},
     {"features.annotation", "features.tables", "features.timeline"},
     {"features.parts", "features.replay"},
     {"data", "losses", "metrics", "model", "optimizer", "schedule", "unfreezing"},
-    {"objective"},
+    {"objective", "runtimes.runtime"},
+    {f"runtimes.{name}" for name in ("keras_model", "onnx_file", "saved_model", "tflite_file")},
+    {"runtimes.opening"},
+    {"distillation"},
     {
         f"callbacks.{name}"
-        for name in ("checkpoint", "corpus_figures", "progress", "selection", "tensorboard", "tracking")
+        for name in ("averaging", "checkpoint", "corpus_figures", "progress", "selection", "tensorboard", "tracking")
     },
     {"callbacks.history"},
     {"training", "torch_weights"},
     {"evaluate"},
     {"calibrate"},
-    {"runtimes.runtime"},
-    {f"runtimes.{name}" for name in ("keras_model", "onnx_file", "saved_model", "tflite_file")},
-    {"runtimes.opening"},
     {"features.pipeline"},
     {"features.annotated", "features.embedder"},
     {"features.plan"},

@@ -9,6 +9,7 @@ import pytest
 from tests.networks import small_backbone
 from tfaffect import contract as contracts
 from tfaffect import model as models
+from tfaffect.backbones import efficientnet_b1
 from tfaffect.config import Config
 from tfaffect.contract import Contract
 from tfaffect.errors import UsageError
@@ -55,6 +56,39 @@ def test_every_weight_is_in_exactly_one_group(kind, request):
     assert tuple(models.layer_groups(model)) == models.GROUPS
 
 
+def test_micro_is_what_its_name_says():
+    micro = models.build(Config(architecture="micro", image_size=48, weights="none"))
+    weights = {name: layers for name, layers in models.layer_groups(micro).items() if layers}
+    assert list(weights) == ["stem", "block1", "block2", "embedding", "batchnorm", "expression", "affect"]
+    assert micro.get_layer("avg_pool").input.shape == (None, 12, 12, 64)
+    assert 180_000 < micro.count_params() <= 200_000
+    assert max(float(np.abs(micro.get_layer("rescaling")(np.uint8([0, 255]))).max()), 0) == 1.0
+
+
+@pytest.mark.parametrize("side", [33, 50])
+def test_micro_takes_sides_that_do_not_halve(side):
+    micro = models.build(Config(architecture="micro", image_size=side, weights="none"))
+    outputs = micro(np.zeros((2, side, side, 3), np.uint8))
+    assert outputs["expression"].shape == (2, 8)
+
+
+def test_micro_starts_from_a_run_of_its_own_kind_only(tmp_path, b1):
+    config = Config(architecture="micro", image_size=32, weights="none")
+    models.save(models.build(config), CONTRACT, tmp_path / "micro.keras")
+    models.save(b1, CONTRACT, tmp_path / "b1.keras")
+    first, second = (
+        models.load(tmp_path / "micro.keras")[0],
+        models.make_backbone(replace(config, weights=str(tmp_path / "micro.keras"))),
+    )
+    kernels = [network.get_layer("block2b_second_conv").get_weights()[0] for network in (first, second)]
+    assert np.array_equal(*kernels)
+    with pytest.raises(UsageError, match="does not fit micro at layer"):
+        models.make_backbone(replace(config, weights=str(tmp_path / "b1.keras")))
+    with pytest.raises(UsageError, match=r"starts from none, or from a run\. Received: --weights imagenet"):
+        models.make_backbone(replace(config, weights="imagenet"))
+    assert models.resolve_weights(replace(config, weights="auto")) == "none"
+
+
 def test_a_weight_without_a_group_is_an_error():
     picture = keras.Input((32, 32, 3), dtype="uint8", name="image")
     x = keras.layers.Rescaling(1 / 255, name="rescaling")(picture)
@@ -90,31 +124,31 @@ def test_weights_of_a_file_replace_all_but_the_normalisation(b1, tmp_path):
     donor = keras.applications.EfficientNetB1(include_top=False, weights=None, input_shape=(32, 32, 3))
     normalisation(donor).set_weights([np.full(3, 9.0), np.full(3, 9.0), np.array(1)])
     donor.save_weights(tmp_path / "notop.weights.h5")
-    backbone = models.efficientnet_b1(replace(SMALL, weights=str(tmp_path / "notop.weights.h5")))
+    backbone = models.make_backbone(replace(SMALL, weights=str(tmp_path / "notop.weights.h5")))
     for name in ("stem_conv", "block7b_project_bn", "top_conv"):
         for weight, expected in zip(
             backbone.get_layer(name).get_weights(), donor.get_layer(name).get_weights(), strict=True
         ):
             assert np.array_equal(weight, expected)
-    np.testing.assert_allclose(normalisation(backbone).get_weights()[0], models.IMAGENET_MEAN)
+    np.testing.assert_allclose(normalisation(backbone).get_weights()[0], efficientnet_b1.IMAGENET_MEAN)
 
 
 def test_weights_of_an_earlier_run_are_taken_too(b1, tmp_path):
     models.save(b1, CONTRACT, tmp_path / "model.keras")
-    backbone = models.efficientnet_b1(Config(image_size=48, weights=str(tmp_path)))
+    backbone = models.make_backbone(Config(image_size=48, weights=str(tmp_path)))
     assert np.array_equal(backbone.get_layer("top_conv").get_weights()[0], b1.get_layer("top_conv").get_weights()[0])
 
 
 @pytest.mark.parametrize("given", ["nowhere.h5", "imagnet"])
 def test_weights_that_are_not_there_are_refused(given):
     with pytest.raises(UsageError, match=f"Received: '{given}'"):
-        models.efficientnet_b1(replace(SMALL, weights=given))
+        models.make_backbone(replace(SMALL, weights=given))
 
 
 def test_a_file_of_other_weights_is_refused(tmp_path):
     keras.Sequential([keras.Input((4,)), keras.layers.Dense(2)]).save_weights(tmp_path / "other.weights.h5")
     with pytest.raises(UsageError, match="does not hold the weights of EfficientNet-B1"):
-        models.efficientnet_b1(replace(SMALL, weights=str(tmp_path / "other.weights.h5")))
+        models.make_backbone(replace(SMALL, weights=str(tmp_path / "other.weights.h5")))
 
 
 def test_imagenet_weights_that_cannot_be_had_say_what_to_do(monkeypatch):
@@ -127,13 +161,13 @@ def test_imagenet_weights_that_cannot_be_had_say_what_to_do(monkeypatch):
 
     monkeypatch.setattr(keras.applications, "EfficientNetB1", offline)
     with pytest.raises(UsageError, match="--weights PATH, or train from scratch with --weights none"):
-        models.efficientnet_b1(replace(SMALL, weights="imagenet"))
-    assert models.resolve_weights("auto") == "none"
-    assert models.resolve_weights("imagenet") == "imagenet"
+        models.make_backbone(replace(SMALL, weights="imagenet"))
+    assert models.resolve_weights(replace(SMALL, weights="auto")) == "none"
+    assert models.resolve_weights(replace(SMALL, weights="imagenet")) == "imagenet"
 
 
 def test_stochastic_depth_and_momentum_reach_every_block():
-    backbone = models.efficientnet_b1(replace(SMALL, stochastic_depth=0.1, batchnorm_momentum=0.9))
+    backbone = models.make_backbone(replace(SMALL, stochastic_depth=0.1, batchnorm_momentum=0.9))
     rates = [layer.rate for layer in backbone.layers if isinstance(layer, keras.layers.Dropout)]
     # 16 of B1's 23 blocks have a residual; the rate grows by 0.1 / 23 a block and block 0 has none
     assert len(rates) == 16

@@ -130,10 +130,9 @@ def test_a_weight_of_no_group_is_an_error():
         LayerwiseAdamW(1e-3, {"embedding": 1.0}).build(layer.trainable_variables)
 
 
-@pytest.mark.parametrize("option", ["amsgrad", "use_ema"])
-def test_options_that_it_does_not_know_are_refused(option):
-    with pytest.raises(ValueError, match=f"Received: {option}=True"):
-        LayerwiseAdamW(1e-3, {}, **{option: True})
+def test_amsgrad_is_refused():
+    with pytest.raises(ValueError, match="Received: amsgrad=True"):
+        LayerwiseAdamW(1e-3, {}, amsgrad=True)
 
 
 def test_accumulated_batches_are_one_step_of_their_mean(oracles):

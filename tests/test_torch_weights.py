@@ -101,14 +101,14 @@ def test_users_get_probabilities_and_unbounded_affect(loaded, forward):
 
 
 def test_torchvisions_file_loads_as_backbone(torchvision, forward):
-    backbone = models.efficientnet_b1(CONFIG)
+    backbone = models.make_backbone(CONFIG)
     torch_layers.backbone_weights(torchvision, backbone)
     features = keras.Model(backbone.inputs[0], backbone.output)(forward["images"], training=False)
     np.testing.assert_allclose(np.mean(features, axis=(1, 2)), forward["features_mean"], atol=1e-3)
 
 
 def test_the_originals_file_loads_as_backbone_of_another_size(checkpoint, loaded):
-    backbone = models.efficientnet_b1(replace(CONFIG, image_size=33))
+    backbone = models.make_backbone(replace(CONFIG, image_size=33))
     torch_layers.backbone_weights(checkpoint, backbone)
     names = torch_layers.weighted_layers(backbone)
     assert len(names) == 184

@@ -4,12 +4,21 @@ from __future__ import annotations
 
 import json
 import math
+import tomllib
+from collections.abc import Mapping
 from dataclasses import asdict, dataclass, fields
 from pathlib import Path
-from typing import Literal, get_args, get_type_hints
+from typing import Any, Literal, get_args, get_type_hints
 
 from tfaffect import whole
 from tfaffect.errors import UsageError
+
+SHARES = (
+    *("dropout", "stochastic_depth", "batchnorm_momentum", "weight_averaging", "label_smoothing"),
+    *("distillation_weight", "augmentation_probability", "affine_strength", "erasing_probability"),
+)
+LISTS = ("corpora", "corpus_weights", "teachers")
+"""The fields that are tuples here and lists in a file."""
 
 
 @dataclass(frozen=True)
@@ -24,6 +33,8 @@ class Config:
     """How often each corpus is drawn in an epoch, in the order of --corpora: 0.2 is another fifth of it each time, 2 is
     all of it twice. None named: once."""
 
+    architecture: Literal["efficientnet_b1", "micro"] = "efficientnet_b1"
+    """Network below the affective features; `micro` is a residual one of 0.2 million weights, made for 48 pixels."""
     image_size: int = 240
     """Side of the square input in pixels; EfficientNet-B1 was designed for 240."""
     weights: str = "auto"
@@ -43,6 +54,9 @@ class Config:
     """Epochs at most."""
     patience: int = 30
     """Epochs without a better selection metric before training stops."""
+    keep: Literal["best", "last"] = "best"
+    """Epoch whose weights model.keras holds: that with the best selection metric, or the last, by which nothing is
+    chosen on validation faces."""
     batch_size: int = 64
     """Faces a step; the rest of an epoch that fills no batch is left out."""
     gradient_accumulation_steps: int = 1
@@ -59,6 +73,9 @@ class Config:
     """Epochs from the top of the cosine to its lowest point; it climbs back in as many."""
     weight_decay: float = 1e-4
     """Decoupled weight decay."""
+    weight_averaging: float = 0.0
+    """Share of the weights' moving average that each step keeps, such as 0.999; validation and model.keras then have
+    the averaged weights. 0: none."""
 
     gradual_unfreezing: Literal["auto", "on", "off"] = "auto"
     """Train the newest layer groups first, one more with every epoch; `auto`: unless the backbone starts from random
@@ -82,11 +99,24 @@ class Config:
     """Factor of the class loss beside those of valence and arousal."""
     affect_loss: Literal["rmse", "mse", "ccc"] = "rmse"
     """Loss of valence and of arousal."""
+    label_smoothing: float = 0.0
+    """Share of every class distribution that is spread evenly over the classes."""
+    teachers: tuple[str, ...] = ()
+    """Runs or exported models whose mean answer to a face is mixed into its classes: distillation."""
+    distillation_weight: float = 0.5
+    """Share of the teachers in the mixed distribution."""
 
     augmentation_probability: float = 0.05
     """Probability of each of the eleven picture changes, drawn independently."""
     vertical_flip: bool = False
     """Flip faces upside down as well, as the original did."""
+    affine_strength: float = 0.0
+    """Mirror every other face, and turn, scale and shift each by up to this share of 15 degrees, 15 % and an eighth of
+    the side. 0: none of it."""
+    erasing_probability: float = 0.0
+    """Probability that a rectangle of a face is painted over with noise."""
+    mixup: float = 0.0
+    """Parameter of the Beta distribution by which pairs of faces are mixed; 0: none are."""
 
     seed: int = 0
     """Decides the first weights, the order of the faces and every change of a picture."""
@@ -117,12 +147,13 @@ class Config:
             "expression_loss_weight",
             "min_learning_rate",
             "min_layer_rate",
+            "mixup",
         ):
             _require(self, name, getattr(self, name) >= 0, "at least 0")
-        for name in ("dropout", "stochastic_depth", "batchnorm_momentum", "augmentation_probability"):
+        for name in SHARES:
             _require(self, name, 0 <= getattr(self, name) <= 1, "from 0 to 1")
         _require(self, "image_size", self.image_size >= 32, "at least 32: the network halves the picture five times")
-        for name in ("dropout", "stochastic_depth", "batchnorm_momentum"):
+        for name in ("dropout", "stochastic_depth", "batchnorm_momentum", "weight_averaging", "label_smoothing"):
             _require(self, name, getattr(self, name) < 1, "below 1")
         _require(self, "learning_rate", self.learning_rate > 0, "above 0")
         _require(self, "corpus_weights", all(0 < weight < math.inf for weight in self.corpus_weights), "above 0")
@@ -138,19 +169,23 @@ class Config:
 
 
 def load(path: Path) -> Config:
-    """Read a config that `Config.save` wrote. Raises UsageError for a file that is not one."""
+    """Read a config that `Config.save` wrote, or a recipe in TOML. Raises UsageError for a file that is neither."""
     try:
-        values = json.loads(Path(path).read_text())
+        text = Path(path).read_text(encoding="utf-8")
+        values = tomllib.loads(text) if Path(path).suffix == ".toml" else json.loads(text)
     except (OSError, ValueError) as error:
         raise UsageError(f"No config could be read from {path}: {error}") from error
     known = {field.name for field in fields(Config)}
     if not isinstance(values, dict) or set(values) - known:
         received = sorted(set(values) - known) if isinstance(values, dict) else type(values).__name__
         raise UsageError(f"{path} is not a config of this version. Unknown: {received}. Known: {sorted(known)}.")
-    values["records"] = Path(values.get("records", Config.records))
-    for name in ("corpora", "corpus_weights"):
-        values[name] = tuple(values.get(name, ()))
-    return Config(**values)
+    return from_values(values)
+
+
+def from_values(values: Mapping[str, Any]) -> Config:
+    """Return a config of values as a file has them: paths are text, tuples are lists, and defaults are left out."""
+    tuples = {name: tuple(values.get(name, ())) for name in LISTS}
+    return Config(**{**values, **tuples, "records": Path(values.get("records", Config.records))})
 
 
 def _check_choices(config: Config) -> None:

@@ -8,9 +8,9 @@ import tensorflow as tf
 from tfaffect import mixing
 from tfaffect.config import Config
 from tfaffect.errors import UsageError
-from tfaffect.labels import AFFECT, CLASSES
+from tfaffect.labels import AFFECT, CLASSES, HEADS
 from tfaffect.media import faces
-from tfaffect.media.augmentation import augment
+from tfaffect.media.augmentation import augment, erase, move
 from tfaffect.prepared import Prepared
 
 ALL = (0, 1)
@@ -35,7 +35,13 @@ def training_batches(
         drawn = _part(placed.skip(tf.cast(done, tf.int64)), config.batch_size, share).map(
             lambda place, record: _training_example(record, epoch, place, config), num_parallel_calls=tf.data.AUTOTUNE
         )
-        return drawn.batch(config.batch_size // share[1], drop_remainder=True)
+        batches = drawn.batch(config.batch_size // share[1], drop_remainder=True)
+        if not config.mixup:
+            return batches
+        first = tf.cast(done // config.batch_size, tf.int64)
+        return batches.enumerate(first).map(
+            lambda step, batch: _mixed(*batch, epoch, step, config), num_parallel_calls=tf.data.AUTOTUNE
+        )
 
     epochs = tf.data.Dataset.range(first_epoch, config.epochs)
     return epochs.flat_map(epoch_batches).prefetch(tf.data.AUTOTUNE)
@@ -107,10 +113,48 @@ def _training_example(record: dict, epoch, place, config: Config) -> tuple:
     def draw(encoded: bytes, epoch: int, place: int) -> np.ndarray:
         picture = faces.letterbox(faces.decode(encoded), config.image_size)
         rng = np.random.default_rng((config.seed, epoch, place))
-        return augment(picture, rng, config.augmentation_probability, config.vertical_flip)
+        picture = augment(picture, rng, config.augmentation_probability, config.vertical_flip)
+        if config.affine_strength:
+            picture = move(picture, rng, config.affine_strength)
+        return erase(picture, rng) if rng.random() < config.erasing_probability else picture
 
     picture = tf.numpy_function(draw, [record["image"], epoch, place], tf.uint8, stateful=False)
-    return (_shaped(picture, config.image_size), *targets(record))
+    values, weights = targets(record)
+    values["expression"] = _smoothed(values["expression"], weights["expression"], config.label_smoothing)
+    return _shaped(picture, config.image_size), values, weights
+
+
+def _smoothed(distribution, known, share: float):
+    """Spread a share of a distribution evenly over the classes; Szegedy et al., CVPR 2016."""
+    return distribution * (1 - share) + known * share / len(CLASSES)
+
+
+def _mixed(pictures, values: dict, weights: dict, epoch, step, config: Config) -> tuple:
+    """Mix each face of a batch with another one that is labelled alike; Zhang et al., mixup, ICLR 2018."""
+    labelled = tf.stack([weights[head] for head in HEADS], axis=1)
+    order, share = tf.numpy_function(
+        lambda *given: _pairs(*given, config.seed, config.mixup), [labelled, epoch, step], (tf.int64, tf.float32)
+    )
+    share = tf.ensure_shape(share, pictures.shape[:1])
+
+    def mix(own, dtype):
+        part = tf.reshape(share, [-1] + [1] * (len(own.shape) - 1))
+        own = tf.cast(own, tf.float32)
+        mixed = part * own + (1 - part) * tf.gather(own, order)
+        return tf.cast(tf.round(mixed) if dtype.is_integer else mixed, dtype)
+
+    mixed = {name: tf.ensure_shape(mix(own, own.dtype), own.shape) for name, own in values.items()}
+    return tf.ensure_shape(mix(pictures, pictures.dtype), pictures.shape), mixed, weights
+
+
+def _pairs(labelled: np.ndarray, epoch: int, step: int, seed: int, mixup: float) -> tuple[np.ndarray, np.ndarray]:
+    """Draw each face's partner among those with labels of the same kinds, and how much of itself it keeps."""
+    rng = np.random.default_rng((seed, epoch, step, len(labelled)))
+    order = np.arange(len(labelled))
+    for kinds in np.unique(labelled, axis=0):
+        alike = np.flatnonzero((labelled == kinds).all(axis=1))
+        order[alike] = rng.permutation(alike)
+    return order, rng.beta(mixup, mixup, len(labelled)).astype(np.float32)
 
 
 def _letterboxed(encoded, image_size: int):

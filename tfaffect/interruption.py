@@ -2,10 +2,12 @@
 
 from __future__ import annotations
 
+import gc
 import os
 import signal
 import sys
 import threading
+import traceback
 from collections.abc import Callable, Iterator
 from contextlib import contextmanager
 
@@ -37,3 +39,18 @@ def deferred(enabled: bool = True) -> Iterator[Callable[[], bool]]:
     finally:
         for name in SIGNALS:
             signal.signal(name, before[name])
+
+
+@contextmanager
+def letting_go() -> Iterator[None]:
+    """Free all that a block held which ends in an error, before the error goes on.
+
+    The error's traceback would keep the datasets under way until Python shuts down. Their threads then ask for the
+    interpreter to decode a face, which it grants no more, and TensorFlow waits for them: the process hung, rarely.
+    """
+    try:
+        yield
+    except BaseException as error:
+        traceback.clear_frames(error.__traceback__)
+        gc.collect()
+        raise

@@ -3,17 +3,16 @@
 from __future__ import annotations
 
 import re
-import warnings
 import zipfile
 from dataclasses import replace
 from pathlib import Path
 
 import keras
-import numpy as np
 from keras import layers
 
 from tfaffect import contract as contracts
 from tfaffect import whole
+from tfaffect.backbones import efficientnet_b1, micro
 from tfaffect.config import Config
 from tfaffect.contract import Contract
 from tfaffect.errors import UsageError
@@ -23,8 +22,8 @@ from tfaffect.pytorch import layers as torch_layers
 EMBEDDING = 256
 """Width of the affective features."""
 
-IMAGENET_MEAN = (0.485, 0.456, 0.406)
-IMAGENET_DEVIATION = (0.229, 0.224, 0.225)
+BACKBONES = {"efficientnet_b1": efficientnet_b1.efficientnet_b1, "micro": micro.micro}
+"""What a config's `architecture` names: functions of the config."""
 
 GROUPS = (
     *("stem", *(f"block{number}" for number in range(1, 8)), "top"),
@@ -38,9 +37,9 @@ def build(config: Config, backbone: keras.Model | None = None) -> keras.Model:
 
     `expression` holds logits (batch, 8); valence and arousal (batch,) lie in [-1, 1] unless the config says linear.
     The embedding (batch, 256) is the output of the layer `activation`. `backbone` maps the same pictures to a feature
-    map (batch, height, width, channels); without one it is EfficientNet-B1 with the weights that the config names.
+    map (batch, height, width, channels); without one it is the network that the config names.
     """
-    backbone = backbone or efficientnet_b1(config)
+    backbone = backbone or make_backbone(config)
     x = layers.GlobalAveragePooling2D(name="avg_pool")(backbone.output)
     x = layers.Dropout(config.dropout, seed=config.seed, name="dropout")(x)
     x = layers.Dense(EMBEDDING, name="embedding")(x)
@@ -53,79 +52,48 @@ def build(config: Config, backbone: keras.Model | None = None) -> keras.Model:
     return keras.Model(backbone.inputs[0], outputs, name="tfaffect")
 
 
-def efficientnet_b1(config: Config) -> keras.Model:
-    """Return EfficientNet-B1 without its classifier, on uint8 RGB pictures that it normalises itself.
-
-    Tan and Le, EfficientNet: Rethinking Model Scaling for Convolutional Neural Networks, ICML 2019. Pictures are
-    normalised by ImageNet's mean and deviation whatever the weights: `keras.applications` alone leaves them in [0, 1]
-    without ImageNet's weights, and with these mends a wrong variance by a second Rescaling layer.
-    """
-    picture = keras.Input((config.image_size, config.image_size, 3), dtype="uint8", name="image")
-    backbone = keras.applications.EfficientNetB1(include_top=False, weights=None, input_tensor=picture)
+def make_backbone(config: Config) -> keras.Model:
+    """Return the network below the embedding that a config names, with the weights that it starts from."""
+    backbone = BACKBONES[config.architecture](config)
     if config.weights != "none":
-        _start_from(backbone, config.weights)
-    for layer in backbone.layers:
-        if isinstance(layer, layers.Normalization):
-            _normalise_like_imagenet(layer)
-        elif isinstance(layer, layers.BatchNormalization):
-            layer.momentum = config.batchnorm_momentum
-        elif isinstance(layer, layers.Dropout):  # of whole blocks; keras.applications fixes the highest rate at 0.2
-            layer.rate *= config.stochastic_depth / 0.2
+        _start_from(backbone, config)
     return backbone
 
 
-def _normalise_like_imagenet(layer: layers.Normalization) -> None:
-    *_, count = layer.get_weights()
-    layer.set_weights([np.array(IMAGENET_MEAN), np.square(IMAGENET_DEVIATION), count])
-    layer.finalize_state()  # without it the layer goes on with the mean and variance of before
-
-
-def resolve_weights(weights: str) -> str:
+def resolve_weights(config: Config) -> str:
     """Return what `auto` means here: `imagenet` when these weights can be had, otherwise `none`; others stay."""
-    if weights != "auto":
-        return weights
+    if config.weights != "auto":
+        return config.weights
     try:
-        _weights_source("imagenet")
+        _source("imagenet", config.architecture)
     except UsageError:
         return "none"
     return "imagenet"
 
 
-def _start_from(backbone: keras.Model, weights: str) -> None:
+def _start_from(backbone: keras.Model, config: Config) -> None:
     """Fill the backbone; weights that PyTorch learned keep PyTorch's arithmetic, from its file and from a run."""
-    if Path(weights).suffix in (".pth", ".pt"):
-        torch_layers.backbone_weights(Path(weights), backbone)
+    if config.architecture == "efficientnet_b1" and Path(config.weights).suffix in (".pth", ".pt"):
+        torch_layers.backbone_weights(Path(config.weights), backbone)
         return
-    source = _weights_source(weights)
+    source = _source(config.weights, config.architecture)
     _set_weights(backbone, source)
     if source.get_layer("stem_bn").epsilon == torch_layers.EPSILON:
         torch_layers.compute_like_pytorch(backbone)
 
 
-def _weights_source(weights: str) -> keras.Model:
+def _source(weights: str, architecture: str) -> keras.Model:
+    """Return a network with the weights that a word or a file stands for."""
+    path = Path(weights, "model.keras") if Path(weights).is_dir() else Path(weights)
+    if path.suffix == ".keras" and path.is_file():
+        return load(path)[0]
+    if architecture != "efficientnet_b1":
+        raise UsageError(f"The {architecture} network starts from none, or from a run. Received: --weights {weights}.")
     if weights == "imagenet":
-        try:
-            return keras.applications.EfficientNetB1(include_top=False, weights="imagenet")
-        except Exception as error:  # Keras raises a bare Exception when a download fails
-            raise UsageError(
-                f"ImageNet weights could not be had: {error}. Without internet, download efficientnetb1_notop.h5 "
-                "elsewhere and pass --weights PATH, or train from scratch with --weights none."
-            ) from error
-    path = Path(weights)
-    if path.is_dir():
-        path = path / "model.keras"
+        return efficientnet_b1.imagenet()
     if not path.is_file():
         raise UsageError(f"--weights must be imagenet, none, auto or an existing file. Received: {weights!r}.")
-    if path.suffix == ".keras":
-        return load(path)[0]
-    source = keras.applications.EfficientNetB1(include_top=False, weights=None)
-    try:
-        with warnings.catch_warnings():
-            warnings.simplefilter("error")  # Keras only warns of layers that it does not find in the file
-            source.load_weights(path)
-    except (ValueError, OSError, UserWarning) as error:
-        raise UsageError(f"{path} does not hold the weights of EfficientNet-B1 without top: {error}") from error
-    return source
+    return efficientnet_b1.from_file(path)
 
 
 def _set_weights(backbone: keras.Model, source: keras.Model) -> None:
@@ -135,7 +103,7 @@ def _set_weights(backbone: keras.Model, source: keras.Model) -> None:
             try:
                 layer.set_weights(source.get_layer(layer.name).get_weights())
             except ValueError as error:
-                raise UsageError(f"--weights does not fit EfficientNet-B1 at layer {layer.name}: {error}") from error
+                raise UsageError(f"--weights does not fit {backbone.name} at layer {layer.name}: {error}") from error
 
 
 def layer_groups(model: keras.Model) -> dict[str, list[keras.Layer]]:

@@ -66,6 +66,8 @@ def make_optimizer(model: keras.Model, config: Config, steps: int) -> LayerwiseA
         _multipliers(model, config),
         weight_decay=config.weight_decay,
         gradient_accumulation_steps=accumulated if accumulated > 1 else None,
+        use_ema=config.weight_averaging > 0,
+        ema_momentum=config.weight_averaging,
     )
 
 

@@ -56,9 +56,8 @@ class LayerwiseAdamW(keras.optimizers.AdamW):
     """
 
     def __init__(self, learning_rate, multipliers: Mapping[str, float], **kwargs) -> None:
-        for option in ("amsgrad", "use_ema"):
-            if kwargs.get(option):
-                raise ValueError(f"LayerwiseAdamW does not know this option. Received: {option}={kwargs[option]!r}.")
+        if kwargs.get("amsgrad"):
+            raise ValueError("LayerwiseAdamW does not know AMSGrad. Received: amsgrad=True.")
         super().__init__(learning_rate, **kwargs)
         self.multipliers = dict(multipliers)
 
@@ -126,6 +125,9 @@ class LayerwiseAdamW(keras.optimizers.AdamW):
         first, second = (-ops.expm1(counts * math.log(beta)) for beta in (self.beta_1, self.beta_2))
         root = ops.sqrt(second)
         return ops.stack([rates * root / first, self.epsilon * root, rates * self.weight_decay], axis=1)
+
+    def finalize_variable_values(self, var_list) -> None:
+        """Do nothing: Keras would put the averages in the place of the weights wherever a `fit` ends."""
 
     def _apply_weight_decay(self, variables) -> None:
         """Do nothing: the decay is part of `update_step`, which knows the weight's multiplier on every replica."""

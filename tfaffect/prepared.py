@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 import json
-from dataclasses import dataclass
+from dataclasses import dataclass, field
 from pathlib import Path
 
 import numpy as np
@@ -16,12 +16,17 @@ from tfaffect.labels import AFFECT, CLASSES, HEADS
 
 @dataclass(frozen=True)
 class Prepared:
-    """One prepared corpus: `records/<name>/<version>/` and its build report."""
+    """One prepared corpus: `records/<name>/<version>/` and its build report.
+
+    taught: distributions (n, 8) of the training faces in the order of the records, and the share of them in what
+    `records` returns; None where no teacher was asked.
+    """
 
     name: str
     version: str
     folder: Path
     report: dict
+    taught: tuple[np.ndarray, float] | None = field(default=None, compare=False)
 
     def size(self, split: str) -> int:
         """Return the number of records in a split, 0 for a split that is not there."""
@@ -50,7 +55,19 @@ class Prepared:
             decoders={"image": tfds.decode.SkipDecoding()},
             read_config=tfds.ReadConfig(try_autocache=False, interleave_cycle_length=1),
         )
-        return stored.map(lambda record: {**record, "corpus": self.name})
+        named = stored.map(lambda record: {**record, "corpus": self.name})
+        return self._with_answers(named) if self.taught and split == "train" else named
+
+    def _with_answers(self, records: tf.data.Dataset) -> tf.data.Dataset:
+        answers, share = self.taught
+        given = tf.data.Dataset.from_tensor_slices(answers.astype(np.float32))
+
+        def mix(record: dict, answer) -> dict:
+            own = record["expression"]
+            mixed = (1 - share) * own + share * answer
+            return {**record, "expression": tf.where(tf.reduce_sum(own) > 0, mixed, own)}
+
+        return tf.data.Dataset.zip(records, given).map(mix)
 
 
 def open_corpus(records: Path, name: str) -> Prepared:

@@ -70,7 +70,7 @@ def network(checkpoint: Path, config: Config) -> keras.Model:
             f"python train.py --weights {checkpoint}"
         )
     config = replace(config, weights="none", affect_range="linear")
-    backbone = models.efficientnet_b1(config)
+    backbone = models.make_backbone(config)
     model = models.build(config, backbone)
     layers = {
         name: f"model.{torch_layers.torch_name(name)}" for name in torch_layers.weighted_layers(backbone)

@@ -12,8 +12,9 @@ import numpy as np
 import pandas as pd
 import tensorflow as tf
 
-from tfaffect import data, devices, interruption, mixing, versions, whole
+from tfaffect import data, devices, distillation, interruption, mixing, versions, whole
 from tfaffect.callbacks import tracking
+from tfaffect.callbacks.averaging import AveragedWeights
 from tfaffect.callbacks.checkpoint import FOLDER, Checkpoint, begin
 from tfaffect.callbacks.corpus_figures import CorpusFigures
 from tfaffect.callbacks.history import History
@@ -42,7 +43,7 @@ def train(
 
     `folder` receives config.json, versions.json, model.keras (the epoch with the best selection metric), history.csv
     and tensorboard/, and has a checkpoint/ until the run is finished; each is whole at every moment. `backbone` makes
-    another network than EfficientNet-B1 for an image size. With `resume` a run that was stopped goes on where it was,
+    another network than the config's for an image size. With `resume` a run that was stopped goes on where it was,
     and ends as it would have ended. After `until` epochs it stops as if it were interrupted there. Raises UsageError
     for a folder that holds a run already (unless `resume`), and for records, devices or trackers that cannot be trained
     with.
@@ -60,7 +61,9 @@ def train(
             config.save(folder / "config.json")
             begin(folder)
         last = min(config.epochs, until or config.epochs)
-        return _Run(config, corpora, folder, group, trackers, last).train(backbone, resume)
+        taught = distillation.distil(corpora, config, folder, group.writes)
+        with interruption.letting_go():
+            return _Run(config, taught, folder, group, trackers, last).train(backbone, resume)
 
 
 def decide(config: Config, quiet: bool = False) -> Config:
@@ -109,7 +112,9 @@ class _Run:
         position = Position()
         heads = _scored_heads(self.corpora)
         history = History(self.folder / "history.csv", heads, position, self.faces_of_batch, writes)
-        best = KeepBest(self.folder / "model.keras", contract(config, self.corpora), config.patience, writes)
+        best = KeepBest(
+            self.folder / "model.keras", contract(config, self.corpora), config.patience, config.keep, writes
+        )
         keepers = {"records": mixing.Unchanged(self.corpora), "history": history, "best": best, **self.trackers}
         with (
             interruption.deferred(enabled=self.can_save_a_step) as asked,
@@ -119,6 +124,8 @@ class _Run:
             if resume:
                 checkpoint.restore(model)
             between = [*self.corpus_figures(), history, best, *self.watching(model, position)]
+            averaging = [AveragedWeights()] if config.weight_averaging else []
+            between = [*averaging, *between, *(weights.back for weights in averaging)]
             callbacks = [position, *_unfreezing(config, model), *between, progress, checkpoint]
             self.finish_epoch(model, position, callbacks)
             if position.epoch < self.last and not best.exhausted:
@@ -209,7 +216,7 @@ def _decided(config: Config, group: Devices) -> Config:
 
 
 def _weights(config: Config, quiet: bool) -> str:
-    weights = resolve_weights(config.weights)
+    weights = resolve_weights(config)
     if weights not in ("imagenet", "none") and Path(weights).exists():  # a run can go on from another working folder
         weights = str(Path(weights).absolute())
     if config.weights == "auto" and not quiet:

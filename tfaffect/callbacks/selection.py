@@ -27,12 +27,13 @@ def selection(logs: dict[str, float], heads: tuple[str, ...]) -> float:
 class KeepBest(keras.callbacks.Callback):
     """Saves the model when its selection metric is the best so far, and stops after `patience` epochs without one.
 
-    `writes` is False in all but one of the processes that train together.
+    With `keep` "last" it saves every epoch, whatever the metric. `writes` is False in all but one of the processes that
+    train together.
     """
 
-    def __init__(self, path: Path, contract: Contract, patience: int, writes: bool = True) -> None:
+    def __init__(self, path: Path, contract: Contract, patience: int, keep: str = "best", writes: bool = True) -> None:
         super().__init__()
-        self.path, self.contract, self.patience, self.writes = path, contract, patience, writes
+        self.path, self.contract, self.patience, self.keep, self.writes = path, contract, patience, keep, writes
         self.best, self.best_epoch, self.last_epoch = -np.inf, -1, -1
 
     @property
@@ -51,10 +52,11 @@ class KeepBest(keras.callbacks.Callback):
     def on_epoch_end(self, epoch: int, logs: dict[str, float] | None = None) -> None:
         """Compare, save, stop."""
         self.last_epoch = epoch
-        if logs["selection"] > self.best:
+        better = logs["selection"] > self.best
+        if better:
             self.best, self.best_epoch = logs["selection"], epoch
-            if self.writes:
-                with alone(), all_trainable(self.model):
-                    save(self.model, self.contract, self.path)
-        elif self.exhausted:
+        if self.writes and (better or self.keep == "last"):
+            with alone(), all_trainable(self.model):
+                save(self.model, self.contract, self.path)
+        if self.exhausted:
             self.model.stop_training = True

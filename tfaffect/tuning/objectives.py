@@ -44,14 +44,15 @@ def require(objective: str, corpora: list[Prepared]) -> None:
 
 
 def score(run: Path, objective: str) -> Score:
-    """Return the score of a run folder: that of model.keras, which is of the epoch with the best selection metric.
+    """Return the score of a run folder: that of model.keras, which is of the epoch that its config keeps.
 
     Not the highest that any epoch had: of a figure that jumps between epochs that would be the luckiest, and of a model
     that nobody has. Macro F1 is no column of history.csv; model.keras is evaluated for it. Raises ValueError for a
     score that is no number.
     """
     history = pd.read_csv(run / "history.csv")
-    best = history.loc[history["selection"].idxmax()]
+    last = load_config(run / "config.json").keep == "last"
+    best = history.iloc[-1] if last else history.loc[history["selection"].idxmax()]
     value = _macro_f1(run) if objective == "macro_f1" else best[[*measure(objective).columns]].mean(skipna=False)
     if not math.isfinite(value):
         raise ValueError(f"The score is no number. Received: {objective}={value}.")

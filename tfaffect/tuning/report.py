@@ -25,10 +25,10 @@ CAPTIONS = {
 """What stands below the pictures."""
 RUNGS = "Upright lines: the epochs at which Hyperband chose who goes on."
 FAILURES = {"curves": "A cross: failed.", "parallel": "Dashed: failed."}
-NOTES = """A score is that of the model which a trial has kept, of the epoch with the best selection metric, on the
-validation split. The search has chosen by it, so the best scores are somewhat too high; figures to publish come from
-the test split, which a search never opens. Points are differences of percentages. A dash stands for what does not
-apply, or does not exist yet."""
+NOTES = """A score is that of the model which a trial has kept (of the epoch with the best selection metric, or of the
+last, as its config says), on the validation split. The search has chosen by it, so the best scores are somewhat too
+high; figures to publish come from the test split, which a search never opens. Points are differences of percentages. A
+dash stands for what does not apply, or does not exist yet."""
 
 
 def write(folder: Path) -> Path:

@@ -8,7 +8,7 @@ from pathlib import Path
 from typing import Any, Literal
 
 from tfaffect import whole
-from tfaffect.config import Config
+from tfaffect.config import Config, from_values
 from tfaffect.errors import UsageError
 
 FILE = "search.json"
@@ -62,10 +62,8 @@ def load(out: Path) -> Settings:
     """Read the settings of a search. Raises UsageError for a folder that has none."""
     try:
         values = json.loads((out / FILE).read_text())
-        config = values["config"] | {"records": Path(values["config"]["records"])}
-        config |= {name: tuple(config[name]) for name in ("corpora", "corpus_weights")}
         own = {name: values[name] for name in ("strategy", "objective", "trials", "seeds")}
-        return Settings(Config(**config), **own, knobs=tuple(values["asked_knobs"]))
+        return Settings(from_values(values["config"]), **own, knobs=tuple(values["asked_knobs"]))
     except (OSError, ValueError, KeyError, TypeError) as error:
         raise UsageError(f"{out} is not the folder of a search: {error}. Name another one with --out.") from error
 

@@ -1,0 +1,65 @@
+"""EfficientNet-B1 of keras.applications, on pictures as everything here has them."""
+
+from __future__ import annotations
+
+import warnings
+from pathlib import Path
+
+import keras
+import numpy as np
+from keras import layers
+
+from tfaffect.config import Config
+from tfaffect.errors import UsageError
+
+IMAGENET_MEAN = (0.485, 0.456, 0.406)
+IMAGENET_DEVIATION = (0.229, 0.224, 0.225)
+
+
+def efficientnet_b1(config: Config) -> keras.Model:
+    """Return EfficientNet-B1 without its classifier, from random weights, on uint8 RGB pictures that it normalises.
+
+    Maps are (batch, size / 32, size / 32, 1280). Tan and Le, EfficientNet: Rethinking Model Scaling for Convolutional
+    Neural Networks, ICML 2019. Pictures are normalised by ImageNet's mean and deviation whatever the weights:
+    `keras.applications` alone leaves them in [0, 1] without ImageNet's weights, and with these mends a wrong variance
+    by a second Rescaling layer.
+    """
+    picture = keras.Input((config.image_size, config.image_size, 3), dtype="uint8", name="image")
+    backbone = keras.applications.EfficientNetB1(include_top=False, weights=None, input_tensor=picture)
+    for layer in backbone.layers:
+        if isinstance(layer, layers.Normalization):
+            _normalise_like_imagenet(layer)
+        elif isinstance(layer, layers.BatchNormalization):
+            layer.momentum = config.batchnorm_momentum
+        elif isinstance(layer, layers.Dropout):  # of whole blocks; keras.applications fixes the highest rate at 0.2
+            layer.rate *= config.stochastic_depth / 0.2
+    return backbone
+
+
+def _normalise_like_imagenet(layer: layers.Normalization) -> None:
+    *_, count = layer.get_weights()
+    layer.set_weights([np.array(IMAGENET_MEAN), np.square(IMAGENET_DEVIATION), count])
+    layer.finalize_state()  # without it the layer goes on with the mean and variance of before
+
+
+def imagenet() -> keras.Model:
+    """Return the network with ImageNet's weights, downloaded once. Raises UsageError when they cannot be had."""
+    try:
+        return keras.applications.EfficientNetB1(include_top=False, weights="imagenet")
+    except Exception as error:  # Keras raises a bare Exception when a download fails
+        raise UsageError(
+            f"ImageNet weights could not be had: {error}. Without internet, download efficientnetb1_notop.h5 "
+            "elsewhere and pass --weights PATH, or train from scratch with --weights none."
+        ) from error
+
+
+def from_file(path: Path) -> keras.Model:
+    """Return the network with the weights of Keras's efficientnetb1_notop.h5. Raises UsageError for another file."""
+    network = keras.applications.EfficientNetB1(include_top=False, weights=None)
+    try:
+        with warnings.catch_warnings():
+            warnings.simplefilter("error")  # Keras only warns of layers that it does not find in the file
+            network.load_weights(path)
+    except (ValueError, OSError, UserWarning) as error:
+        raise UsageError(f"{path} does not hold the weights of EfficientNet-B1 without top: {error}") from error
+    return network
