@@ -19,6 +19,12 @@ if TYPE_CHECKING:
 
 NAMES = {"expression": "The classes", "valence": "Valence", "arousal": "Arousal"}
 
+NETWORKS = {
+    "efficientnet_b1": "EfficientNet-B1",
+    "micro": "a residual network of 0.19 million weights",
+}
+"""The networks that a contract can name, in words."""
+
 PEOPLE = {
     "affectnet": "faces from web searches in six languages",
     "afew_va": "actors in clips of films",
@@ -90,8 +96,9 @@ def _describe(contract: Contract) -> str:
     artefact = contract.artefact or {}
     kind = " ".join(str(artefact[name]) for name in ("format", "recipe") if artefact.get(name))
     heads = f"a head for the classes, one for {' and '.join(contract.affect)}"
+    network = NETWORKS.get(contract.architecture, contract.architecture)
     rows = [
-        ["network", f"EfficientNet-B1; {contract.embedding_size} affective features; {heads}"],
+        ["network", f"{network}; {contract.embedding_size} affective features; {heads}"],
         ["input", f"`{contract.input['name']}`: {contract.preprocessing()}, one face; see below"],
         *([f"output `{name}`", _describe_output(contract, name)] for name in contract.outputs),
         ["classes, in order", ", ".join(f"{place} {name}" for place, name in enumerate(contract.classes))],

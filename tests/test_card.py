@@ -151,6 +151,14 @@ def test_a_model_of_drawn_faces_says_so():
     assert "never saw a person" not in card.compose(replace(contract, corpora={"synthetic": "1.1.0", "expw": "1.0.0"}))
 
 
+@pytest.mark.parametrize(
+    ("architecture", "words"),
+    [("efficientnet_b1", "EfficientNet-B1"), ("micro", "a residual network of 0.19 million weights"), ("new", "new")],
+)
+def test_the_network_is_the_one_that_the_contract_names(full, architecture, words):
+    assert row(card.compose(replace(full, architecture=architecture)), "network")[0].startswith(f"{words}; 256 ")
+
+
 def test_preprocessing_stands_there_in_the_words_of_the_contract(full):
     text = card.compose(replace(full, crop_margin=0.25))
     for name in ("dtype", "layout", "colour", "values", "crop", "letterbox"):

@@ -108,5 +108,5 @@ def test_preparing_prints_a_table_and_leaves_its_report(tmp_path):
     assert done.returncode == 0, done.stderr
     assert "records kept" in done.stdout
     assert "8 of 9" in done.stdout  # one of nine has a twin in validation
-    report = json.loads((tmp_path / "records" / "fer_plus" / "1.0.0" / "build_report.json").read_text())
+    report = json.loads((tmp_path / "records" / "fer_plus" / "1.1.0" / "build_report.json").read_text())
     assert [split["records"] for split in report["splits"].values()] == [8, 1]

@@ -10,9 +10,9 @@ ROOT = Path(__file__).parents[1]
 ORDER = [
     {"labels", "errors", "whole", "interruption", "replicas", "media.containers", "callbacks.position"}
     | {"features.ordered", "features.layout"},
-    {"media.video"},
+    {"media.video", "media.faces"},
     {"scoring.page", "scoring.palette"},
-    {"cli", "config", "prepared", "versions", "media.faces", "scoring.scores", "scoring.figures", "pytorch.pickle"},
+    {"cli", "config", "prepared", "versions", "scoring.scores", "scoring.figures", "pytorch.pickle"},
     {"contract", "devices", "mixing", "media.augmentation", "media.detector", "scoring.report", "pytorch.layers"}
     | {"scoring.calibration", "backbones.efficientnet_b1", "backbones.micro"},
     {"features.row", "features.sources", "features.tracks", "features.smoothing", "features.windows"},

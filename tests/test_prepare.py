@@ -79,6 +79,7 @@ def test_the_vocabulary_travels_with_the_records(tmp_path):
     metadata = json.loads((tmp_path / "handmade" / "1.0.0" / "metadata.json").read_text())
     assert tuple(metadata["classes"]) == CLASSES
     assert metadata["version"] == "1.0.0"
+    assert metadata["crop_margin"] == 0.1
 
 
 def test_large_pictures_shrink_to_288_and_small_ones_never_grow(tmp_path):

@@ -56,6 +56,15 @@ def test_the_kept_model_is_that_of_the_best_epoch(run, config):
     assert np.sqrt(np.mean(error**2)) == pytest.approx(best["val_valence_rmse"], rel=1e-4)
 
 
+def test_the_contract_names_the_network_and_how_its_faces_are_framed(run, config):
+    corpus = open_corpus(config.records, "synthetic")
+    tight = replace(corpus, crop_margin=0.0)
+    assert models.load(run)[1].crop_margin == 0.1
+    assert training.contract(replace(config, architecture="micro"), [tight]).architecture == "micro"
+    assert training.contract(config, [tight]).crop_margin == 0.0
+    assert training.contract(config, [tight, corpus]).crop_margin == 0.1  # of a mix, the widest
+
+
 def test_selection_by_hand():
     logs = {"val_expression_uar": 0.6, "val_valence_rmse": 0.3, "val_arousal_rmse": 0.5}
     assert selection(logs, ("expression", "valence", "arousal")) == pytest.approx((0.6 + 0.7 + 0.5) / 3)

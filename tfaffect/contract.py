@@ -22,6 +22,7 @@ CARD = "card.md"
 class Contract:
     """Everything needed to feed a model and to read what it gives.
 
+    architecture: the network below the embedding, as a config names it.
     trained: the heads that learned from labels; the outputs of the others are NaN.
     corpora: the training corpora and their versions.
     scores: figures with their protocol, as in report.json; None before the first evaluation.
@@ -43,6 +44,7 @@ class Contract:
     classes: tuple[str, ...] = CLASSES
     affect: tuple[str, ...] = AFFECT
     affect_range: tuple[float, float] | None = (-1.0, 1.0)
+    architecture: str = "efficientnet_b1"
     embedding_size: int = 256
     crop_margin: float = MARGIN
     input: dict = field(
@@ -108,7 +110,7 @@ def _check_types(contract: Contract) -> None:
     """Raise TypeError for a value that no exporter writes."""
     kinds = {"input_size": int, "embedding_size": int, "crop_margin": (int, float), "trained": tuple, "classes": tuple}
     kinds |= {"affect": tuple, "corpora": dict, "input": dict, "outputs": dict, "weights_sha256": str}
-    kinds |= {"temperature": (int, float)}
+    kinds |= {"temperature": (int, float), "architecture": str}
     for name, kind in kinds.items():
         value = getattr(contract, name)
         if not isinstance(value, kind) or (isinstance(value, (int, float)) and not 0 <= value < 10_000):

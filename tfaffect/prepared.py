@@ -12,12 +12,14 @@ import tensorflow_datasets as tfds
 
 from tfaffect.errors import UsageError
 from tfaffect.labels import AFFECT, CLASSES, HEADS
+from tfaffect.media.faces import MARGIN
 
 
 @dataclass(frozen=True)
 class Prepared:
     """One prepared corpus: `records/<name>/<version>/` and its build report.
 
+    crop_margin: how its crops are framed, as a margin around the face detector's box.
     taught: distributions (n, 8) of the training faces in the order of the records, and the share of them in what
     `records` returns; None where no teacher was asked.
     """
@@ -26,6 +28,7 @@ class Prepared:
     version: str
     folder: Path
     report: dict
+    crop_margin: float = MARGIN
     taught: tuple[np.ndarray, float] | None = field(default=None, compare=False)
 
     def size(self, split: str) -> int:
@@ -95,7 +98,7 @@ def open_corpus(records: Path, name: str) -> Prepared:
         raise UsageError(
             f"{folder} was written with another vocabulary. Received: {vocabulary}. Expected: {CLASSES}, {AFFECT}."
         )
-    return Prepared(name, folder.name, folder, report)
+    return Prepared(name, folder.name, folder, report, metadata.get("crop_margin", MARGIN))
 
 
 def labelled_heads(corpora: list[Prepared], split: str) -> tuple[str, ...]:

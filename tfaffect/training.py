@@ -195,9 +195,11 @@ class _Run:
 
 
 def contract(config: Config, corpora: list[Prepared]) -> Contract:
-    """Return the contract of the network that a config and its corpora give."""
+    """Return the contract of the network that a config and its corpora give; a mix is framed as its widest corpus."""
     return Contract(
+        architecture=config.architecture,
         input_size=config.image_size,
+        crop_margin=max(corpus.crop_margin for corpus in corpora),
         trained=labelled_heads(corpora, "train"),
         corpora={corpus.name: corpus.version for corpus in corpora},
         affect_range=(-1.0, 1.0) if config.affect_range == "bounded" else None,

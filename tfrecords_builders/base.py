@@ -12,6 +12,7 @@ import numpy as np
 
 from tfaffect.errors import UsageError
 from tfaffect.labels import Expression
+from tfaffect.media.faces import MARGIN
 
 
 @dataclass(frozen=True, slots=True)
@@ -90,6 +91,7 @@ class Corpus:
     instructions: ClassVar[str]  # how to obtain it, and the tree that `faces` expects under the raw folder
     expressions: ClassVar[Mapping[object, Expression]] = {}  # the corpus's code -> our class
     affect_range: ClassVar[tuple[float, float]] = (-1.0, 1.0)
+    crop_margin: ClassVar[float] = MARGIN  # how its crops are framed, as a margin around the box of the face detector
     shares: ClassVar[tuple[float, float, float]] = (0.8, 0.1, 0.1)  # of groups, where splits are drawn
     validation_share: ClassVar[float] = 0.1  # of train's groups, where the official splits are train and test alone
     max_skipped: ClassVar[float] = 0.1  # share of annotations that may give no record before a build fails

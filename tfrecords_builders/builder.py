@@ -44,7 +44,11 @@ class AffectBuilder(tfds.core.GeneratorBasedBuilder, skip_registration=True):
                 }
             ),
             metadata=tfds.core.MetadataDict(
-                corpus=corpus.name, version=corpus.version, classes=list(CLASSES), affect=list(AFFECT)
+                corpus=corpus.name,
+                version=corpus.version,
+                classes=list(CLASSES),
+                affect=list(AFFECT),
+                crop_margin=corpus.crop_margin,
             ),
         )
 

@@ -61,6 +61,7 @@ class Row:
 class FerPlus(Corpus):
     """The corpus, from fer2013.csv beside fer2013new.csv or from the folders that Microsoft's script leaves."""
 
+    version = "1.1.0"  # says how its faces are framed; records of 1.0.0 are the same otherwise
     labels = "8 classes (ten votes a face)"
     homepage = "https://github.com/microsoft/FERPlus"
     citation = "Barsoum et al., ICMI 2016, arXiv:1608.01041; faces: Goodfellow et al., ICONIP 2013, arXiv:1307.0414"
@@ -76,6 +77,9 @@ or, as generate_training_data.py of the first leaves them,
     DIR/.../FER2013Valid/
     DIR/.../FER2013Test/
 """
+    # Its crops are tighter than ours. The detector's box is 0.89 of their side where it sees nothing else (median of
+    # 490 faces), and 1.10 with the border drawn out, as chins and foreheads are cut off.
+    crop_margin = 0.0
     expressions = {name: Expression[name.upper()] for name in VOTES[:8]}
     published = {"train": 28_389, "validation": 3_553, "test": 3_546}  # by plurality, of fer2013new.csv
 
