@@ -3,6 +3,7 @@
 import csv
 import json
 import os
+import re
 import shutil
 import signal
 import subprocess
@@ -16,10 +17,13 @@ import numpy as np
 import pandas as pd
 import pytest
 
+from tfaffect import shipped
 from tfaffect.embed import Embedder
 from tfaffect.errors import UsageError
 from tfaffect.features import tables
+from tfaffect.features.line import line
 from tfaffect.features.parts import Parts
+from tfaffect.features.row import Row
 from tfaffect.media.faces import crop, letterbox
 from tfaffect.runtimes.opening import open_model
 from tfrecords_builders.synthetic import Synthetic
@@ -300,11 +304,64 @@ def test_help_shows_what_people_type():
         assert noise not in done.stdout
 
 
-def test_a_model_must_be_named_until_one_is_shipped(clip, tmp_path):
-    command = [sys.executable, "-m", "tfaffect.embed", str(clip), "--out", str(tmp_path / "faces.csv")]
-    done = subprocess.run(command, cwd=ROOT, capture_output=True, text=True, check=False)
-    assert done.returncode == 2
-    assert "No model is shipped yet. Name one with --model" in done.stderr
+def test_the_best_shipped_model_is_taken_when_none_is_named(tmp_path, monkeypatch):
+    monkeypatch.setattr(shipped, "FOLDER", tmp_path)
+    with pytest.raises(UsageError, match=r"No model lies in .* Name one with --model"):
+        shipped.default_model()
+    for name in ("fer_plus_micro", "fer_plus_b1"):
+        (tmp_path / name).mkdir()
+        (tmp_path / name / "model.tflite").touch()
+        assert shipped.default_model() == tmp_path / name
+
+
+def test_without_a_table_a_line_per_face_is_printed(model, face_detector, portraits, tmp_path):
+    write(tmp_path / "two.png", room((portraits[0], 20, 100, 260), (portraits[1], 400, 150, 180)))
+    write(tmp_path / "none.png", room())
+    (tmp_path / "torn.png").write_bytes(b"no picture")
+    words = [sys.executable, "-m", "tfaffect.embed", "--model", str(model), "--face-detector", str(face_detector)]
+    names = ["two.png", "none.png", "torn.png"]
+
+    def call(*more):
+        return subprocess.run(
+            [*words, *names, *more], cwd=tmp_path, env=here, capture_output=True, text=True, check=False
+        )
+
+    here = {**os.environ, "PYTHONPATH": str(ROOT)}
+    done = call()
+    assert done.returncode == 0, done.stderr
+    first, second, *others = done.stdout.splitlines()
+    assert re.match(r"two.png: face 0 at \d+,\d+,\d+,\d+: \w+ \d+ %.* valence [+-]0\.\d\d, arousal [+-]0\.\d\d$", first)
+    assert second.startswith("two.png: face 1 at ")
+    assert others[0] == "none.png: no face"
+    assert others[1].startswith("torn.png: ")
+    assert len(others) == 2
+    assert call("--strict").returncode == 1
+    refused = call("--window", "4")
+    assert (refused.returncode, refused.stdout) == (2, "")
+    assert "Name its file with --out" in refused.stderr
+
+
+@pytest.mark.parametrize(
+    ("expression", "abstain", "valence", "expected"),
+    [
+        (
+            [0.05, 0.8, 0.15, 0, 0, 0, 0, 0],
+            0.0,
+            float("nan"),
+            "a.png: face 0 at 1,2,31,42: happiness 80 %, sadness 15 %",
+        ),
+        ([0.125] * 8, 0.9, -0.256, "a.png: face 0 at 1,2,31,42: no class is sure enough, neutral 12 %"),
+        ([float("nan")] * 8, 0.0, 0.25, "a.png: face 0 at 1,2,31,42: valence +0.25"),
+    ],
+)
+def test_a_line_by_hand(expression, abstain, valence, expected):
+    row = Row("a.png", face=0, box=(1, 2, 31, 42), expression=np.array(expression), abstain=abstain, valence=valence)
+    assert line(row).startswith(expected)
+    assert ("valence" in line(row)) == (valence == valence)
+
+
+def test_a_line_of_a_video_has_its_time():
+    assert line(Row("a.mp4", frame=30, seconds=1.0, problem="no face")) == "a.mp4 1.00 s: no face"
 
 
 def started(model, face_detector, *arguments):

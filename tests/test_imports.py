@@ -12,11 +12,11 @@ ORDER = [
     | {"features.ordered", "features.layout"},
     {"media.video", "media.faces"},
     {"scoring.page", "scoring.palette"},
-    {"cli", "config", "prepared", "versions", "scoring.scores", "scoring.figures", "pytorch.pickle"},
+    {"cli", "config", "shipped", "prepared", "versions", "scoring.scores", "scoring.figures", "pytorch.pickle"},
     {"contract", "devices", "mixing", "media.augmentation", "media.detector", "scoring.report", "pytorch.layers"}
     | {"scoring.calibration", "backbones.efficientnet_b1", "backbones.micro"},
     {"features.row", "features.sources", "features.tracks", "features.smoothing", "features.windows"},
-    {"features.panel"},
+    {"features.panel", "features.line"},
     {"features.drawing"},
     {"features.annotation", "features.tables", "features.timeline"},
     {"features.parts", "features.replay"},

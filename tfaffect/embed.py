@@ -23,6 +23,7 @@ from tfaffect.errors import UsageError
 if TYPE_CHECKING:
     from tfaffect.features.embedder import Embedder
     from tfaffect.features.job import Counts, Job
+    from tfaffect.features.pipeline import Options
     from tfaffect.features.sources import Source
 
 # What works with arrays and tables is imported where it is used: --help answers within half a second.
@@ -48,8 +49,8 @@ Flag = Annotated[tyro.conf.FlagCreatePairsOff[bool], tyro.conf.arg(help_behavior
 
 def main(
     inputs: Annotated[tyro.conf.Positional[tuple[str, ...]], _option("INPUT...", "(required)")],
-    out: Annotated[Path, tyro.conf.arg(metavar="FILE")],
-    model: Annotated[Path | None, _option("MODEL", "(required)")] = None,
+    out: Annotated[Path | None, _option("FILE")] = None,
+    model: Annotated[Path | None, _option("MODEL")] = None,
     faces: Annotated[str, tyro.conf.arg(metavar="all|largest|N")] = "all",
     detect: Flag = True,
     fps: Annotated[float | None, _option("RATE")] = None,
@@ -70,6 +71,8 @@ def main(
 ) -> None:
     """Turn faces into affect features: 256 numbers, eight class probabilities, valence and arousal a face.
 
+    python -m tfaffect.embed photo.jpg
+
     python -m tfaffect.embed photos/ --model RUN --out faces.parquet
 
     python -m tfaffect.embed interview.mp4 --model model.tflite --out interview.csv --fps 5 --timeline interview.png
@@ -78,10 +81,10 @@ def main(
 
     Args:
         inputs: Pictures, videos, folders (with all below), a CSV with a column `path`, or - for a list on stdin.
-        out: Table to write, one row per face: .parquet, .csv or .npz.
-        model: Run folder, .keras, SavedModel, .tflite or .onnx with its model.json.
+        out: Table to write, one row per face: .parquet, .csv or .npz. A line per face is printed when not given.
+        model: Run folder, .keras, SavedModel, .tflite or .onnx with its model.json; the shipped one when not given.
         faces: Which faces of a picture: all, the largest, or the N largest.
-        detect: Look for faces; --no-detect takes every picture as a face crop.
+        detect: Look for faces, or take every picture as the crop of one.
         fps: Pictures a second of a video that are looked at; all frames when not given.
         every: Look at every N-th frame of a video.
         smooth: Time constant of a filter on classes, valence and arousal of each person's track.
@@ -102,16 +105,19 @@ def main(
     from tfaffect.features.pipeline import Options
     from tfaffect.features.sources import find_sources
     from tfaffect.features.tables import RESERVED
+    from tfaffect.shipped import default_model
 
-    if model is None:
-        raise UsageError(
-            "No model is shipped yet. Name one with --model: a run folder that train.py left, or an export."
-        )
+    model = model or default_model()
     options = Options(_count(faces), fps, every, smooth, smooth_embeddings, abstain)
     if hop is not None and window is None:
         raise UsageError("hop is from the begin of one window to the next: name --window as well.")
     windows = None if window is None else (window, window / 2 if hop is None else hop)
     sources = find_sources(inputs, sys.stdin, RESERVED)
+    if out is None:
+        if windows or annotate or timeline or resume or overwrite:
+            raise UsageError("Lines are printed when no table is written. Name its file with --out.")
+        _print_lines(_open(model, face_detector, detect_side, batch_size), sources, options, detect, strict)
+        return
     job = Job(sources, out, options, detect, windows, annotate, timeline, [Path(name) for name in inputs])
     job.check(resume, overwrite)
     embedder = _open(model, face_detector, detect_side, batch_size)
@@ -121,6 +127,20 @@ def main(
     if done < len(job.sources):
         cli.fail(f"Interrupted after {done:,} of {len(job.sources):,} inputs; go on with --resume.", status=130)
     if strict and counts.unreadable:
+        sys.exit(1)
+
+
+def _print_lines(embedder: Embedder, sources: list[Source], options: Options, detect: bool, strict: bool) -> None:
+    """Print a line per face as the inputs are read."""
+    from tfaffect.features.line import line
+    from tfaffect.features.row import NO_FACE
+
+    unreadable = False
+    for sight in embedder.describe(list(enumerate(sources)), options, detect):
+        for row in sight.rows:
+            print(line(row), flush=True)
+            unreadable = unreadable or (row.face is None and row.problem != NO_FACE)
+    if strict and unreadable:
         sys.exit(1)
 
 

@@ -19,6 +19,7 @@ from tfaffect.media.detector import SIDES, FaceDetector, find_weights
 from tfaffect.media.faces import letterbox
 from tfaffect.runtimes.opening import open_model
 from tfaffect.runtimes.runtime import Outputs
+from tfaffect.shipped import default_model
 
 LARGEST_SIDE = 4096
 """Longest side in pixels at which pictures are searched at most: memory grows with its square."""
@@ -36,7 +37,7 @@ class Embedder:
 
     def __init__(
         self,
-        model: str | Path,
+        model: str | Path | None = None,
         *,
         face_detector: str | Path | None = None,
         detect_side: int = SIDES[0],
@@ -44,7 +45,7 @@ class Embedder:
     ) -> None:
         """Open the model: a run folder, `.keras`, SavedModel, `.tflite` or `.onnx` with its model.json.
 
-        face_detector: weights of YuNet; otherwise what TFAFFECT_FACE_DETECTOR names, otherwise downloaded once, when
+        model: None for the best of those that come with the project. face_detector: weights of YuNet; otherwise what TFAFFECT_FACE_DETECTOR names, otherwise downloaded once, when
         first needed. detect_side: longest side in pixels at which pictures are searched for faces; more finds smaller
         faces in large pictures, for more time. batch_size: faces that go through the network at once; by default what
         was measured to be fastest for its format and input size. Raises UsageError for what is no such model.
@@ -53,7 +54,7 @@ class Embedder:
             raise UsageError(f"batch_size must be at least 1. Received: batch_size={batch_size}.")
         if not 32 <= detect_side <= LARGEST_SIDE:
             raise UsageError(f"detect_side must be 32 to {LARGEST_SIDE} pixels. Received: detect_side={detect_side}.")
-        self._network = open_model(Path(model), batch_size)
+        self._network = open_model(Path(model or default_model()), batch_size)
         self._face_detector = face_detector
         self.detect_sides = (detect_side, *(side for side in SIDES if side < detect_side))
         self._detector: FaceDetector | None = None
@@ -71,9 +72,9 @@ class Embedder:
     def __call__(self, images: np.ndarray | Sequence[np.ndarray]) -> Outputs:
         """Return what the network says of face crops, as arrays with one entry each.
 
-        images: uint8 RGB, (n, height, width, 3) or n arrays (height, width, 3) of any sizes, each a face with a margin
-        of a tenth of its box; they are letterboxed here. No face is looked for: `rows` does that. Raises ValueError
-        for other shapes and types.
+        images: uint8 RGB, (n, height, width, 3) or n arrays (height, width, 3) of any sizes, each a face cut out with
+        the contract's `crop_margin`; they are letterboxed here. No face is looked for: `rows` does that. Raises
+        ValueError for other shapes and types.
         """
         size = self.contract.input_size
         crops = [letterbox(_checked(image), size) for image in images]
