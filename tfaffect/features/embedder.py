@@ -45,10 +45,11 @@ class Embedder:
     ) -> None:
         """Open the model: a run folder, `.keras`, SavedModel, `.tflite` or `.onnx` with its model.json.
 
-        model: None for the best of those that come with the project. face_detector: weights of YuNet; otherwise what TFAFFECT_FACE_DETECTOR names, otherwise downloaded once, when
-        first needed. detect_side: longest side in pixels at which pictures are searched for faces; more finds smaller
-        faces in large pictures, for more time. batch_size: faces that go through the network at once; by default what
-        was measured to be fastest for its format and input size. Raises UsageError for what is no such model.
+        model: None for the best of those that come with the project. face_detector: weights of YuNet; otherwise what
+        TFAFFECT_FACE_DETECTOR names, otherwise downloaded once, when first needed. detect_side: longest side in pixels
+        at which pictures are searched for faces; more finds smaller faces in large pictures, for more time. batch_size:
+        faces that go through the network at once; by default what was measured to be fastest for its format and input
+        size. Raises UsageError for what is no such model.
         """
         if batch_size is not None and batch_size < 1:
             raise UsageError(f"batch_size must be at least 1. Received: batch_size={batch_size}.")
