@@ -10,9 +10,20 @@ ROOT = Path(__file__).parents[1]
 ORDER = [
     {"labels", "errors", "whole", "interruption", "replicas", "media.containers", "callbacks.position"}
     | {"features.ordered", "features.layout"},
-    {"media.video", "media.faces"},
+    {"media.video", "media.faces", "media.disturbances"},
     {"scoring.page", "scoring.palette"},
-    {"cli", "config", "shipped", "prepared", "versions", "scoring.scores", "scoring.figures", "pytorch.pickle"},
+    {
+        "cli",
+        "config",
+        "shipped",
+        "prepared",
+        "versions",
+        "scoring.scores",
+        "scoring.figures",
+        "scoring.disturbed",
+        "pytorch.pickle",
+    },
+    {"scoring.mistakes"},
     {"contract", "devices", "mixing", "media.augmentation", "media.detector", "scoring.report", "pytorch.layers"}
     | {"scoring.calibration", "backbones.efficientnet_b1", "backbones.micro"},
     {"features.row", "features.sources", "features.tracks", "features.smoothing", "features.windows"},
@@ -32,7 +43,7 @@ ORDER = [
     {"callbacks.history"},
     {"training", "torch_weights"},
     {"evaluate"},
-    {"calibrate"},
+    {"calibrate", "robustness"},
     {"features.pipeline"},
     {"features.annotated", "features.embedder"},
     {"features.plan"},

@@ -12,6 +12,7 @@ import pytest
 from tfaffect.errors import UsageError
 from tfaffect.labels import AFFECT, CLASSES
 from tfaffect.scoring import figures, report
+from tfaffect.scoring.mistakes import most_confident
 from tfaffect.scoring.scores import score, score_all
 
 VOID = ("meta", "img")
@@ -82,7 +83,7 @@ def test_report_reads_back(folder):
     table, protocol = predict(), {"model": "runs/one", "split": "validation", "size": 240}
     result = report.write(table, folder, protocol)
     assert json.loads((folder / "report.json").read_text()) == result
-    assert result == {"protocol": protocol, "scores": score_all(table)}
+    assert result == {"protocol": protocol, "scores": score_all(table), "mistakes": most_confident(table)}
     saved = pd.read_csv(folder / "predictions.csv", dtype={"group": str})
     assert list(saved.columns) == list(table.columns)
     again = score(saved)
@@ -227,3 +228,35 @@ def test_report_needs_neither_pyplot_nor_tensorflow():
     code = "import sys, tfaffect.scoring.report; print({'matplotlib.pyplot', 'tensorflow', 'keras'} & {*sys.modules})"
     run = subprocess.run([sys.executable, "-c", code], capture_output=True, text=True, check=True)
     assert run.stdout == "set()\n"
+
+
+def test_the_surest_mistakes_by_hand():
+    """Faces 0, 4, 8 ... are wrong; 8 is made the surest of them, 4 is a tie of votes."""
+    table = predict(12, trained=("expression",))
+    table.loc[8, "expression_contempt"] = 0.9
+    table.loc[4, ["true_fear", "true_neutral"]] = 0.5
+    mistakes = most_confident(table, 2)
+    assert [row["key"] for row in mistakes] == ["8", "0"]
+    assert mistakes[0] == {
+        "corpus": "fer_plus",
+        "key": "8",
+        "truth": "happiness",
+        "share": 1.0,
+        "predicted": "contempt",
+        "probability": 0.9,
+    }
+    assert [row["truth"] for row in most_confident(table)] == ["happiness", "neutral", "neutral"]
+    assert most_confident(table)[2]["share"] == 0.5
+
+
+def test_no_mistakes_where_no_class_is_known_or_learned():
+    assert most_confident(predict(trained=AFFECT)) == []
+    assert most_confident(predict().assign(**{f"true_{name}": 0.0 for name in CLASSES})) == []
+
+
+def test_the_page_lists_the_surest_mistakes(tmp_path):
+    table = predict(12)
+    report.write(table, tmp_path / "report", {}, resamples=0)
+    texts = Page((tmp_path / "report" / "report.html").read_text()).texts
+    assert "The most confident mistakes" in texts
+    assert {"fer_plus/0", "neutral, 100 %", "contempt, 65 %"} <= set(texts)

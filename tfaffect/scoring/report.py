@@ -10,6 +10,7 @@ from tfaffect import whole
 from tfaffect.errors import UsageError
 from tfaffect.labels import AFFECT
 from tfaffect.scoring.figures import draw_all
+from tfaffect.scoring.mistakes import most_confident
 from tfaffect.scoring.page import compose_page, compose_pictures, compose_table, compose_tile
 from tfaffect.scoring.scores import POOLED, score_all
 
@@ -54,14 +55,19 @@ def write(
       resamples: of the bootstrap; 0 leaves the intervals out.
 
     Returns:
-      What report.json holds: {"protocol": ..., "scores": as `scores.score_all` returns them}.
+      What report.json holds: {"protocol": ..., "scores": as `scores.score_all` returns them, "mistakes": as
+      `mistakes.most_confident` does}.
 
     Raises:
       UsageError: `folder` holds something else than a report.
     """
     folder = Path(folder).resolve()
     _require_report_or_nothing(folder)
-    report = {"protocol": protocol, "scores": score_all(predictions, seed, resamples)}
+    report = {
+        "protocol": protocol,
+        "scores": score_all(predictions, seed, resamples),
+        "mistakes": most_confident(predictions),
+    }
     text = json.dumps(report, indent=1, allow_nan=False)
     figures = draw_all(predictions, report["scores"][POOLED], history)
     with whole.folder(folder) as new:
@@ -103,6 +109,7 @@ def compose(report: dict, pictures: dict[str, bytes]) -> str:
         if scores[POOLED]["expression"]
         else _compose_absence("expression"),
         compose_pictures(pictures, CAPTIONS, "confusion", "reliability"),
+        _compose_mistakes(report["mistakes"]),
         "<h2>Valence and arousal</h2>",
         _compose_affect(scores),
         *(_compose_absence(head) for head in AFFECT if not scores[POOLED][head]),
@@ -135,6 +142,23 @@ def _compose_classes(expression: dict) -> str:
     rows = [[name, *(_spell(key, value) for key, value in row.items())] for name, row in expression["classes"].items()]
     sentence = f"<p>The expected calibration error (ECE) is {_spell('ece', expression['ece'])}.</p>"
     return compose_table(header, rows) + sentence
+
+
+def _compose_mistakes(mistakes: list[dict]) -> str:
+    if not mistakes:
+        return ""
+    rows = [
+        [
+            f"{row['corpus']}/{row['key']}",
+            f"{row['truth']}, {100 * row['share']:.0f} %",
+            f"{row['predicted']}, {100 * row['probability']:.0f} %",
+        ]
+        for row in mistakes
+    ]
+    words = (
+        "<p>Where to look first, at the labels as much as at the model. Beside the truth: its share of the label.</p>"
+    )
+    return "<h2>The most confident mistakes</h2>" + words + compose_table(["record", "truth", "predicted"], rows)
 
 
 def _compose_affect(scores: dict) -> str:
