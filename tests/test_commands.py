@@ -17,6 +17,7 @@ COMMANDS = [
     ["-m", "tfaffect.calibrate"],
     ["-m", "tfaffect.embed"],
     ["-m", "tfaffect.search"],
+    ["-m", "tfaffect.robustness"],
     ["-m", "tfaffect.torch_weights"],
     ["-m", "export.saved_model"],
     ["-m", "export.tflite"],
