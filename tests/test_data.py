@@ -1,12 +1,14 @@
 import json
 import shutil
 from dataclasses import replace
+from pathlib import Path
 
 import numpy as np
 import pytest
 import tensorflow as tf
+from etils.epath import gpath, register
 
-from tfaffect import data, mixing
+from tfaffect import data, mixing, stores
 from tfaffect.errors import UsageError
 from tfaffect.prepared import labelled_heads, open_corpus
 
@@ -178,3 +180,29 @@ def test_moving_and_erasing_are_drawn_per_face(corpus, config):
     erased = fingerprints(epoch(data.training_batches([corpus], replace(plain, erasing_probability=0.5)), 4))
     assert not set(still) & set(moved)
     assert 16 < len(set(still) & set(erased)) < 48  # of 64, half expected
+
+
+@pytest.fixture
+def bucket(records, monkeypatch):
+    """A bucket: TensorFlow's file system in memory, made known to the paths of TFDS as gs:// is."""
+    for name, value in [("PREFIXES", ("gs://", "ram://")), ("SCHEMES", frozenset(("gs", "ram")))]:
+        monkeypatch.setattr(gpath, f"_URI_{name}", value)
+    monkeypatch.setattr(gpath, "_URI_MAP_ROOT", {"gs://": "/gs/", "ram://": "/ram/"})
+    monkeypatch.setitem(gpath._PREFIX_TO_BACKEND, "ram", gpath.backend_lib.tf_backend)
+    monkeypatch.setitem(register._URI_PREFIXES_TO_CLS, "ram://", gpath.PosixGPath)
+    there = "ram://bucket/records/synthetic/1.1.0"
+    tf.io.gfile.makedirs(there)
+    for file in (records / "synthetic" / "1.1.0").iterdir():
+        tf.io.gfile.copy(str(file), f"{there}/{file.name}", overwrite=True)
+    return Path("ram://bucket/records")
+
+
+def test_records_are_read_from_a_bucket(bucket, corpus, config):
+    assert str(bucket) == "ram:/bucket/records", "pathlib folds the slashes, as it does in a flag"
+    assert stores.absolute(bucket) == bucket
+    there = open_corpus(bucket, "synthetic")
+    assert (there.version, there.size("train")) == (corpus.version, corpus.size("train"))
+    read = [fingerprints(epoch(data.training_batches([own], config), 3)) for own in (there, corpus)]
+    assert read[0] == read[1]
+    with pytest.raises(UsageError, match="Prepared there: synthetic"):
+        open_corpus(bucket, "fer_plus")

@@ -8,7 +8,7 @@ import pytest
 ROOT = Path(__file__).parents[1]
 
 ORDER = [
-    {"labels", "errors", "whole", "interruption", "replicas", "media.containers", "callbacks.position"}
+    {"labels", "errors", "stores", "whole", "interruption", "replicas", "media.containers", "callbacks.position"}
     | {"features.ordered", "features.layout"},
     {"media.video", "media.faces", "media.disturbances"},
     {"scoring.page", "scoring.palette"},

@@ -13,6 +13,7 @@ import tensorflow_datasets as tfds
 from tfaffect.errors import UsageError
 from tfaffect.labels import AFFECT, CLASSES, HEADS
 from tfaffect.media.faces import MARGIN
+from tfaffect.stores import open_store
 
 
 @dataclass(frozen=True)
@@ -74,13 +75,14 @@ class Prepared:
 
 
 def open_corpus(records: Path, name: str) -> Prepared:
-    """Open the newest version of a prepared corpus.
+    """Open the newest version of a prepared corpus; `records` may be a bucket, see `stores.open_store`.
 
     Raises UsageError when it was never prepared, is not whole, or speaks another vocabulary.
     """
-    versions = sorted(Path(records, name).glob("[0-9]*"), key=_version_number)
+    store = open_store(records)
+    versions = sorted((store / name).glob("[0-9]*"), key=_version_number)
     if not versions:
-        there = sorted(path.name for path in Path(records).glob("[!.]*/") if any(path.glob("[0-9]*")))
+        there = sorted({path.parent.name for path in store.glob("[!.]*/[0-9]*")})
         raise UsageError(
             f"No records of {name!r} in {records}. Prepared there: {', '.join(there) or 'nothing'}. "
             f"Build them with: python -m tfrecords_builders {name} --raw DIR --records {records}"

@@ -12,7 +12,7 @@ import numpy as np
 import pandas as pd
 import tensorflow as tf
 
-from tfaffect import data, devices, distillation, interruption, mixing, versions, whole
+from tfaffect import data, devices, distillation, interruption, mixing, stores, versions, whole
 from tfaffect.callbacks import tracking
 from tfaffect.callbacks.averaging import AveragedWeights
 from tfaffect.callbacks.checkpoint import FOLDER, Checkpoint, begin
@@ -55,7 +55,7 @@ def train(
     if not resume:
         _refuse_taken(folder)  # in every process, and before any of them makes it
     with devices.together(config) as group:
-        config = replace(_decided(config, group), records=config.records.absolute())
+        config = replace(_decided(config, group), records=stores.absolute(config.records))
         trackers = tracking.trackers(config.tracker, folder, config) if group.writes else {}
         if not resume and group.writes:
             config.save(folder / "config.json")
