@@ -172,10 +172,13 @@ def test_a_score_is_that_of_the_kept_model_by_hand(tmp_path):
         "val_arousal_ccc": [0.5, 0.6, 0.7],
     }
     pd.DataFrame(rows).to_csv(tmp_path / "history.csv", index=False)
+    configs.Config().save(tmp_path / "config.json")
     expected = {"selection": 0.7, "accuracy": 0.4, "uar": 0.25, "ccc_valence": 0.2, "ccc_arousal": 0.6, "ccc": 0.4}
     for objective, value in expected.items():
         score = objectives.score(tmp_path, objective)
         assert (score.score, score.best_epoch, score.epochs) == (pytest.approx(value), 2, 3)
+    configs.Config(keep="last").save(tmp_path / "config.json")
+    assert objectives.score(tmp_path, "accuracy") == objectives.Score(0.9, 3, 3)
     pd.DataFrame({**rows, "val_arousal_ccc": math.nan}).to_csv(tmp_path / "history.csv", index=False)
     with pytest.raises(ValueError, match="no number"):
         objectives.score(tmp_path, "ccc")
