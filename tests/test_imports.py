@@ -10,6 +10,7 @@ ROOT = Path(__file__).parents[1]
 ORDER = [
     {"labels", "errors", "stores", "whole", "interruption", "replicas", "media.containers", "callbacks.position"}
     | {"features.ordered", "features.layout"},
+    {"archive"},
     {"media.video", "media.faces", "media.disturbances"},
     {"scoring.page", "scoring.palette"},
     {

@@ -173,7 +173,7 @@ def load(path: Path) -> Config:
     try:
         text = Path(path).read_text(encoding="utf-8")
         values = tomllib.loads(text) if Path(path).suffix == ".toml" else json.loads(text)
-    except (OSError, ValueError) as error:
+    except (OSError, ValueError, RecursionError) as error:
         raise UsageError(f"No config could be read from {path}: {error}") from error
     known = {field.name for field in fields(Config)}
     if not isinstance(values, dict) or set(values) - known:

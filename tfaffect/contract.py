@@ -8,6 +8,7 @@ import zipfile
 from dataclasses import asdict, dataclass, field, fields, replace
 from pathlib import Path
 
+from tfaffect import archive as archives
 from tfaffect import whole
 from tfaffect.errors import UsageError
 from tfaffect.labels import AFFECT, CLASSES, HEADS
@@ -85,7 +86,7 @@ def loads(text: str, source: object) -> Contract:
         known = {field.name for field in fields(Contract)}
         contract = Contract(**{name: _frozen(value) for name, value in values.items() if name in known})
         _check_types(contract)
-    except (ValueError, TypeError, AttributeError) as error:
+    except (ValueError, TypeError, AttributeError, RecursionError) as error:
         raise UsageError(f"{source} holds no usable model.json: {error}") from error
     if (contract.classes, contract.affect) != (CLASSES, AFFECT) or set(contract.trained) - set(HEADS):
         raise UsageError(
@@ -181,6 +182,7 @@ def check_weights(path: Path, contract: Contract) -> None:
 
 
 def _read_from_archive(path: Path) -> Contract:
+    archives.check(path)
     try:
         with zipfile.ZipFile(path) as archive:
             contract = loads(archive.read(MEMBER).decode(), path)

@@ -3,7 +3,6 @@
 from __future__ import annotations
 
 import re
-import zipfile
 from dataclasses import replace
 from pathlib import Path
 
@@ -162,8 +161,8 @@ def load(run: Path) -> tuple[keras.Model, Contract]:
     contract = contracts.read(path)
     try:
         model = keras.saving.load_model(path, compile=False)
-    except (ValueError, TypeError, zipfile.BadZipFile, OSError) as error:
-        raise UsageError(f"{path} could not be loaded: {error}") from error
+    except Exception as error:  # of a damaged file Keras raises whatever its parts do, such as h5py's RuntimeError
+        raise UsageError(f"{path} could not be loaded: {type(error).__name__}: {error}") from error
     if model.input_shape[1:] != (contract.input_size, contract.input_size, 3):
         raise UsageError(f"{path} takes pictures {model.input_shape[1:]}; its contract says {contract.input_size}.")
     return model, contract

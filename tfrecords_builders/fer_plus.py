@@ -16,7 +16,7 @@ where both are present, fer2013new.csv is read and label.csv is not.
 
 from __future__ import annotations
 
-import csv
+import os
 from collections.abc import Iterator
 from dataclasses import dataclass
 from hashlib import blake2b
@@ -161,9 +161,9 @@ def _rows_of_label_files(folders: dict[str, Path | None]) -> Iterator[Row]:
     """Votes of label.csv (name, box in quotes, ten votes; no header), faces from the PNG files beside it."""
     for usage, folder in folders.items():
         if folder and (folder / "label.csv").exists():
-            with open(folder / "label.csv", newline="", encoding="utf-8-sig") as file:
-                for name, _, *votes in filter(None, csv.reader(file)):
-                    yield Row(Path(name).stem, usage, Path(name).name, votes, folder / Path(name).name)
+            for row in rows(folder / "label.csv", header=("name", "box", *VOTES)):
+                name = Path(row["name"]).name
+                yield Row(Path(name).stem, usage, name, [row.get(vote, "") for vote in VOTES], folder / name)
 
 
 def _votes(cells: list[str]) -> np.ndarray | None:
@@ -178,7 +178,8 @@ def _votes(cells: list[str]) -> np.ndarray | None:
 def _grey(picture: str | Path) -> bytes | None:
     """The 48 x 48 grey values of a face, or None when there are none."""
     if isinstance(picture, Path):
-        grey = cv2.imread(str(picture), cv2.IMREAD_GRAYSCALE) if picture.is_file() else None
+        there = os.path.isfile(picture)  # Path.is_file raises for a name that is too long
+        grey = cv2.imread(str(picture), cv2.IMREAD_GRAYSCALE) if there else None
     else:
         try:
             grey = np.array(picture.split(), np.uint8)
