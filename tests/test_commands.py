@@ -36,6 +36,7 @@ HEAVY = {
     "onnx",
     "pyarrow",
     "keras_tuner",
+    "cv2",
 }
 
 
@@ -60,7 +61,8 @@ def test_the_list_of_corpora_imports_nothing_heavy_and_names_them_all():
     for name in ("fer_plus", "synthetic"):
         assert name in done.stdout
     assert "git clone https://github.com/microsoft/FERPlus" in done.stdout
-    assert not {line.rpartition("|")[2].strip().split(".")[0] for line in done.stderr.splitlines()} & HEAVY
+    imported = {line.rpartition("|")[2].strip().split(".")[0] for line in done.stderr.splitlines()}
+    assert not imported & (HEAVY - {"cv2"})  # the corpora read pictures; 0.1 s
 
 
 @pytest.mark.parametrize(

@@ -12,7 +12,7 @@ from tfaffect import archive as archives
 from tfaffect import whole
 from tfaffect.errors import UsageError
 from tfaffect.labels import AFFECT, CLASSES, HEADS
-from tfaffect.media.faces import MARGIN
+from tfaffect.media.margin import MARGIN
 
 MEMBER = "model.json"
 CARD = "card.md"

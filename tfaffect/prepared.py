@@ -12,7 +12,7 @@ import tensorflow_datasets as tfds
 
 from tfaffect.errors import UsageError
 from tfaffect.labels import AFFECT, CLASSES, HEADS
-from tfaffect.media.faces import MARGIN
+from tfaffect.media.margin import MARGIN
 from tfaffect.stores import open_store
 
 

@@ -12,7 +12,7 @@ import numpy as np
 
 from tfaffect.errors import UsageError
 from tfaffect.labels import Expression
-from tfaffect.media.faces import MARGIN
+from tfaffect.media.margin import MARGIN
 
 
 @dataclass(frozen=True, slots=True)

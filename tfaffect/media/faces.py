@@ -11,10 +11,9 @@ import cv2
 import numpy as np
 from PIL import Image, ImageOps
 
-Box = tuple[float, float, float, float]
+from tfaffect.media.margin import MARGIN
 
-MARGIN = 0.1
-"""How far a crop reaches beyond the face box on every side, as a share of the box's longer side."""
+Box = tuple[float, float, float, float]
 
 
 class UnreadablePictureError(ValueError):
