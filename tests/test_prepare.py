@@ -4,6 +4,7 @@ from pathlib import Path
 
 import numpy as np
 import pytest
+import tensorflow as tf
 import tensorflow_datasets as tfds
 
 from tfaffect.errors import UsageError
@@ -80,6 +81,15 @@ def test_the_vocabulary_travels_with_the_records(tmp_path):
     assert tuple(metadata["classes"]) == CLASSES
     assert metadata["version"] == "1.0.0"
     assert metadata["crop_margin"] == 0.1
+
+
+def test_the_fields_of_a_record_lie_in_one_order_so_that_builds_are_equal_byte_by_byte(tmp_path):
+    prepare(Handmade(*map(face, range(5))), tmp_path, tmp_path)
+    (path,) = (tmp_path / "handmade" / "1.0.0").glob("*.tfrecord*")
+    for record in tf.data.TFRecordDataset(str(path)).as_numpy_iterator():
+        assert tf.train.Example.FromString(record).SerializeToString(deterministic=True) == record
+        names = [record.index(name) for name in (b"age", b"arousal", b"ethnicity", b"expression", b"image", b"valence")]
+        assert names == sorted(names)
 
 
 def test_large_pictures_shrink_to_288_and_small_ones_never_grow(tmp_path):

@@ -2,14 +2,15 @@
 
 from __future__ import annotations
 
-from collections.abc import Mapping
+from collections.abc import Iterable, Mapping
 from contextlib import redirect_stdout
 from io import StringIO
 from pathlib import Path
 
 import numpy as np
 import tensorflow_datasets as tfds
-from tensorflow_datasets.core import shuffle
+from tensorflow_datasets.core import shuffle, writer
+from tensorflow_datasets.proto import tf_example_pb2
 
 from tfaffect.labels import AFFECT, CLASSES
 from tfrecords_builders.base import Corpus
@@ -57,6 +58,20 @@ class AffectBuilder(tfds.core.GeneratorBasedBuilder, skip_registration=True):
 
     def _generate_examples(self):
         raise NotImplementedError("The examples were handed over.")
+
+    def _example_writer(self) -> writer.ExampleWriter:
+        return _OrderedFields(self.info.file_format)
+
+
+class _OrderedFields(writer.ExampleWriter):
+    """Writes the fields of a record sorted by name; in protobuf's own order no two processes write the same bytes."""
+
+    def write(self, path: Path, examples: Iterable[tuple]):
+        return super().write(path, ((key, _ordered(example)) for key, example in examples))
+
+
+def _ordered(example: bytes) -> bytes:
+    return tf_example_pb2.Example.FromString(example).SerializeToString(deterministic=True)
 
 
 def write(corpus: Corpus, examples: Mapping[str, object], folder: Path, beam: tuple[str, object] | None = None) -> Path:
