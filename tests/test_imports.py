@@ -20,11 +20,11 @@ ORDER = [
         "prepared",
         "versions",
         "scoring.scores",
-        "scoring.figures",
+        "scoring.raters",
         "scoring.disturbed",
         "pytorch.pickle",
     },
-    {"scoring.mistakes"},
+    {"scoring.mistakes", "scoring.figures"},
     {"contract", "devices", "mixing", "media.augmentation", "media.detector", "scoring.report", "pytorch.layers"}
     | {"scoring.calibration", "backbones.efficientnet_b1", "backbones.micro"},
     {"features.row", "features.sources", "features.tracks", "features.smoothing", "features.windows"},

@@ -94,8 +94,8 @@ def test_report_reads_back(folder):
 @pytest.mark.parametrize(
     ("trained", "history", "names"),
     [
-        (("expression", *AFFECT), True, ["affect", "confusion", "curves", "reliability"]),
-        (("expression",), False, ["confusion", "reliability"]),
+        (("expression", *AFFECT), True, ["affect", "confusion", "curves", "reliability", "sets"]),
+        (("expression",), False, ["confusion", "reliability", "sets"]),
         (("valence",), False, ["affect"]),
         ((), True, ["curves"]),
         ((), False, []),
@@ -179,6 +179,42 @@ def test_summary_is_a_table():
     assert lines[1] == "pooled           112    75.0 %  75.0 %    85.7 %            -            -"
     assert [line.split()[0] for line in lines[1:]] == ["pooled", "fer_plus", "mine", "fer_plus:strict"]
     assert len({len(line) for line in lines}) == 1
+
+
+def test_people_have_their_column_where_labels_are_votes():
+    votes, none = predict(56, ("expression",)), predict(56, ("expression",), "mine", "")
+    scores = score_all(pd.concat([votes.assign(human_agreement=[0.8, 0.9] * 28), none]), resamples=0)
+    assert scores["fer_plus"]["expression"]["human_agreement"] == pytest.approx(0.85)
+    assert scores["fer_plus:strict"]["expression"]["human_agreement"] == pytest.approx(0.85)
+    assert scores["mine"]["expression"]["human_agreement"] is None
+    lines = report.summarise({"protocol": {}, "scores": scores}).splitlines()
+    last = [line.split()[-2:] for line in lines]
+    assert last == [["arousal", "people"], ["-", "-"], ["85.0", "%"], ["-", "-"], ["85.0", "%"]]
+
+
+def test_the_sets_are_drawn_with_their_intervals_and_what_people_score():
+    table = predict(60).assign(human_agreement=0.9)
+    sets = score_all(pd.concat([table, predict(60, corpus="mine", tags="")]))
+    (axes,) = figures.draw_sets(sets).axes
+    named = [label.get_text() for label in axes.get_yticklabels()]
+    assert named == ["pooled  (120)", "fer_plus  (60)", "mine  (60)", "fer_plus:strict  (60)"]
+    people = [line for line in axes.lines if len(set(line.get_xdata())) == 1 and len(line.get_xdata()) == 2]
+    assert [line.get_xdata()[0] for line in people] == pytest.approx([90, 90])  # those whose labels are votes
+    low, high = sets["mine"]["expression"]["accuracy"]["low"], sets["mine"]["expression"]["accuracy"]["high"]
+    assert any(list(line.get_xdata()) == pytest.approx([100 * low, 100 * high]) for line in axes.lines)
+
+
+def test_one_corpus_without_tags_needs_no_picture_of_its_sets(folder):
+    report.write(predict(tags=""), folder, {})
+    assert not (folder / "sets.png").exists()
+
+
+def test_the_curve_of_accuracy_has_the_line_of_people():
+    history = record().assign(val_expression_accuracy=0.5)
+    _, metrics = figures.draw_curves(history, people=0.9).axes
+    assert {line.get_label(): line.get_ydata()[0] for line in metrics.lines}["accuracy of people"] == 0.9
+    _, metrics = figures.draw_curves(history).axes
+    assert "accuracy of people" not in [line.get_label() for line in metrics.lines]
 
 
 def test_confusion_is_drawn_by_row():

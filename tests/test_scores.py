@@ -219,6 +219,24 @@ def test_sets_are_pooled_then_corpora_then_tags():
     assert accuracies == pytest.approx([3 / 5, 2 / 3, 1 / 2, 1, 1, 0])
 
 
+def test_where_there_are_twins_the_records_without_one_are_a_set():
+    table = predict([0, 1, 2], [0, 1, 1], tags=["twin,strict", "strict", ""])
+    result = score_all(table)
+    assert [(name, entry["records"]) for name, entry in result.items()][2:] == [
+        ("one:strict", 2),
+        ("one:twin", 1),
+        ("one:no twin", 2),
+    ]
+    assert result["one:no twin"]["expression"]["accuracy"]["value"] == 0.5
+    assert "one:no twin" not in score_all(table.assign(tags="twin"))
+
+
+def test_what_people_score_is_the_mean_over_the_labelled_records():
+    table = predict([0, 1, np.nan], [0, 1, 1]).assign(human_agreement=[0.5, 1.0, np.nan])
+    assert score(table)["expression"]["human_agreement"] == 0.75
+    assert score(table.drop(columns="human_agreement"))["expression"]["human_agreement"] is None
+
+
 def test_single_corpus_is_the_pooled_set():
     result = score_all(draw())
     assert list(result) == ["pooled", "one"]

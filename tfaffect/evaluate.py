@@ -83,7 +83,9 @@ def evaluate(
     prepared = [open_corpus(records or config.records, name) for name in corpora or config.corpora]
     if not corpora:  # of a mix, those that have the split
         prepared = [corpus for corpus in prepared if corpus.size(split)] or prepared
-    predictions = pd.concat([predict(model, contract, corpus, split, config.batch_size) for corpus in prepared])
+    predictions = pd.concat(
+        [with_people(predict(model, contract, corpus, split, config.batch_size), corpus) for corpus in prepared]
+    )
     history = run / "history.csv"
     protocol = Protocol({corpus.name: corpus.version for corpus in prepared}, split, only)
     return report.write(
@@ -148,6 +150,15 @@ def tabulate(
     predictions = pd.concat(rows, ignore_index=True)
     predictions.insert(0, "corpus", corpus.name)
     return predictions
+
+
+def with_people(predictions: pd.DataFrame, corpus: Prepared) -> pd.DataFrame:
+    """Return predictions with what another panel of raters would score, where the labels of their corpus are votes."""
+    if not corpus.raters:
+        return predictions
+    from tfaffect.scoring import raters, scores
+
+    return predictions.assign(**{scores.HUMAN: raters.agreement(predictions[[*scores.TRUE]].to_numpy(), corpus.raters)})
 
 
 def with_tag(predictions: pd.DataFrame, tag: str) -> pd.DataFrame:

@@ -21,6 +21,7 @@ class Prepared:
     """One prepared corpus: `records/<name>/<version>/` and its build report.
 
     crop_margin: how its crops are framed, as a margin around the face detector's box.
+    raters: people whose votes the distributions count; 0 where no label is a count of votes.
     taught: distributions (n, 8) of the training faces in the order of the records, and the share of them in what
     `records` returns; None where no teacher was asked.
     """
@@ -30,6 +31,7 @@ class Prepared:
     folder: Path
     report: dict
     crop_margin: float = MARGIN
+    raters: int = 0
     taught: tuple[np.ndarray, float] | None = field(default=None, compare=False)
 
     def size(self, split: str) -> int:
@@ -100,7 +102,7 @@ def open_corpus(records: Path, name: str) -> Prepared:
         raise UsageError(
             f"{folder} was written with another vocabulary. Received: {vocabulary}. Expected: {CLASSES}, {AFFECT}."
         )
-    return Prepared(name, folder.name, folder, report, metadata.get("crop_margin", MARGIN))
+    return Prepared(name, folder.name, folder, report, metadata.get("crop_margin", MARGIN), metadata.get("raters", 0))
 
 
 def labelled_heads(corpora: list[Prepared], split: str) -> tuple[str, ...]:

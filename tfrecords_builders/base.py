@@ -92,6 +92,7 @@ class Corpus:
     expressions: ClassVar[Mapping[object, Expression]] = {}  # the corpus's code -> our class
     affect_range: ClassVar[tuple[float, float]] = (-1.0, 1.0)
     crop_margin: ClassVar[float] = MARGIN  # how its crops are framed, as a margin around the box of the face detector
+    raters: ClassVar[int] = 0  # people whose votes a distribution counts; 0 where no label is a count of votes
     shares: ClassVar[tuple[float, float, float]] = (0.8, 0.1, 0.1)  # of groups, where splits are drawn
     validation_share: ClassVar[float] = 0.1  # of train's groups, where the official splits are train and test alone
     max_skipped: ClassVar[float] = 0.1  # share of annotations that may give no record before a build fails

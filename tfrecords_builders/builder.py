@@ -50,6 +50,7 @@ class AffectBuilder(tfds.core.GeneratorBasedBuilder, skip_registration=True):
                 classes=list(CLASSES),
                 affect=list(AFFECT),
                 crop_margin=corpus.crop_margin,
+                raters=corpus.raters,
             ),
         )
 

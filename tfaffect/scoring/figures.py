@@ -8,23 +8,55 @@ from matplotlib.figure import Figure
 from matplotlib.patheffects import withStroke
 
 from tfaffect.labels import AFFECT, CLASSES
-from tfaffect.scoring.palette import FAINT, HUE, INK, LINES, MUTED, SEQUENTIAL, style
+from tfaffect.scoring.palette import FAINT, HUE, INK, LINES, MUTED, PEOPLE, SEQUENTIAL, style
+from tfaffect.scoring.scores import HUMAN, POOLED
 
 LOSSES = {"loss": "training", "val_loss": "validation"}
 TICKS = (-1, -0.5, 0, 0.5, 1)
 
 
-def draw_all(predictions: pd.DataFrame, scores: dict, history: pd.DataFrame | None = None) -> dict[str, Figure]:
-    """The pictures that one set's `scores` can fill: of confusion, reliability, affect and curves, by name."""
-    figures = {}
+def draw_all(
+    predictions: pd.DataFrame, sets: dict[str, dict], history: pd.DataFrame | None = None
+) -> dict[str, Figure]:
+    """The pictures that scores can fill, by name: sets; and of all records confusion, reliability, affect and curves.
+
+    `sets` is what `scores.score_all` returns.
+    """
+    figures, scores = {}, sets[POOLED]
+    people = None
     if scores["expression"]:
+        people = scores["expression"][HUMAN]
+        distinct = {name: score for name, score in sets.items() if name == POOLED or score is not scores}
+        if people is not None or len(distinct) > 1:
+            figures["sets"] = draw_sets(distinct)
         figures["confusion"] = draw_confusion(np.array(scores["expression"]["confusion"]))
         figures["reliability"] = draw_reliability(scores["expression"])
     if any(scores[name] for name in AFFECT):
         figures["affect"] = draw_affect(predictions, scores)
     if history is not None and len(history):
-        figures["curves"] = draw_curves(history)
+        figures["curves"] = draw_curves(history, people)
     return figures
+
+
+def draw_sets(sets: dict[str, dict]) -> Figure:
+    """Accuracy of every set of records with its interval, and beside it what another panel of raters would score."""
+    scored = {name: score["expression"] for name, score in sets.items() if score["expression"]}
+    figure = Figure(figsize=(7, 1.2 + 0.42 * len(scored)), layout="constrained")
+    axes = figure.add_subplot()
+    for place, expression in enumerate(scored.values()):
+        accuracy, people = expression["accuracy"], expression[HUMAN]
+        if accuracy["low"] is not None:
+            axes.plot([100 * accuracy["low"], 100 * accuracy["high"]], [place, place], color=HUE, linewidth=2)
+        axes.plot(100 * accuracy["value"], place, "o", color=HUE, label=None if place else "the model")
+        if people is not None:
+            axes.plot([100 * people] * 2, [place - 0.3, place + 0.3], color=PEOPLE, linewidth=2.5)
+    if any(expression[HUMAN] is not None for expression in scored.values()):
+        axes.plot([], [], "|", color=PEOPLE, markersize=12, markeredgewidth=2.5, label="another panel of raters")
+    axes.set_yticks(range(len(scored)), [f"{name}  ({expression['n']:,})" for name, expression in scored.items()])
+    axes.set(xlabel="accuracy, %", ylim=(len(scored) - 0.4, -0.6))
+    axes.legend(frameon=False, loc="lower center", bbox_to_anchor=(0.5, 1), ncols=2)
+    style(axes)
+    return figure
 
 
 def draw_confusion(confusion: np.ndarray) -> Figure:
@@ -86,12 +118,13 @@ def draw_affect(predictions: pd.DataFrame, scores: dict) -> Figure:
     return figure
 
 
-def draw_curves(history: pd.DataFrame) -> Figure:
+def draw_curves(history: pd.DataFrame, people: float | None = None) -> Figure:
     """Loss, and every validation metric, over the epochs.
 
     Args:
       history: `epoch`, `loss` and, where there was validation, `val_loss` and `val_<metric>`, as Keras names them;
         `val_<corpus>/<metric>` in a mix of corpora.
+      people: the accuracy of another panel of raters, a line across.
     """
     missing = [name for name in ("epoch", "loss") if name not in history]
     if missing:
@@ -108,6 +141,8 @@ def draw_curves(history: pd.DataFrame) -> Figure:
     loss, *rest = figure.subplots(1, 1 + len(panels), squeeze=False)[0]
     _draw_lines(loss, history[[*losses]].rename(columns=losses), "loss")
     for axes, (title, names) in zip(rest, panels.items(), strict=True):
+        if people is not None and "val_expression_accuracy" in names:
+            axes.axhline(people, color=PEOPLE, linestyle="--", linewidth=1.5, label="accuracy of people")
         words = {name: name.removeprefix("val_").replace("/", ": ").replace("_", " ") for name in names}
         _draw_lines(axes, history[names].rename(columns=words), title)
     return figure

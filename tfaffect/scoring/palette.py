@@ -2,7 +2,7 @@
 
 from matplotlib.axes import Axes
 
-INK, MUTED, FAINT, HUE = "#1f2430", "#7b8190", "#d5d8df", "#3b4cc0"
+INK, MUTED, FAINT, HUE, PEOPLE = "#1f2430", "#7b8190", "#d5d8df", "#3b4cc0", "#d98a00"
 LINES = (HUE, "#d1603d", "#2a9d8f", "#8f5fbf", "#c29a1c", "#5b8ff0", "#a83254", "#7b8190")
 SEQUENTIAL = "magma_r"  # perceptually uniform, and light where there is nothing
 

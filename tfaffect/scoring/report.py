@@ -12,7 +12,7 @@ from tfaffect.labels import AFFECT
 from tfaffect.scoring.figures import draw_all
 from tfaffect.scoring.mistakes import most_confident
 from tfaffect.scoring.page import compose_page, compose_pictures, compose_table, compose_tile
-from tfaffect.scoring.scores import POOLED, score_all
+from tfaffect.scoring.scores import HUMAN, POOLED, score_all
 
 HEADLINES = {
     "accuracy": ("expression", "accuracy"),
@@ -27,13 +27,15 @@ DECIMALS = ("ccc", "rmse", "pcc")  # the other figures are shares, written as pe
 CAPTIONS = {
     "confusion": "Confusion of the classes: the share of each true class, and the number of records.",
     "reliability": "Reliability: above the line the model is right more often than it claims, below it less often.",
+    "sets": "Accuracy by set of records, with its 95 % interval; where labels are votes, a bar for what people score.",
     "affect": "Truth against prediction: on the line, both agree.",
     "curves": "The training of the model: loss, and metrics on the validation split.",
 }
 NOTES = """In brackets: 95 % percentile intervals of a bootstrap over groups (subjects, clips or photos), because the
 faces of one group are not independent. UAR is the mean recall and macro F1 the mean F1, both over the classes that
-occur in the truth. ECE is the expected calibration error, CCC Lin's concordance, SAGR the share of equal signs. A dash
-stands for a figure that is not defined."""
+occur in the truth. People: how often another panel of as many raters would give most votes to the label's class, by
+empirical Bayes from the votes of all records. ECE is the expected calibration error, CCC Lin's concordance, SAGR the
+share of equal signs. A dash stands for a figure that is not defined."""
 
 
 def write(
@@ -69,7 +71,7 @@ def write(
         "mistakes": most_confident(predictions),
     }
     text = json.dumps(report, indent=1, allow_nan=False)
-    figures = draw_all(predictions, report["scores"][POOLED], history)
+    figures = draw_all(predictions, report["scores"], history)
     with whole.folder(folder) as new:
         (new / "report.json").write_text(text + "\n", encoding="utf-8")
         predictions.to_csv(new / "predictions.csv", index=False, float_format="%.6g")
@@ -87,10 +89,11 @@ def _require_report_or_nothing(folder: Path) -> None:
 
 def summarise(report: dict) -> str:
     """A table for the terminal: a line per set with its records and headline figures, "-" where there is none."""
-    rows = [["set", "n", *HEADLINES]]
+    people = _people_were_asked(report["scores"])
+    rows = [["set", "n", *HEADLINES, *["people"] * people]]
     for name, score in report["scores"].items():
         figures = [_spell(figure, _pick(score, head, figure)["value"]) for head, figure in HEADLINES.values()]
-        rows.append([name, f"{score['records']:,}", *figures])
+        rows.append([name, f"{score['records']:,}", *figures, *[_spell_people(score)] * people])
     widths = [max(map(len, column)) for column in zip(*rows, strict=True)]
     lines = ([row[0].ljust(widths[0]), *map(str.rjust, row[1:], widths[1:])] for row in rows)
     return "\n".join("  ".join(line) for line in lines)
@@ -109,6 +112,7 @@ def compose(report: dict, pictures: dict[str, bytes]) -> str:
         if scores[POOLED]["expression"]
         else _compose_absence("expression"),
         compose_pictures(pictures, CAPTIONS, "confusion", "reliability"),
+        compose_pictures(pictures, CAPTIONS, "sets"),
         _compose_mistakes(report["mistakes"]),
         "<h2>Valence and arousal</h2>",
         _compose_affect(scores),
@@ -130,11 +134,25 @@ def _compose_tile(score: dict, title: str) -> str:
 
 def _compose_sets(scores: dict) -> str:
     columns = {title: place for title, place in HEADLINES.items() if scores[POOLED][place[0]]}
+    people = _people_were_asked(scores)
     rows = [
-        [name, f"{score['records']:,}", *(_spell_interval(score, *place) for place in columns.values())]
+        [
+            name,
+            f"{score['records']:,}",
+            *(_spell_interval(score, *place) for place in columns.values()),
+            *[_spell_people(score)] * people,
+        ]
         for name, score in scores.items()
     ]
-    return "<h2>All sets of records</h2>" + compose_table(["set", "records", *columns], rows)
+    return "<h2>All sets of records</h2>" + compose_table(["set", "records", *columns, *["people"] * people], rows)
+
+
+def _people_were_asked(scores: dict) -> bool:
+    return any(score["expression"] and score["expression"][HUMAN] is not None for score in scores.values())
+
+
+def _spell_people(score: dict) -> str:
+    return _spell(HUMAN, score["expression"] and score["expression"][HUMAN])
 
 
 def _compose_classes(expression: dict) -> str:

@@ -10,6 +10,12 @@ from tfaffect.labels import AFFECT, CLASSES
 POOLED = "pooled"
 """The name of the set that holds every record."""
 
+TWIN = "twin"
+"""The tag of a record whose picture the corpus has in another split too."""
+
+HUMAN = "human_agreement"
+"""Column of a table of predictions that may be missing: see `raters.agreement`."""
+
 TRUE = tuple(f"true_{name}" for name in CLASSES)
 PREDICTED = tuple(f"expression_{name}" for name in CLASSES)
 TRUE_AFFECT = tuple(f"true_{name}" for name in AFFECT)
@@ -26,7 +32,8 @@ COUNTS_AT_ONCE = 2_000_000  # resamples x groups held at a time: 16 MB an array
 def score_all(predictions: pd.DataFrame, seed: int = 0, resamples: int = 1000) -> dict[str, dict]:
     """Scores all records ("pooled"), each corpus ("fer_plus") and each tag of a corpus ("fer_plus:strict").
 
-    Every set has the shape that `score` returns. A single corpus is the pooled set, and is scored once.
+    Where a corpus has twins, the records without one are a set as well ("fer_plus:no twin"). Every set has the shape
+    that `score` returns. A single corpus is the pooled set, and is scored once.
     """
     validate(predictions)
     corpora = dict(list(predictions.groupby("corpus", sort=True)))
@@ -36,8 +43,10 @@ def score_all(predictions: pd.DataFrame, seed: int = 0, resamples: int = 1000) -
     for name, records in corpora.items():
         tags = records["tags"].fillna("").map(lambda text: {tag.strip() for tag in text.split(",")} - {""})
         for tag in sorted(set().union(*tags)):
-            tagged = records[[tag in own for own in tags]]
-            scores[f"{name}:{tag}"] = score(tagged, seed, resamples)
+            has = np.array([tag in own for own in tags])
+            scores[f"{name}:{tag}"] = score(records[has], seed, resamples)
+            if tag == TWIN and not has.all():
+                scores[f"{name}:no {TWIN}"] = score(records[~has], seed, resamples)
     return scores
 
 
@@ -50,8 +59,9 @@ def score(predictions: pd.DataFrame, seed: int = 0, resamples: int = 1000) -> di
     None for a single group and for `resamples=0`; a figure that is not defined is None, and every number is finite.
 
     `expression` has accuracy, uar (unweighted average recall) and macro_f1, the last two over the classes present in
-    the truth; the ece and its `reliability` table, `classes` and the `confusion` counts (rows: truth). The class of a
-    distribution is its largest entry, the first one on ties. `valence` and `arousal` have ccc, rmse, pcc and sagr.
+    the truth; the ece and its `reliability` table, `classes` and the `confusion` counts (rows: truth), and, of a corpus
+    whose labels are votes, human_agreement: the accuracy of another panel of its raters. The class of a distribution is
+    its largest entry, the first one on ties. `valence` and `arousal` have ccc, rmse, pcc and sagr.
     """
     validate(predictions)
     return {
@@ -78,6 +88,7 @@ def _score_expression(predictions: pd.DataFrame, seed: int, resamples: int) -> d
         "groups": int(groups),
         **estimate(statistics, measure_expression, seed, resamples),
         "ece": _weigh_gaps(reliability),
+        HUMAN: _finite(labelled[HUMAN].mean(skipna=False)) if HUMAN in labelled else None,
         "classes": _tabulate_classes(confusion),
         "confusion": confusion.tolist(),
         "reliability": reliability,

@@ -1,0 +1,120 @@
+"""Input speed: records to augmented batches, against nothing but decoding and letterboxing the same faces.
+
+    python benchmarks/input.py
+
+Takes turns between three, each on all cores: decode and letterbox of faces that lie in memory, in threads; our training
+batches with the recipe's changes at their default probability, from the records; and, where PyTorch is installed,
+a DataLoader with a worker for each core that decodes, letterboxes and changes the faces by the same functions.
+"""
+
+import os
+import statistics
+import sys
+import tempfile
+import time
+from collections.abc import Callable
+from concurrent.futures import ThreadPoolExecutor
+from importlib.util import find_spec
+from pathlib import Path
+
+import cv2
+import numpy as np
+import tyro
+
+sys.path.insert(0, str(Path(__file__).parents[1]))
+from benchmarks.build import write_photos
+from tfaffect.config import Config
+from tfaffect.data import training_batches
+from tfaffect.media import faces
+from tfaffect.media.augmentation import augment
+from tfaffect.prepared import open_corpus
+from tfrecords_builders.folder import Folder
+from tfrecords_builders.prepare import prepare
+
+PROBABILITY = Config.augmentation_probability
+BATCH = 64
+
+
+def main(photos: int = 6_000, sizes: tuple[int, ...] = (240, 48), rounds: int = 5) -> None:
+    """Measure the input.
+
+    Args:
+        photos: Faces of an epoch.
+        sizes: Sides of the pictures that the network takes.
+        rounds: Turns that each of the three takes.
+    """
+    cv2.setNumThreads(1)  # in all three: pictures in parallel, not parts of one
+    with tempfile.TemporaryDirectory() as place:
+        raw, records = Path(place, "raw"), Path(place, "records")
+        write_photos(raw, photos, 512)
+        prepare(Folder(), raw, records)
+        corpus = open_corpus(records, "folder")
+        encoded = [record["image"] for record in corpus.records("train").as_numpy_iterator()]
+        print(f"{len(encoded):,} faces of {statistics.mean(map(len, encoded)) / 1000:.0f} kB, {os.cpu_count()} cores")
+        for size in sizes:
+            measure(size, encoded, corpus, rounds)
+
+
+def measure(size: int, encoded: list[bytes], corpus, rounds: int) -> None:
+    """Print faces a second of each, and the ratios."""
+    ways = {"decode and letterbox": lambda: bare(encoded, size), "ours": batches(corpus, size)}
+    if find_spec("torch"):
+        ways["DataLoader"] = data_loader(encoded, size)
+    speeds = {name: [] for name in ways}
+    for turn in range(rounds + 1):
+        for name, run in ways.items():
+            begin = time.perf_counter()
+            count = run()
+            if turn:  # the first warms up
+                speeds[name].append(count / (time.perf_counter() - begin))
+    for name, values in speeds.items():
+        print(f"{size:>4} px  {name:<22} {statistics.median(values):7,.0f} faces/s", flush=True)
+    for other in [name for name in ways if name != "ours"]:
+        ratios = [own / base for own, base in zip(speeds["ours"], speeds[other], strict=True)]
+        low, high = min(ratios), max(ratios)
+        print(f"{size:>4} px  ours over {other}: {statistics.median(ratios):.2f} (rounds {low:.2f} to {high:.2f})")
+
+
+def bare(encoded: list[bytes], size: int) -> int:
+    """Decode and letterbox every face, in a thread for each core."""
+    cores = os.cpu_count() or 1
+
+    def some(first: int) -> None:
+        for content in encoded[first::cores]:
+            faces.letterbox(faces.decode(content), size)
+
+    with ThreadPoolExecutor(cores) as pool:
+        list(pool.map(some, range(cores)))
+    return len(encoded)
+
+
+def batches(corpus, size: int) -> Callable[[], int]:
+    """Return what draws one epoch of our batches."""
+    config = Config(corpora=("folder",), image_size=size, batch_size=BATCH, epochs=1)
+
+    def draw() -> int:
+        return sum(len(pictures) for pictures, _, _ in training_batches([corpus], config))
+
+    return draw
+
+
+def data_loader(encoded: list[bytes], size: int) -> Callable[[], int]:
+    """Return what draws one epoch of PyTorch's batches."""
+    import torch
+    from torch.utils.data import DataLoader
+
+    class Faces(torch.utils.data.Dataset):
+        def __len__(self) -> int:
+            return len(encoded)
+
+        def __getitem__(self, place: int) -> torch.Tensor:
+            picture = faces.letterbox(faces.decode(encoded[place]), size)
+            picture = augment(picture, np.random.default_rng((0, place)), PROBABILITY)
+            return torch.from_numpy(np.ascontiguousarray(picture))
+
+    loader = DataLoader(Faces(), BATCH, shuffle=True, num_workers=os.cpu_count() or 1, drop_last=True)
+    return lambda: sum(len(pictures) for pictures in loader)
+
+
+if __name__ == "__main__":
+    tyro.cli(main)
