@@ -48,7 +48,8 @@ def main(
 
     folder = resume or run or Path("runs", f"{datetime.now():%Y%m%d-%H%M%S}-{'-'.join(config.corpora)}")
     try:
-        training.train(config, folder, resume=resume is not None)
+        if not (resume and only_the_report_lacks(resume)):
+            training.train(config, folder, resume=resume is not None)
     except KeyboardInterrupt:
         saved = (folder / "checkpoint").exists()
         how = f"Go on where it was: python train.py --resume {folder}" if saved else "Nothing was saved yet."
@@ -70,6 +71,12 @@ def saved_config(given: Config, run: Path) -> Config:
         )
     saved = load(run / "config.json")
     return saved if given.strategy == Config.strategy else replace(saved, strategy=given.strategy)
+
+
+def only_the_report_lacks(run: Path) -> bool:
+    """Say whether a run was stopped after its last epoch and before its report was whole."""
+    trained = (run / "model.keras").is_file() and not (run / "checkpoint").exists()
+    return trained and not (run / "report" / "report.json").exists()
 
 
 def with_flags(defaults: Config) -> Config:
