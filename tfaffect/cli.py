@@ -28,12 +28,20 @@ def run(command: Callable[..., None], words: Sequence[str] | None = None, name: 
     except BrokenPipeError:  # the reader of our output, such as head, has seen enough
         os.dup2(os.open(os.devnull, os.O_WRONLY), sys.stdout.fileno())
         sys.exit(1)
-    except OSError as error:
-        if error.errno not in OF_THE_USER:
-            raise
-        fail(f"{error}. Nothing half-written has its final name; make room or name another folder, and start again.")
     except KeyboardInterrupt:
         fail("Interrupted; what was not whole was removed.", status=130)
+    except Exception as error:
+        if (reason := _of_the_system(error)) is None:
+            raise
+        fail(f"{reason}. Nothing half-written has its final name; make room or name another folder, and start again.")
+
+
+def _of_the_system(error: Exception) -> str | None:
+    """Return what the system said when it is no fault of this project; TensorFlow and TFDS wrap it into their own."""
+    if isinstance(error, OSError):
+        return str(error) if error.errno in OF_THE_USER else None
+    lines = [line for line in str(error).splitlines() if any(os.strerror(number) in line for number in OF_THE_USER)]
+    return lines[-1] if lines else None
 
 
 def _name() -> str:
