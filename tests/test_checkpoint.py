@@ -18,7 +18,7 @@ import pytest
 from tests import processes
 from tests.networks import small_backbone
 from tfaffect import config as configs
-from tfaffect import mixing, training
+from tfaffect import mixing, training, whole
 from tfaffect import model as models
 from tfaffect.callbacks.checkpoint import Checkpoint
 from tfaffect.callbacks.position import Position
@@ -150,6 +150,34 @@ def test_other_records_than_those_of_before_are_refused(busy):
     mixing.Unchanged([corpus]).restore(json.loads(json.dumps(kept)))
     with pytest.raises(UsageError, match="The records have changed since this run began"):
         mixing.Unchanged([replace(corpus, version="9.9.9")]).restore(kept)
+
+
+@pytest.mark.parametrize("resume", [False, True])
+def test_a_run_in_which_another_process_trains_is_left_alone(busy, tmp_path, resume):
+    with (
+        whole.alone(tmp_path / "run" / "config.json"),
+        pytest.raises(UsageError, match="Another process trains in"),
+    ):
+        train(busy, tmp_path / "run", small_backbone, resume=resume)
+
+
+def test_what_a_kill_left_before_there_was_a_config_does_not_stand_in_the_way(brief, tmp_path):
+    for name in (".config.json-x1", ".config.json-x2/config.json"):
+        (tmp_path / "run" / name).mkdir(parents=True)
+    train(brief, tmp_path / "run", small_backbone)
+    assert not [path.name for path in (tmp_path / "run").iterdir() if path.name[0] == "."]
+
+
+@pytest.mark.slow
+def test_of_two_processes_with_one_run_folder_one_trains(brief, tmp_path):
+    folder = tmp_path / "run"
+    both = [processes.start(brief, folder) for _ in range(2)]
+    errors = [process.communicate(timeout=300)[1] for process in both]
+    assert sorted(process.returncode for process in both) == [0, 1]
+    (refused,) = [error for process, error in zip(both, errors, strict=True) if process.returncode]
+    assert "Another process trains in" in refused or "is not empty" in refused
+    train(brief, tmp_path / "alone", small_backbone)
+    assert same_weights(folder, tmp_path / "alone")
 
 
 def test_of_two_checkpoints_that_a_kill_left_the_newer_counts(tmp_path):

@@ -2,7 +2,8 @@
 
 from __future__ import annotations
 
-from collections.abc import Callable
+from collections.abc import Callable, Iterator
+from contextlib import ExitStack, contextmanager
 from dataclasses import dataclass, replace
 from functools import cached_property
 from pathlib import Path
@@ -45,8 +46,8 @@ def train(
     and tensorboard/, and has a checkpoint/ until the run is finished; each is whole at every moment. `backbone` makes
     another network than the config's for an image size. With `resume` a run that was stopped goes on where it was,
     and ends as it would have ended. After `until` epochs it stops as if it were interrupted there. Raises UsageError
-    for a folder that holds a run already (unless `resume`), and for records, devices or trackers that cannot be trained
-    with.
+    for a folder that holds a run already (unless `resume`), or in which another process trains, and for records,
+    devices or trackers that cannot be trained with.
     """
     corpora = [open_corpus(config.records, name) for name in config.corpora]
     _refuse_untrainable(corpora)
@@ -54,7 +55,7 @@ def train(
     tracking.require(config.tracker)
     if not resume:
         _refuse_taken(folder)  # in every process, and before any of them makes it
-    with devices.together(config) as group:
+    with devices.together(config) as group, _alone(folder, resume, group.writes):
         config = replace(_decided(config, group), records=stores.absolute(config.records))
         trackers = tracking.trackers(config.tracker, folder, config) if group.writes else {}
         if not resume and group.writes:
@@ -243,7 +244,22 @@ def _scored_heads(corpora: list[Prepared]) -> tuple[str, ...]:
     return tuple(head for head in labelled_heads(corpora, "validation") if head in trained)
 
 
+@contextmanager
+def _alone(folder: Path, resume: bool, writes: bool) -> Iterator[None]:
+    """Keep other processes from training in a run folder, but those that train together with this one."""
+    with ExitStack() as stack:
+        if writes:
+            try:
+                stack.enter_context(whole.alone(folder / "config.json"))
+            except BlockingIOError:
+                raise UsageError(f"Another process trains in {folder}. Wait for it, or name another folder.") from None
+            whole.sweep(folder / "config.json")
+            if not resume:
+                _refuse_taken(folder)  # again: another process may have begun and ended since
+        yield
+
+
 def _refuse_taken(folder: Path) -> None:
-    """An earlier run is never written over."""
-    if folder.exists() and any(folder.iterdir()):
+    """An earlier run is never written over; what a kill left before there was a config is none."""
+    if folder.exists() and any(path.name[0] != "." for path in folder.iterdir()):
         raise UsageError(f"{folder} is not empty. Name another folder with --run, or remove this one.")
