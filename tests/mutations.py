@@ -2,7 +2,13 @@
 
 import re
 
+from hypothesis import HealthCheck, settings
 from hypothesis import strategies as st
+
+BRIEFLY = settings(
+    max_examples=10, derandomize=True, deadline=None, suppress_health_check=[*HealthCheck], database=None
+)
+LONG = settings(BRIEFLY, max_examples=200)
 
 TOKENS = (
     *(b"", b"nan", b"-inf", b"1e999", b"-1", b"0", b"99999999999999999999", b"1.5", b"NULL", b"True", b'"', b"'"),

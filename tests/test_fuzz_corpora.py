@@ -4,20 +4,16 @@ import warnings
 from contextlib import suppress
 
 import pytest
-from hypothesis import HealthCheck, given, settings
+from hypothesis import given
 from hypothesis import strategies as st
 
-from tests.mutations import changes
+from tests.mutations import BRIEFLY, LONG, changes
 from tests.test_corpora import CORPORA, LAYOUTS
 from tfaffect.errors import UsageError
 from tfrecords_builders.accounts import Accounts
 from tfrecords_builders.prepare import annotations, assign_splits
 
 MEDIA = {".png", ".jpg", ".jpeg", ".avi", ".mp4", ".wav", ".mpg"}
-BRIEFLY = settings(
-    max_examples=10, derandomize=True, deadline=None, suppress_health_check=[*HealthCheck], database=None
-)
-LONG = settings(BRIEFLY, max_examples=200)
 
 
 @pytest.fixture(scope="module")

@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import errno
 import os
+import re
 import sys
 from collections.abc import Callable, Sequence
 
@@ -31,9 +32,11 @@ def run(command: Callable[..., None], words: Sequence[str] | None = None, name: 
     except KeyboardInterrupt:
         fail("Interrupted; what was not whole was removed.", status=130)
     except Exception as error:
-        if (reason := _of_the_system(error)) is None:
-            raise
-        fail(f"{reason}. Nothing half-written has its final name; make room or name another folder, and start again.")
+        if reason := _of_the_system(error):
+            fail(f"{reason}. Nothing half-written has its final name; make room or name another folder, and try again.")
+        if reason := _of_damaged_records(error):
+            fail(f"The records are not whole: {reason}. Build them again with --overwrite.")
+        raise
 
 
 def _of_the_system(error: Exception) -> str | None:
@@ -41,7 +44,25 @@ def _of_the_system(error: Exception) -> str | None:
     if isinstance(error, OSError):
         return str(error) if error.errno in OF_THE_USER else None
     lines = [line for line in str(error).splitlines() if any(os.strerror(number) in line for number in OF_THE_USER)]
-    return lines[-1] if lines else None
+    return _plain(lines[-1]) if lines else None
+
+
+def _of_damaged_records(error: Exception) -> str | None:
+    """Return what TensorFlow said of records that were changed or cut since they were written; each has a checksum."""
+    kinds = {
+        "DataLossError": "",
+        "FailedPreconditionError": "expected to contain",
+        "InvalidArgumentError": "Can't parse",
+    }
+    sign = kinds.get(type(error).__name__)
+    if sign is None or sign not in str(error):
+        return None
+    return _plain(next(line for line in str(error).splitlines() if sign in line))
+
+
+def _plain(line: str) -> str:
+    """A line of TensorFlow's without the names of its nodes."""
+    return re.sub(r"\{\{.*?\}\} | \[Op:.*$", "", line).rstrip(".")
 
 
 def _name() -> str:

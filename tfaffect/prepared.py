@@ -55,12 +55,15 @@ class Prepared:
         if not self.size(split):
             has = ", ".join(f"{name} ({self.size(name):,})" for name in self.report["splits"])
             raise UsageError(f"{self.name} {self.version} has no split {split!r}. It has: {has}.")
-        stored = tfds.builder_from_directory(self.folder).as_dataset(
-            split=split,
-            shuffle_files=False,
-            decoders={"image": tfds.decode.SkipDecoding()},
-            read_config=tfds.ReadConfig(try_autocache=False, interleave_cycle_length=1),
-        )
+        try:
+            stored = tfds.builder_from_directory(self.folder).as_dataset(
+                split=split,
+                shuffle_files=False,
+                decoders={"image": tfds.decode.SkipDecoding()},
+                read_config=tfds.ReadConfig(try_autocache=False, interleave_cycle_length=1),
+            )
+        except Exception as error:  # of damaged files beside the records TFDS raises whatever its parsers do
+            raise _damaged(self.folder, error) from error
         named = stored.map(lambda record: {**record, "corpus": self.name})
         return self._with_answers(named) if self.taught and split == "train" else named
 
@@ -94,15 +97,27 @@ def open_corpus(records: Path, name: str) -> Prepared:
         report = json.loads((folder / "build_report.json").read_text())
         metadata = json.loads((folder / "metadata.json").read_text())
         vocabulary = (tuple(metadata["classes"]), tuple(metadata["affect"]))
-    except (OSError, ValueError, KeyError) as error:
-        raise UsageError(
-            f"{folder} does not hold whole records: {error}. Build them again with --overwrite."
-        ) from error
+        _check_counts(report)
+    except (OSError, ValueError, KeyError, TypeError, AttributeError, RecursionError) as error:
+        raise _damaged(folder, error) from error
     if vocabulary != (CLASSES, AFFECT):
         raise UsageError(
             f"{folder} was written with another vocabulary. Received: {vocabulary}. Expected: {CLASSES}, {AFFECT}."
         )
     return Prepared(name, folder.name, folder, report, metadata.get("crop_margin", MARGIN), metadata.get("raters", 0))
+
+
+def _damaged(folder: Path, error: Exception) -> UsageError:
+    return UsageError(
+        f"{folder} does not hold whole records: {type(error).__name__}: {error}. Build them again with --overwrite."
+    )
+
+
+def _check_counts(report: dict) -> None:
+    """Raise TypeError for a build report that does not count records by split."""
+    for split, counts in report["splits"].items():
+        if not isinstance(counts.get("records", 0), int):
+            raise TypeError(f"records of {split} are {counts['records']!r}")
 
 
 def labelled_heads(corpora: list[Prepared], split: str) -> tuple[str, ...]:
