@@ -73,22 +73,28 @@ def interrupt(process, folder, epochs, number=signal.SIGINT):
     return process.communicate(timeout=300)[1]
 
 
-def train_across(processes, config, folder, backend="jax"):
-    """Train on so many processes of one device each, joined over localhost."""
+def start_across(processes, config, folder, backend="jax", resume=False):
+    """Start so many processes of one device each, joined over localhost."""
     with socket.socket() as free:
         free.bind(("localhost", 0))
         address = f"localhost:{free.getsockname()[1]}"
-    started = [
+    return [
         start(
             config,
             folder,
             backend,
+            resume=resume,
             KERAS_DISTRIBUTION_JOB_ADDRESSES=address,
             KERAS_DISTRIBUTION_NUM_PROCESSES=str(processes),
             KERAS_DISTRIBUTION_PROCESS_ID=str(number),
         )
         for number in range(processes)
     ]
+
+
+def train_across(processes, config, folder, backend="jax", resume=False):
+    """Train on so many processes; return what each printed."""
+    started = start_across(processes, config, folder, backend, resume)
     try:
         return [end(process) for process in started]
     finally:

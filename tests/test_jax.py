@@ -1,6 +1,7 @@
 """The same run folders under JAX: on one device, in several processes, and from one backend to the other."""
 
 import importlib.util
+import time
 from dataclasses import replace
 
 import numpy as np
@@ -69,6 +70,26 @@ def test_two_processes_give_the_result_of_one(both_techniques, tmp_path):
     assert configs.load(tmp_path / "two" / "config.json").strategy == "data_parallel"
     files = {path.name for path in (tmp_path / "one").iterdir()} | {"report"}
     assert {path.name for path in (tmp_path / "two").iterdir()} == files
+
+
+@pytest.mark.slow
+@pytest.mark.parametrize("victim", [0, 1])
+def test_when_one_process_is_killed_the_others_stop_and_all_go_on_together(both_techniques, tmp_path, victim):
+    folder = tmp_path / "run"
+    started = processes.start_across(2, both_techniques, folder)
+    while all(process.poll() is None for process in started) and not any((folder / "checkpoint").glob("000001-*")):
+        time.sleep(0.02)
+    started[victim].kill()
+    begun = time.monotonic()
+    error = started[1 - victim].communicate(timeout=300)[1]
+    started[victim].communicate()
+    assert started[1 - victim].returncode != 0
+    assert "Another process of this run has ended" in error or "JAX distributed service detected fatal errors" in error
+    assert time.monotonic() - begun < 150
+    kept = (folder / "history.csv").read_text()
+    processes.train_across(2, both_techniques, folder, resume=True)
+    assert (folder / "history.csv").read_text().startswith(kept)  # no epoch was trained twice
+    assert pd.read_csv(folder / "history.csv")["epoch"].tolist() == [1, 2, 3]
 
 
 @pytest.mark.parametrize("first", ["tensorflow", "jax"])

@@ -16,6 +16,8 @@ from tfaffect.config import Config
 from tfaffect.errors import UsageError
 
 PROCESSES = "KERAS_DISTRIBUTION_NUM_PROCESSES"
+LOST = ("Gloo", "NCCL", "oordination service", "onnection reset", "heartbeat")
+"""Words of JAX and its transports by which a process hears of the end of another."""
 
 
 @dataclass(frozen=True)
@@ -176,7 +178,14 @@ def _end_at_once() -> None:
     jax.distributed.shutdown, which Python calls at its end too.
     """
     error = sys.exception()
-    print(f"error: {error}" if isinstance(error, UsageError) else traceback.format_exc(), file=sys.stderr, flush=True)
+    if isinstance(error, UsageError):
+        words = f"error: {error}"
+    elif any(sign in str(error) for sign in LOST):
+        first = next(iter(str(error).splitlines()))
+        words = f"error: Another process of this run has ended, so start all of them again with --resume. ({first})"
+    else:
+        words = traceback.format_exc()
+    print(words, file=sys.stderr, flush=True)
     sys.stdout.flush()
     os._exit(2)
 
