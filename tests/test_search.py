@@ -19,6 +19,7 @@ import pytest
 from tests.networks import small_backbone
 from tfaffect import config as configs
 from tfaffect import model as models
+from tfaffect import search as searching
 from tfaffect.errors import UsageError
 from tfaffect.evaluate import evaluate
 from tfaffect.search import search
@@ -215,6 +216,7 @@ PROCESS = """
 import sys
 from pathlib import Path
 from tests.networks import small_backbone
+from tfaffect import search as searching
 from tfaffect.search import search
 from tfaffect.tuning.settings import Settings, load
 from tfaffect.config import load as load_config
@@ -307,3 +309,11 @@ def test_a_chief_and_two_workers_share_a_search(base, tmp_path):
     assert len(list((out / "trials").glob("[0-9]"))) == 2
     assert "trial 1" in printed["chief"][0]
     assert (out / "report" / "report.html").exists()
+
+
+def test_combinations_that_begin_from_random_weights_say_so(base, tmp_path, capsys):
+    for strategy, said in (("combinations", True), ("random", False)):
+        out = tmp_path / strategy
+        out.mkdir()
+        searching._begin(Settings(replace(base, weights="none"), strategy), out, "")
+        assert ("begins from random weights" in capsys.readouterr().err) == said

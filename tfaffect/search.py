@@ -74,6 +74,12 @@ def _begin(settings: Settings, out: Path, command: str) -> Settings:
     settings = replace(settings, config=config)
     describe(settings)  # what cannot be searched is said before ImageNet's weights are looked for
     settings = replace(settings, config=training.decide(config))
+    if settings.strategy == "combinations" and settings.config.weights == "none":
+        print(
+            "The network begins from random weights, and layers that are frozen or slowed down stay near them: plain "
+            "training will win. Name the weights that a real run would begin with by --weights.",
+            file=sys.stderr,
+        )
     settings.save(out, describe(settings), command)
     return settings
 
