@@ -1,4 +1,4 @@
-"""Serve the page that runs a `.tflite` in the browser: python -m demo MODEL_FOLDER."""
+"""Serve the page that runs a `.tflite` in the browser: python -m demo [MODEL_FOLDER]."""
 
 from __future__ import annotations
 
@@ -12,7 +12,7 @@ from tfaffect import cli
 
 
 def main(
-    model_folder: tyro.conf.Positional[Path],
+    model_folder: tyro.conf.Positional[Path | None] = None,
     port: int = 8000,
     face_detector: Path | None = None,
 ) -> None:
@@ -21,13 +21,15 @@ def main(
     python -m export.tflite RUN OUT && python -m demo OUT
 
     Args:
-        model_folder: Folder with model.tflite and model.json, as export.tflite writes it.
+        model_folder: Folder that export.tflite wrote, with model.tflite and model.json; the shipped one when not given.
         port: Port on this machine; 0 for any that is free. Other machines are not answered.
         face_detector: Weights of YuNet; TFAFFECT_FACE_DETECTOR when not given, else downloaded once.
     """
     from demo.addresses import find_files
     from demo.server import open_server
+    from tfaffect.shipped import default_model
 
+    model_folder = model_folder or default_model()
     with open_server(find_files(model_folder, face_detector), port) as server:
         print(f"http://localhost:{server.server_port} shows {model_folder}; Ctrl-C ends it.", flush=True)
         try:

@@ -1,0 +1,123 @@
+"""Scaling: building and reading over cores and over the size of a corpus, and training in two processes against one.
+
+    python benchmarks/scaling.py
+
+Every size is built and read in a process of its own, so that its largest memory is known. The photos are a few hundred
+drawn ones under many names.
+"""
+
+import os
+import subprocess
+import sys
+import tempfile
+import time
+from pathlib import Path
+
+import tyro
+
+sys.path.insert(0, str(Path(__file__).parents[1]))
+from benchmarks.build import write_photos
+
+ROOT = Path(__file__).parents[1]
+BUILD = """
+import sys, time
+from pathlib import Path
+from tfrecords_builders.folder import Folder
+from tfrecords_builders.prepare import prepare
+import tensorflow
+begin = time.perf_counter()
+prepare(Folder(), Path(sys.argv[1]), Path(sys.argv[2]), workers=int(sys.argv[3]), overwrite=True)
+seconds = time.perf_counter() - begin
+"""
+READ = """
+import sys, time
+from pathlib import Path
+from tfaffect.config import Config
+from tfaffect.data import training_batches
+from tfaffect.prepared import open_corpus
+corpus = open_corpus(Path(sys.argv[1]), "folder")
+config = Config(corpora=("folder",), image_size=64, batch_size=64, epochs=1)
+begin = time.perf_counter()
+count = sum(len(pictures) for pictures, _, _ in training_batches([corpus], config))
+seconds = (time.perf_counter() - begin) * corpus.report["splits"]["train"]["annotated"] / count
+"""
+MEASURED = """
+import resource
+memory = [resource.getrusage(who).ru_maxrss / 1024 for who in (resource.RUSAGE_SELF, resource.RUSAGE_CHILDREN)]
+print("measured", seconds, *memory)
+"""
+
+
+def main(sizes: tuple[int, ...] = (1_000, 10_000, 100_000), side: int = 64, processes: bool = True) -> None:
+    """Measure what grows.
+
+    Args:
+        sizes: Photos of a corpus, each with one face.
+        side: Their side in pixels.
+        processes: Also train in one and in two processes under JAX.
+    """
+    with tempfile.TemporaryDirectory() as place:
+        for size in sizes:
+            raw, records = Path(place, f"raw{size}"), Path(place, f"records{size}")
+            write_photos(raw, size, side)
+            for cores in range(1, 1 + (os.cpu_count() or 1)) if size == sizes[min(1, len(sizes) - 1)] else [0]:
+                report(f"build {size:>9,} photos, {cores or 'all'} cores", size, BUILD, raw, records, cores)
+            report(f"read  {size:>9,} photos", size, READ, records)
+        if processes:
+            print(f"training in two processes: {two_over_one(Path(place)):.2f} of the time of one")
+
+
+def report(name: str, size: int, code: str, *arguments: object) -> None:
+    """Run code in a process of its own; print its speed and memory."""
+    words = [sys.executable, "-c", code + MEASURED, *map(str, arguments)]
+    done = subprocess.run(words, cwd=ROOT, env={**os.environ, "PYTHONPATH": str(ROOT)}, capture_output=True, text=True)
+    if done.returncode:
+        sys.exit(done.stderr)
+    (line,) = [line for line in done.stdout.splitlines() if line.startswith("measured")]
+    seconds, own, workers = map(float, line.split()[1:])
+    print(f"{name:<36} {1e6 * seconds / size:7,.0f} us each  {own:6,.0f} MB, workers {workers:,.0f} MB", flush=True)
+
+
+def two_over_one(place: Path) -> float:
+    """Return the time of an epoch in two processes of one device each over that in one, under JAX."""
+    subprocess.run(
+        [sys.executable, "-m", "tfrecords_builders", "synthetic", "--records", place, "--pictures", "20"],
+        cwd=ROOT,
+        check=True,
+        capture_output=True,
+    )
+    return epoch_seconds(place, 2) / epoch_seconds(place, 1)
+
+
+def epoch_seconds(place: Path, processes: int) -> float:
+    """Return the seconds of an epoch: what three take longer than one, so that starting and tracing are left out."""
+    taken = []
+    for epochs in (1, 3):
+        begin = time.perf_counter()
+        started = [train(place, processes, number, epochs) for number in range(processes)]
+        for process in started:
+            if process.communicate()[1] and process.returncode:
+                sys.exit(process.args)
+        taken.append(time.perf_counter() - begin)
+    return (taken[1] - taken[0]) / 2
+
+
+def train(place: Path, processes: int, number: int, epochs: int) -> subprocess.Popen:
+    """Start one of the processes that train together."""
+    environment = {**os.environ, "KERAS_BACKEND": "jax", "JAX_PLATFORMS": "cpu"}
+    if processes > 1:
+        environment |= {
+            "KERAS_DISTRIBUTION_JOB_ADDRESSES": f"localhost:{12340 + epochs}",
+            "KERAS_DISTRIBUTION_NUM_PROCESSES": str(processes),
+            "KERAS_DISTRIBUTION_PROCESS_ID": str(number),
+        }
+    run = place / f"run{processes}-{epochs}"
+    flags = ["--records", place, "--run", run, "--epochs", epochs, "--architecture", "micro", "--image-size", 48]
+    words = ["train.py", "--corpora", "synthetic", "--weights", "none", *flags]
+    return subprocess.Popen(
+        [sys.executable, *map(str, words)], cwd=ROOT, env=environment, stdout=subprocess.PIPE, stderr=subprocess.PIPE
+    )
+
+
+if __name__ == "__main__":
+    tyro.cli(main)
