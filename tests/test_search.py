@@ -20,6 +20,7 @@ from tests.networks import small_backbone
 from tfaffect import config as configs
 from tfaffect import model as models
 from tfaffect import search as searching
+from tfaffect import whole
 from tfaffect.errors import UsageError
 from tfaffect.evaluate import evaluate
 from tfaffect.search import search
@@ -217,6 +218,7 @@ import sys
 from pathlib import Path
 from tests.networks import small_backbone
 from tfaffect import search as searching
+from tfaffect import whole
 from tfaffect.search import search
 from tfaffect.tuning.settings import Settings, load
 from tfaffect.config import load as load_config
@@ -317,3 +319,11 @@ def test_combinations_that_begin_from_random_weights_say_so(base, tmp_path, caps
         out.mkdir()
         searching._begin(Settings(replace(base, weights="none"), strategy), out, "")
         assert ("begins from random weights" in capsys.readouterr().err) == said
+
+
+def test_a_folder_in_which_another_process_searches_is_left_alone(base, tmp_path):
+    with (
+        whole.alone(tmp_path / "out" / "search.json"),
+        pytest.raises(UsageError, match="Another process searches in"),
+    ):
+        search(Settings(base, "random", trials=1), tmp_path / "out", small_backbone, isolate=False)
