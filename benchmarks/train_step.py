@@ -4,10 +4,12 @@
 
 Takes turns between three: plain (keras.optimizers.AdamW, Keras's own losses, no metrics), the same with our optimizer,
 and all of ours (losses for partial labels, metrics, schedule, a rate per layer). Then our own step from the first epoch
-of gradual unfreezing to the last, each with the seconds that its first step, traced anew, took on top. Pictures and
-labels are made beforehand and the same for all, so that nothing but the step is timed.
+of gradual unfreezing to the last, each with the seconds that its first step, traced anew, took on top, and what all of
+these are of a real run. Pictures and labels are made beforehand and the same for all, so that nothing but the step is
+timed.
 """
 
+import resource
 import statistics
 import sys
 import time
@@ -21,7 +23,7 @@ import tyro
 sys.path.insert(0, str(Path(__file__).parents[1]))
 from tfaffect.config import Config
 from tfaffect.labels import AFFECT, HEADS
-from tfaffect.model import GROUPS, build, layer_groups
+from tfaffect.model import build, layer_groups
 from tfaffect.objective import compile_model, make_optimizer
 from tfaffect.unfreezing import GradualUnfreezing, trainable_groups
 
@@ -43,6 +45,10 @@ class StepTimes(keras.callbacks.Callback):
         self.seconds.append(time.perf_counter() - self.begun)
 
 
+FACES, EPOCHS = 28_053, 20
+"""Training faces and epochs of the run that tracing is compared with: FER+'s."""
+
+
 def main(image_size: int = 64, batch_size: int = 32, steps: int = 20, rounds: int = 7, stages: bool = True) -> None:
     """Measure training steps of EfficientNet-B1.
 
@@ -57,8 +63,9 @@ def main(image_size: int = 64, batch_size: int = 32, steps: int = 20, rounds: in
     batches = random_batches(config)
     models = {"plain": plain(config), "our optimizer": with_our_optimizer(config), "ours": ours(config)}
     watch = StepTimes()
-    for model in models.values():
+    for name, model in models.items():
         fit(model, batches, 2, watch)  # traces
+        print(f"{name}: {watch.seconds[0]:.0f} s to the first step's end", flush=True)
     medians = {name: [] for name in models}
     for number in range(rounds):
         for name, model in models.items():
@@ -71,24 +78,31 @@ def main(image_size: int = 64, batch_size: int = 32, steps: int = 20, rounds: in
         print(f"{name}: median {statistics.median(ratios):.3f} of the plain step (rounds {min(ratios):.3f} to ", end="")
         print(f"{max(ratios):.3f})")
     if stages:
-        show_stages(models["ours"], batches, steps, statistics.median(medians["ours"]))
+        show_stages(models["ours"], batches, steps, statistics.median(medians["ours"]), batch_size)
+    print(
+        f"largest memory: {resource.getrusage(resource.RUSAGE_SELF).ru_maxrss / 1024:,.0f} MB, with all three networks"
+    )
 
 
-def show_stages(model: keras.Model, batches: tf.data.Dataset, steps: int, whole: float) -> None:
-    """Print the step time of every epoch of unfreezing in which the layers that learn change."""
+def show_stages(model: keras.Model, batches: tf.data.Dataset, steps: int, whole: float, batch_size: int) -> None:
+    """Print the step time of every epoch of unfreezing in which the layers that learn change, and the cost of tracing."""
     groups, watch, before = layer_groups(model), StepTimes(), None
-    for epoch in range(len(GROUPS) - 6):
+    tracing, training, step = 0.0, 0.0, whole
+    for epoch in range(EPOCHS):
         learning = [name for name in trainable_groups(epoch, tuple(groups)) if groups[name]]
         if learning != before:
             fit(model, batches, steps, GradualUnfreezing(groups), watch, epoch=epoch)
             first, *rest = watch.seconds
             step = statistics.median(rest)
+            tracing += first - step
             print(
                 f"epoch {epoch + 1:>2}, {len(learning):>2} groups learn: {1000 * step:5.0f} ms a step, "
                 f"{step / whole:.2f} of the whole network's; tracing {first - step:.0f} s",
                 flush=True,
             )
+        training += step * (FACES // batch_size)
         before = learning
+    print(f"tracing is {tracing / (tracing + training):.1%} of a run of {EPOCHS} epochs on FER+")
 
 
 def fit(model: keras.Model, batches: tf.data.Dataset, steps: int, *callbacks, epoch: int = 0) -> None:
