@@ -85,7 +85,7 @@ def main(image_size: int = 64, batch_size: int = 32, steps: int = 20, rounds: in
 
 
 def show_stages(model: keras.Model, batches: tf.data.Dataset, steps: int, whole: float, batch_size: int) -> None:
-    """Print the step time of every epoch of unfreezing in which the layers that learn change, and the cost of tracing."""
+    """Print the step time of every epoch in which the layers that learn change, and what tracing costs."""
     groups, watch, before = layer_groups(model), StepTimes(), None
     tracing, training, step = 0.0, 0.0, whole
     for epoch in range(EPOCHS):
