@@ -75,6 +75,7 @@ def new_folder(out: Path, overwrite: bool) -> Iterator[Path]:
 
     Raises UsageError when `out` exists, and with `overwrite` when it is not an earlier export: the whole folder goes.
     """
+    whole.sweep(out)
     if out.exists() and not overwrite:
         raise UsageError(f"{out} exists already. Name another folder, or replace it with --overwrite.")
     if out.exists() and not (out / MEMBER).is_file() and (not out.is_dir() or any(out.iterdir())):

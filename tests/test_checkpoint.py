@@ -164,6 +164,7 @@ def test_a_run_in_which_another_process_trains_is_left_alone(busy, tmp_path, res
 def test_what_a_kill_left_before_there_was_a_config_does_not_stand_in_the_way(brief, tmp_path):
     for name in (".config.json-x1", ".config.json-x2/config.json"):
         (tmp_path / "run" / name).mkdir(parents=True)
+        (tmp_path / "run" / Path(name).parts[0] / whole.LOCK).touch()
     train(brief, tmp_path / "run", small_backbone)
     assert not [path.name for path in (tmp_path / "run").iterdir() if path.name[0] == "."]
 

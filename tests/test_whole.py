@@ -1,6 +1,12 @@
+import subprocess
+import sys
+from pathlib import Path
+
 import pytest
 
 from tfaffect import whole
+
+ROOT = Path(__file__).parents[1]
 
 
 def write_half(manager):
@@ -46,6 +52,45 @@ def test_an_interrupted_folder_leaves_the_old_one(tmp_path):
         write_half(whole.folder(path))
     assert [entry.name for entry in path.iterdir()] == ["kept"]
     assert list(tmp_path.iterdir()) == [path]
+
+
+KILLED = """
+import os, signal, sys
+from pathlib import Path
+from tfaffect import whole
+with whole.{kind}(Path(sys.argv[1])) as partial:
+    (partial / "half" if partial.is_dir() else partial).write_text("ha")
+    os.kill(os.getpid(), signal.SIGKILL)
+"""
+
+
+@pytest.mark.parametrize("kind", ["file", "folder"])
+def test_what_a_killed_writer_left_is_swept_and_what_a_living_one_writes_is_not(tmp_path, kind):
+    path = tmp_path / "out"
+    subprocess.run([sys.executable, "-c", KILLED.format(kind=kind), path], cwd=ROOT, check=False)
+    assert [entry.name[:5] for entry in tmp_path.iterdir()] == [".out-"]
+    with whole.file(path) as partial:
+        partial.write_text("whole")
+        whole.sweep(path)
+        assert partial.exists()
+    assert [entry.name for entry in tmp_path.iterdir()] == ["out"]
+
+
+def test_a_folder_sweeps_for_itself(tmp_path):
+    subprocess.run([sys.executable, "-c", KILLED.format(kind="folder"), tmp_path / "out"], cwd=ROOT, check=False)
+    with whole.folder(tmp_path / "out"):
+        pass
+    assert [entry.name for entry in tmp_path.iterdir()] == ["out"]
+
+
+def test_a_writer_killed_between_the_two_renames_had_finished(tmp_path):
+    (tmp_path / ".out-x" / whole.REPLACED).mkdir(parents=True)
+    (tmp_path / ".out-x" / "out").mkdir()
+    (tmp_path / ".out-x" / "out" / "fresh").write_text("new")
+    (tmp_path / ".out-x" / whole.LOCK).touch()
+    whole.sweep(tmp_path / "out")
+    assert (tmp_path / "out" / "fresh").read_text() == "new"
+    assert [entry.name for entry in tmp_path.iterdir()] == ["out"]
 
 
 def test_one_process_at_a_time_and_no_lock_is_left(tmp_path):

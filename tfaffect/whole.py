@@ -7,9 +7,12 @@ import os
 import shutil
 import tempfile
 from collections.abc import Iterator
-from contextlib import contextmanager
+from contextlib import contextmanager, suppress
 from glob import escape
 from pathlib import Path
+
+LOCK, REPLACED = ".writing", ".replaced"
+"""Names in the temporary folder: held while somebody writes there, and what was there before."""
 
 
 @contextmanager
@@ -23,8 +26,9 @@ def file(path: Path) -> Iterator[Path]:
 @contextmanager
 def folder(path: Path) -> Iterator[Path]:
     """Yield an empty folder that takes the place of `path` when the block ends well, and vanishes when it does not."""
+    sweep(path)
     with _beside(path) as parent:
-        new, old = parent / path.name, parent / "replaced"
+        new, old = parent / path.name, parent / REPLACED
         new.mkdir()
         yield new
         if path.exists():
@@ -38,9 +42,13 @@ def folder(path: Path) -> Iterator[Path]:
 
 
 def sweep(path: Path) -> None:
-    """Remove what a process left beside `path` that was killed while it wrote there."""
+    """Remove what processes left beside `path` that were killed while they wrote there; others may go on writing."""
     for unfinished in path.parent.glob(f".{escape(path.name)}-*/"):
-        shutil.rmtree(unfinished)
+        with suppress(OSError), open(unfinished / LOCK) as lock:  # not there yet or no longer, or held
+            fcntl.flock(lock, fcntl.LOCK_EX | fcntl.LOCK_NB)
+            if (unfinished / REPLACED).exists() and not path.exists():  # killed between the two renames
+                (unfinished / path.name).rename(path)
+            shutil.rmtree(unfinished)
 
 
 def probe(path: Path) -> None:
@@ -70,5 +78,10 @@ def alone(path: Path) -> Iterator[None]:
 def _beside(path: Path) -> Iterator[Path]:
     """A temporary folder on the same file system, so that a rename is one step."""
     path.parent.mkdir(parents=True, exist_ok=True)
-    with tempfile.TemporaryDirectory(dir=path.parent, prefix=f".{path.name}-") as parent:
+    with (
+        tempfile.TemporaryDirectory(dir=path.parent, prefix=f".{path.name}-") as parent,
+        open(Path(parent, LOCK), "w") as lock,
+    ):
+        with suppress(OSError):  # a file system without locks: then nothing is ever swept
+            fcntl.flock(lock, fcntl.LOCK_EX)
         yield Path(parent)
