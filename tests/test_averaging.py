@@ -69,6 +69,7 @@ def test_validation_figures_and_the_kept_model_are_of_the_averages(brief, tmp_pa
     assert 1e-4 < np.abs(first - second).max() < 1
 
 
+@pytest.mark.slow
 def test_keep_last_keeps_the_last_epoch(brief, tmp_path):
     """The rate of 0.5 spoils what the first epoch learned."""
     config = replace(brief, epochs=2, keep="last")

@@ -69,6 +69,7 @@ def go_on(folder):
     return train(configs.load(folder / "config.json"), folder, small_backbone, resume=True)
 
 
+@pytest.mark.slow
 def test_a_killed_run_ends_with_the_weights_of_the_uninterrupted_one(busy, uninterrupted, tmp_path):
     _, status = stop_after(2, busy, tmp_path / "killed", signal.SIGKILL)
     assert status == -signal.SIGKILL

@@ -573,6 +573,7 @@ def test_annotated_files_never_share_a_name(embed, clip, tmp_path):
     assert len(pd.read_parquet(tmp_path / "faces.parquet")["path"].unique()) == 4
 
 
+@pytest.mark.slow
 def test_ctrl_c_ends_soon_where_nobody_is_seen(model, face_detector, tmp_path):
     empty = film(tmp_path / "empty.avi", [room()] * 2000, rate=25)
     process = started(model, face_detector, empty, "--out", tmp_path / "faces.csv")

@@ -263,6 +263,7 @@ def test_scores_of_another_temperature_do_not_travel(run, tmp_path):
     assert artefact.open_run(tmp_path / "run", None)[1].scores is None
 
 
+@pytest.mark.slow
 def test_the_backend_of_the_run_does_not_matter(run, tmp_path):
     """Where JAX is not installed this fails as well if the command asks for it."""
     done = subprocess.run(

@@ -268,6 +268,7 @@ def compare_replicas():
         print(max(np.abs(a - b).max() for a, b in zip(one, two, strict=True)), one_counts, two_counts)
 
 
+@pytest.mark.slow
 def test_two_replicas_give_the_weights_of_one_device():
     single, mixed = run("import tests.test_optimizer as t; t.compare_replicas()", CUDA_VISIBLE_DEVICES="-1")[-2:]
     for line, tolerance in ((single, 1e-5), (mixed, 1e-3)):  # half precision rounds to a thousandth

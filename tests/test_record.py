@@ -137,6 +137,7 @@ def test_a_picture_of_several_faces_is_decoded_once():
     assert len(decoded) == 1
 
 
+@pytest.mark.slow
 def test_many_processes_give_what_one_gives(tmp_path):
     for number in range(40):
         cv2.imwrite(str(tmp_path / f"{number}.png"), np.full((30, 40, 3), number, np.uint8))

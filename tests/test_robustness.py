@@ -55,6 +55,7 @@ def test_the_others_by_hand():
     assert np.array_equal(blur(grey, 5, draw()), grey), "the border must not darken"
 
 
+@pytest.mark.slow
 def test_a_trained_model_loses_by_disturbances_and_always_the_same(run, records, tmp_path, capsys):
     corpus = open_corpus(records, "synthetic")
     network = open_model(run)

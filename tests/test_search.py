@@ -193,6 +193,7 @@ def test_macro_f1_is_that_of_the_run_s_report(found):
     assert objectives.score(run, "macro_f1").score == pytest.approx(reported)
 
 
+@pytest.mark.slow
 def test_a_run_that_stops_at_an_epoch_goes_on_and_ends_as_one_that_did_not(base, tmp_path):
     config = replace(base, epochs=2, dropout=0.3)
     whole = train(config, tmp_path / "whole", small_backbone)
@@ -274,6 +275,7 @@ def test_a_search_that_is_killed_amid_a_promoted_trial_goes_on_where_it_was(base
     assert starts == [("",), ("", "000001-000000000", "000002-000000000")]
 
 
+@pytest.mark.slow
 def test_ctrl_c_saves_the_trial_in_its_own_process_and_the_search_goes_on(base, tmp_path):
     config, out = replace(base, epochs=2), tmp_path / "out"
     process = start(out, config, "random", 1, isolate=True)

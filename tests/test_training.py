@@ -72,6 +72,7 @@ def test_selection_by_hand():
     assert selection(logs, ("valence", "arousal")) == pytest.approx(0.6)
 
 
+@pytest.mark.slow
 def test_the_same_seed_gives_the_same_weights(brief, tmp_path):
     runs = []
     for name, seed in [("one", 0), ("two", 0), ("other", 1)]:
