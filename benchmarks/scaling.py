@@ -60,8 +60,9 @@ def main(sizes: tuple[int, ...] = (1_000, 10_000, 100_000), side: int = 64, proc
         for size in sizes:
             raw, records = Path(place, f"raw{size}"), Path(place, f"records{size}")
             write_photos(raw, size, side)
-            for cores in range(1, 1 + (os.cpu_count() or 1)) if size == sizes[min(1, len(sizes) - 1)] else [0]:
-                report(f"build {size:>9,} photos, {cores or 'all'} cores", size, BUILD, raw, records, cores)
+            cores = os.cpu_count() or 1
+            for workers in range(1, cores + 1) if size == sizes[-1] else [cores]:
+                report(f"build {size:>9,} photos, {workers} cores", size, BUILD, raw, records, workers)
             report(f"read  {size:>9,} photos", size, READ, records)
         if processes:
             print(f"training in two processes: {two_over_one(Path(place)):.2f} of the time of one")

@@ -2,6 +2,7 @@
 
 import re
 
+import pytest
 from hypothesis import HealthCheck, settings
 from hypothesis import strategies as st
 
@@ -10,25 +11,18 @@ BRIEFLY = settings(
 )
 LONG = settings(BRIEFLY, max_examples=200)
 
+
+def briefly_and(long):
+    """Parametrize a test by `thoroughness`: a few examples, and as many as `long` says where slow tests run."""
+    slow = pytest.param(long, id="many times", marks=pytest.mark.slow)
+    return pytest.mark.parametrize("thoroughness", [pytest.param(BRIEFLY, id="briefly"), slow])
+
+
 TOKENS = (
     *(b"", b"nan", b"-inf", b"1e999", b"-1", b"0", b"99999999999999999999", b"1.5", b"NULL", b"True", b'"', b"'"),
-    *(
-        b",",
-        b";",
-        b"\t",
-        b"\n",
-        b"\r",
-        b"\x00",
-        b"\xff\xfe",
-        b"\xef\xbb\xbf",
-        b"{",
-        b"]",
-        b"<",
-        b"&",
-        b"%s",
-        b"../../x",
-    ),
-    *(b"/etc/passwd", "\u00e9\u4e2d".encode(), b" " * 200, b"A" * 5000),
+    *(bytes([code]) for code in b",;\t\n\r\x00{]<&"),
+    *(b"\xff\xfe", b"\xef\xbb\xbf", b"%s", b"../../x", b"/etc/passwd", "\u00e9\u4e2d".encode()),
+    *(b" " * 200, b"A" * 5000),
 )
 
 

@@ -7,7 +7,7 @@ import pytest
 from hypothesis import given
 from hypothesis import strategies as st
 
-from tests.mutations import BRIEFLY, LONG, changes
+from tests.mutations import LONG, briefly_and, changes
 from tests.test_corpora import CORPORA, LAYOUTS
 from tfaffect.errors import UsageError
 from tfrecords_builders.accounts import Accounts
@@ -47,24 +47,13 @@ def damaged_labels_are_survived(name, raw, labels, place, damage):
         path.write_bytes(whole)
 
 
+@briefly_and(LONG)
 @pytest.mark.parametrize(("name", "write"), LAYOUTS)
-def test_damaged_labels_cost_a_clear_error_or_some_faces(name, write, trees):
+def test_damaged_labels_cost_a_clear_error_or_some_faces(name, write, thoroughness, trees):
     raw, labels = trees(name, write)
     if not labels:
         pytest.skip("this layout has its labels in the names of its files")
     check = given(place=st.integers(0, 10**6), damage=changes())(
         lambda place, damage: damaged_labels_are_survived(name, raw, labels, place, damage)
     )
-    BRIEFLY(check)()
-
-
-@pytest.mark.slow
-@pytest.mark.parametrize(("name", "write"), LAYOUTS)
-def test_damaged_labels_many_times(name, write, trees):
-    raw, labels = trees(name, write)
-    if not labels:
-        pytest.skip("this layout has its labels in the names of its files")
-    check = given(place=st.integers(0, 10**6), damage=changes())(
-        lambda place, damage: damaged_labels_are_survived(name, raw, labels, place, damage)
-    )
-    LONG(check)()
+    thoroughness(check)()

@@ -12,7 +12,7 @@ from hypothesis import given, settings
 from hypothesis import strategies as st
 
 from tests import test_torch_pickle as torch_files
-from tests.mutations import BRIEFLY, LONG, changes
+from tests.mutations import LONG, briefly_and, changes
 from tfaffect import config as configs
 from tfaffect import contract as contracts
 from tfaffect import model as models
@@ -115,19 +115,13 @@ def hold(thoroughness, path, read, errors):
     thoroughness(given(damage=changes())(lambda damage: survived(path, damage, read, errors)))()
 
 
+@briefly_and(settings(LONG, max_examples=1000))
 @pytest.mark.parametrize("name", sorted(FILES))
-def test_a_damaged_file(name, tmp_path):
+def test_a_damaged_file(name, thoroughness, tmp_path):
     write, read, errors = FILES[name]
     path = write(tmp_path)
     read(path)
-    hold(BRIEFLY, path, read, errors)
-
-
-@pytest.mark.slow
-@pytest.mark.parametrize("name", sorted(FILES))
-def test_a_damaged_file_many_times(name, tmp_path):
-    write, read, errors = FILES[name]
-    hold(settings(LONG, max_examples=1000), write(tmp_path), read, errors)
+    hold(thoroughness, path, read, errors)
 
 
 @pytest.mark.slow
