@@ -121,7 +121,7 @@ def test_a_trial_that_dies_twice_without_getting_further_has_failed(dying, tmp_p
     record = runs.run("0", Config(epochs=12))
     assert record.status == "failed"
     assert record.reason == (
-        "the process was killed by SIGKILL, perhaps for memory, twice without getting beyond epoch 0"
+        "the process was killed by SIGKILL, perhaps for memory, again without getting beyond epoch 0"
     )
     assert left == [None]
     assert runs.run("0", Config(epochs=12)) == record == records.load(records.path_of(tmp_path, "0"))
@@ -136,11 +136,17 @@ def test_a_trial_that_dies_but_gets_further_each_time_is_gone_on_with(dying):
     assert record.starts == ("", "", "000001-000000000", "000001-000000000", "000003-000000000")
 
 
-def test_a_search_that_is_killed_twice_in_the_same_place_counts_as_well():
-    """The parent dies with its trial where the kernel kills both: only the record tells."""
-    killed = Record(until=12, starts=("", ""), begun=5.0)
-    assert killed.stuck("")
-    assert not killed.stuck("000001-000000000")
-    assert not replace(killed, starts=("",)).stuck("")
-    assert not killed.withdraw(3.0).stuck("")  # Ctrl-C is no death
-    assert killed.withdraw(3.0).seconds == 3.0
+def test_a_search_that_is_killed_goes_on_but_not_for_ever_with_the_same_trial():
+    """Where the kernel kills parent and trial for memory, only the record tells; a user may kill more than once."""
+    killed = Record(until=12, starts=("",) * 9, begun=5.0)
+    assert not killed.stuck("")
+    tenth = replace(killed, starts=("",) * 10)
+    assert tenth.stuck("")
+    assert not tenth.stuck("000001-000000000")
+    assert not tenth.withdraw(3.0).stuck("")  # Ctrl-C is no death
+    assert tenth.withdraw(3.0).seconds == 3.0
+
+
+def test_records_of_before_are_read(tmp_path):
+    (tmp_path / "0.json").write_text('{"status": "running", "starts": [""], "until": 3}')
+    assert records.load(tmp_path / "0.json") == Record(until=3, starts=("",))

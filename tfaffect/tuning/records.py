@@ -8,6 +8,12 @@ from pathlib import Path
 
 from tfaffect import whole
 
+DEATHS = 2
+"""Deaths without getting further after which a trial is given up, where the search saw its process die."""
+STARTS = 10
+"""Starts without getting further after which it is, where the search itself was killed each time: by whoever sends it
+away again and again, or by a trial that takes its memory."""
+
 
 @dataclass(frozen=True)
 class Record:
@@ -29,6 +35,8 @@ class Record:
     """When the start under way was, in seconds since 1970; None when none is."""
     starts: tuple[str, ...] = ()
     """The checkpoint from which each start went on, "" without one."""
+    deaths: tuple[str, ...] = ()
+    """The same of those starts whose process died while the search lived."""
 
     def save(self, path: Path) -> None:
         """Write it as JSON."""
@@ -43,9 +51,13 @@ class Record:
         """Return the record without its last start, which the user ended."""
         return replace(self, begun=None, starts=self.starts[:-1], seconds=self.seconds + seconds)
 
+    def die(self, reason: str) -> Record:
+        """Return the record of a trial whose process ended without a word."""
+        return replace(self, reason=reason, deaths=(*self.deaths, self.starts[-1]))
+
     def stuck(self, position: str) -> bool:
-        """Whether two starts came no further than where the trial is."""
-        return self.starts[-2:] == (position, position)
+        """Whether it died, or was begun, too often without getting further than where the trial is."""
+        return self.deaths[-DEATHS:] == (position,) * DEATHS or self.starts[-STARTS:] == (position,) * STARTS
 
 
 def path_of(out: Path, trial: str) -> Path:
@@ -58,4 +70,4 @@ def load(path: Path) -> Record:
     if not path.exists():
         return Record()
     values = json.loads(path.read_text())
-    return Record(**{**values, "starts": tuple(values["starts"])})
+    return Record(**{**values, **{name: tuple(values.get(name, ())) for name in ("starts", "deaths")}})

@@ -50,7 +50,7 @@ class Trials:
             position = _position(folder)
             if record.stuck(position):
                 where = f"without getting beyond epoch {int(position[:6] or 0)}"
-                record = replace(record, status="failed", reason=f"{record.reason or 'it was killed'}, twice {where}")
+                record = replace(record, status="failed", reason=f"{record.reason or 'it was killed'}, again {where}")
             else:
                 record = self._start(trial, record.begin(until, position, time.time()), config, folder)
             record.save(path)
@@ -68,7 +68,7 @@ class Trials:
             record.withdraw(time.time() - record.begun).save(path)
             raise
         except isolation.DiedError as error:
-            return _settle(replace(record, reason=str(error)), folder)
+            return _settle(record.die(str(error)), folder)
         except isolation.FailedError as error:
             found = {"status": "failed", "reason": str(error)}
         return replace(record, begun=None, seconds=record.seconds + time.time() - record.begun, **found)
