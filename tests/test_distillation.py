@@ -26,7 +26,7 @@ def test_the_share_of_the_teachers_is_mixed_into_every_face_that_has_a_class(cor
     teacher = open_model(run)
     own, mixed = distributions(corpus), distributions(taught)
     for place, record in enumerate(corpus.records("train").take(20).as_numpy_iterator()):
-        picture = data._letterboxed(record["image"], 32).numpy()[None]
+        picture = data._letterboxed(np.array([record["image"]]), 32).numpy()
         answer = (teacher(picture).expression + teacher(picture[:, :, ::-1]).expression)[0] / 2
         expected = 0.75 * own[place] + 0.25 * answer if own[place].sum() else own[place]
         np.testing.assert_allclose(mixed[place], expected, atol=1e-5)

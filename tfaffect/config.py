@@ -121,6 +121,9 @@ class Config:
     seed: int = 0
     """Decides the first weights, the order of the faces and every change of a picture."""
 
+    precision: Literal["float32", "bfloat16"] = "float32"
+    """What the convolutions compute in while they learn; weights and the saved model are float32 in any case. bfloat16
+    is for GPUs and, with `micro`, for processors with AMX; other CPUs take twice as long in it."""
     strategy: Literal["auto", "single", "mirrored", "data_parallel"] = "auto"
     """Devices that train together: `mirrored`, all of this machine through TensorFlow; `data_parallel`, all of one or
     of many machines through JAX (KERAS_BACKEND=jax); `auto`: one, but all that JAX sees."""

@@ -13,7 +13,7 @@ import numpy as np
 import pandas as pd
 import tensorflow as tf
 
-from tfaffect import data, devices, distillation, interruption, mixing, stores, versions, whole
+from tfaffect import batchnorm, data, devices, distillation, interruption, mixing, precision, stores, versions, whole
 from tfaffect.callbacks import tracking
 from tfaffect.callbacks.averaging import AveragedWeights
 from tfaffect.callbacks.checkpoint import FOLDER, Checkpoint, begin
@@ -42,8 +42,8 @@ def train(
 ) -> pd.DataFrame:
     """Train as the config says and return the history, one row per epoch.
 
-    `folder` receives config.json, versions.json, model.keras (the epoch with the best selection metric), history.csv
-    and tensorboard/, and has a checkpoint/ until the run is finished; each is whole at every moment. `backbone` makes
+    `folder` receives config.json, versions.json, model.keras (of the epoch that the config keeps), history.csv and
+    tensorboard/, and has a checkpoint/ until the run is finished; each is whole at every moment. `backbone` makes
     another network than the config's for an image size. With `resume` a run that was stopped goes on where it was,
     and ends as it would have ended. After `until` epochs it stops as if it were interrupted there. Raises UsageError
     for a folder that holds a run already (unless `resume`), or in which another process trains, and for records,
@@ -109,6 +109,8 @@ class _Run:
         config, writes = self.config, self.devices.writes
         keras.utils.set_random_seed(config.seed)
         model = build(config, backbone and backbone(config.image_size))
+        batchnorm.fuse(model)
+        precision.lower(model, config.precision)
         compile_model(model, config, self.heads, mixing.class_masses(self.corpora, config), self.steps)
         position = Position()
         heads = _scored_heads(self.corpora)

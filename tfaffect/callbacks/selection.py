@@ -11,6 +11,7 @@ from tfaffect.contract import Contract
 from tfaffect.devices import alone
 from tfaffect.labels import AFFECT
 from tfaffect.model import save
+from tfaffect.precision import in_float32
 from tfaffect.unfreezing import all_trainable
 
 
@@ -56,7 +57,7 @@ class KeepBest(keras.callbacks.Callback):
         if better:
             self.best, self.best_epoch = logs["selection"], epoch
         if self.writes and (better or self.keep == "last"):
-            with alone(), all_trainable(self.model):
+            with alone(), all_trainable(self.model), in_float32(self.model):
                 save(self.model, self.contract, self.path)
         if self.exhausted:
             self.model.stop_training = True
