@@ -13,7 +13,8 @@ from tfaffect.training import train
 def test_maps_are_of_half_the_bytes_and_what_comes_out_is_not():
     model = models.build(Config(image_size=32), small_backbone())
     precision.lower(model, "bfloat16")
-    maps = keras.Model(model.inputs[0], [model.get_layer(name).output for name in ("stem_conv", "top_conv", "activation")])
+    names = ("stem_conv", "top_conv", "activation")
+    maps = keras.Model(model.inputs[0], [model.get_layer(name).output for name in names])
     pictures = np.zeros((2, 32, 32, 3), np.uint8)
     dtypes = [keras.backend.standardize_dtype(output.dtype) for output in maps(pictures)]
     assert dtypes == ["bfloat16", "bfloat16", "float32"]

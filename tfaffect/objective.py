@@ -7,7 +7,7 @@ from collections.abc import Collection
 import keras
 import numpy as np
 
-from tfaffect import losses, metrics
+from tfaffect import batchnorm, losses, metrics, precision
 from tfaffect.config import Config
 from tfaffect.labels import AFFECT
 from tfaffect.model import layer_groups
@@ -18,10 +18,12 @@ from tfaffect.schedule import WarmupCosine
 def compile_model(
     model: keras.Model, config: Config, heads: Collection[str], class_masses: np.ndarray, steps: int
 ) -> None:
-    """Give the model its optimizer, its losses, and metrics for the heads that have labels.
+    """Give the model its precision, its optimizer, its losses, and metrics for the heads that have labels.
 
     `class_masses` (8,) counts the classes that an epoch draws, `steps` its batches.
     """
+    batchnorm.fuse(model)
+    precision.lower(model, config.precision)
     model.compile(
         optimizer=make_optimizer(model, config, steps),
         loss=head_losses(config, class_masses),

@@ -13,7 +13,7 @@ import numpy as np
 import pandas as pd
 import tensorflow as tf
 
-from tfaffect import batchnorm, data, devices, distillation, interruption, mixing, precision, stores, versions, whole
+from tfaffect import data, devices, distillation, interruption, mixing, stores, versions, whole
 from tfaffect.callbacks import tracking
 from tfaffect.callbacks.averaging import AveragedWeights
 from tfaffect.callbacks.checkpoint import FOLDER, Checkpoint, begin
@@ -109,8 +109,6 @@ class _Run:
         config, writes = self.config, self.devices.writes
         keras.utils.set_random_seed(config.seed)
         model = build(config, backbone and backbone(config.image_size))
-        batchnorm.fuse(model)
-        precision.lower(model, config.precision)
         compile_model(model, config, self.heads, mixing.class_masses(self.corpora, config), self.steps)
         position = Position()
         heads = _scored_heads(self.corpora)
