@@ -84,5 +84,16 @@ def test_what_is_not_there_is_named(run, tmp_path, arguments, message):
 
 
 def test_a_folder_that_is_no_run_is_refused(tmp_path):
-    with pytest.raises(UsageError, match="config"):
+    with pytest.raises(UsageError, match=r"is no run folder.* Name them with --records and --out"):
         evaluate(tmp_path)
+
+
+def test_an_export_has_a_report_as_its_run_has(run, exported, config, tmp_path):
+    report = evaluate(exported, records=config.records, out=tmp_path / "report")
+    own = json.loads((run / "report" / "report.json").read_text())
+    for head in ("expression", "valence", "arousal"):
+        for figure, value in own["scores"]["pooled"][head].items():
+            if isinstance(value, dict) and "value" in value:
+                assert report["scores"]["pooled"][head][figure]["value"] == pytest.approx(value["value"], abs=1e-3)
+    assert report["protocol"] | {"weights": "", "model": ""} == own["protocol"] | {"weights": "", "model": ""}
+    assert (tmp_path / "report" / "report.html").exists()

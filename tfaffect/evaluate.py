@@ -1,4 +1,4 @@
-"""A run on prepared corpora: predictions, and the report on them."""
+"""A model on prepared corpora: predictions, and the report on them."""
 
 from __future__ import annotations
 
@@ -55,44 +55,43 @@ class Protocol:
 
 
 def evaluate(
-    run: Path,
+    model: Path,
     corpora: tuple[str, ...] = (),
     split: str = "validation",
     records: Path | None = None,
     only: str = "",
     out: Path | None = None,
 ) -> dict:
-    """Score a run on a split of prepared corpora and write the report; return what report.json holds.
+    """Score a model on a split of prepared corpora and write the report; return what report.json holds.
 
-    `corpora` and `records` default to those that the run was trained on, `out` to `report_folder`. `only` keeps the
-    records with that tag. Raises UsageError for a split, tag or corpus that is not there.
+    model: a run folder, or anything else that `runtimes.opening.open_model` opens. `corpora` default to those that it
+    was trained on; `records` and `out` to the run's own and to `report_folder`, and must be named for an export. `only`
+    keeps the records with that tag. Raises UsageError for a split, tag or corpus that is not there.
     """
-    from tfaffect.config import load as load_config
-
-    config = load_config(run / "config.json")  # what is no run is said before seconds of imports
+    names, records, out = _places(model, corpora, split, records, only, out)  # said before seconds of imports
 
     import pandas as pd
 
-    from tfaffect import model as models
     from tfaffect.prepared import open_corpus
+    from tfaffect.runtimes.opening import open_model
     from tfaffect.scoring import report
 
-    model, contract = models.load(run)
-    if not (corpora or config.corpora):
-        raise UsageError(f"{run} names no corpus, for its weights were imported. Name one with --corpora.")
-    prepared = [open_corpus(records or config.records, name) for name in corpora or config.corpora]
+    network = open_model(model)
+    contract = network.contract
+    prepared = [open_corpus(records, name) for name in names or contract.corpora]
     if not corpora:  # of a mix, those that have the split
         prepared = [corpus for corpus in prepared if corpus.size(split)] or prepared
-    predictions = pd.concat(
-        [with_people(predict(model, contract, corpus, split, config.batch_size), corpus) for corpus in prepared]
-    )
-    history = run / "history.csv"
+    tables = [
+        tabulate(lambda faces: network(faces)._asdict(), corpus, split, contract.input_size) for corpus in prepared
+    ]
+    predictions = pd.concat([with_people(table, corpus) for table, corpus in zip(tables, prepared, strict=True)])
+    history = model / "history.csv"
     protocol = Protocol({corpus.name: corpus.version for corpus in prepared}, split, only)
     return report.write(
         with_tag(predictions, only),
-        out or report_folder(run, corpora, split, only),
+        out,
         {
-            "model": run.resolve().name,
+            "model": model.resolve().name,
             "trained on": ", ".join(f"{name} {version}" for name, version in contract.corpora.items()),
             **protocol.words(),
             "input": contract.preprocessing(),
@@ -101,6 +100,26 @@ def evaluate(
         },
         history=pd.read_csv(history) if history.exists() else None,
     )
+
+
+def _places(
+    model: Path, corpora: tuple[str, ...], split: str, records: Path | None, only: str, out: Path | None
+) -> tuple[tuple[str, ...], Path, Path]:
+    """Return the corpora named, or those of a run, and where records and report are."""
+    if (model / "config.json").is_file():
+        from tfaffect.config import load as load_config
+
+        config = load_config(model / "config.json")
+        if not (corpora or config.corpora):
+            raise UsageError(f"{model} names no corpus, for its weights were imported. Name one with --corpora.")
+        folder = out or report_folder(model, corpora, split, only)
+        return corpora or config.corpora, records or config.records, folder
+    if records is None or out is None:
+        raise UsageError(
+            f"{model} is no run folder, which would know where records and reports are. Name them with --records and "
+            "--out."
+        )
+    return corpora, records, out
 
 
 def report_folder(run: Path, corpora: tuple[str, ...] = (), split: str = "validation", only: str = "") -> Path:
@@ -174,28 +193,28 @@ def with_tag(predictions: pd.DataFrame, tag: str) -> pd.DataFrame:
 
 
 def main(
-    run: tyro.conf.Positional[Path],
+    model: tyro.conf.Positional[Path],
     corpora: tuple[str, ...] = (),
     split: str = "validation",
     records: Path | None = None,
     only: Annotated[str, tyro.conf.arg(metavar="TAG")] = "",
     out: Path | None = None,
 ) -> None:
-    """Score a run on prepared corpora: tables on the terminal, report.html with pictures for people.
+    """Score a model on prepared corpora: tables on the terminal, report.html with pictures for people.
 
     Args:
-        run: Run folder that train.py left.
-        corpora: Prepared corpora; those of the run when none is named.
+        model: Run folder that train.py left; or a .keras, SavedModel, .tflite or .onnx with its model.json.
+        corpora: Prepared corpora; those of its training when none is named.
         split: train, validation or test.
-        records: Folder of the prepared corpora; the run's own when not named.
+        records: Folder of the prepared corpora; a run's own when not named.
         only: Keep the records with this tag, such as strict.
         out: Folder of the report; RUN/report when not named, or beside it for another split, tag or corpus.
     """
     from tfaffect.scoring import report
 
-    written = evaluate(run, corpora, split, records, only, out)
+    written = evaluate(model, corpora, split, records, only, out)
     print(report.summarise(written))
-    print(f"\nReport: {(out or report_folder(run, corpora, split, only)) / 'report.html'}")
+    print(f"\nReport: {(out or report_folder(model, corpora, split, only)) / 'report.html'}")
 
 
 if __name__ == "__main__":
