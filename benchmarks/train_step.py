@@ -1,9 +1,11 @@
 """Step time: ours against a plain Keras `fit` of the same network, and against itself at each stage of unfreezing.
 
     python benchmarks/train_step.py
+    python benchmarks/train_step.py --architecture micro --image-size 48 --batch-size 64 --no-stages
 
-Takes turns between three: plain (keras.optimizers.AdamW, Keras's own losses, no metrics), the same with our optimizer,
-and all of ours (losses for partial labels, metrics, schedule, a rate per layer). Then our own step from the first epoch
+Takes turns between plain (keras.optimizers.AdamW, Keras's own losses, no metrics), the same with our optimizer, all of
+ours (BatchNorm in one kernel, losses for partial labels, metrics, schedule, a rate per layer), and with --bfloat16 all
+of ours in that precision. Then our own step from the first epoch
 of gradual unfreezing to the last, each with the seconds that its first step, traced anew, took on top, and what all of
 these are of a real run. Pictures and labels are made beforehand and the same for all, so that nothing but the step is
 timed.
@@ -13,7 +15,9 @@ import resource
 import statistics
 import sys
 import time
+from dataclasses import replace
 from pathlib import Path
+from typing import Literal
 
 import keras
 import numpy as np
@@ -49,19 +53,37 @@ FACES, EPOCHS = 28_053, 20
 """Training faces and epochs of the run that tracing is compared with: FER+'s."""
 
 
-def main(image_size: int = 64, batch_size: int = 32, steps: int = 20, rounds: int = 7, stages: bool = True) -> None:
-    """Measure training steps of EfficientNet-B1.
+def main(
+    architecture: Literal["efficientnet_b1", "micro"] = "efficientnet_b1",
+    image_size: int = 64,
+    batch_size: int = 32,
+    bfloat16: bool = False,
+    steps: int = 20,
+    rounds: int = 7,
+    stages: bool = True,
+) -> None:
+    """Measure training steps.
 
     Args:
+        architecture: Network that learns.
         image_size: Side of the pictures.
         batch_size: Faces a step.
+        bfloat16: Measure ours in bfloat16 as well.
         steps: Steps a turn.
-        rounds: Turns that each of the three takes.
+        rounds: Turns that each takes.
         stages: Measure the stages of unfreezing as well.
     """
-    config = Config(image_size=image_size, batch_size=batch_size, weights="none", discriminative_rates="on")
+    config = Config(
+        architecture=architecture,
+        image_size=image_size,
+        batch_size=batch_size,
+        weights="none",
+        discriminative_rates="on",
+    )
     batches = random_batches(config)
     models = {"plain": plain(config), "our optimizer": with_our_optimizer(config), "ours": ours(config)}
+    if bfloat16:
+        models["ours in bfloat16"] = ours(replace(config, precision="bfloat16"))
     watch = StepTimes()
     for name, model in models.items():
         fit(model, batches, 2, watch)  # traces
@@ -73,15 +95,14 @@ def main(image_size: int = 64, batch_size: int = 32, steps: int = 20, rounds: in
             medians[name].append(statistics.median(watch.seconds))
         shown = "  ".join(f"{name} {1000 * values[-1]:.0f} ms" for name, values in medians.items())
         print(f"round {number + 1}: {shown}", flush=True)
-    for name in ("our optimizer", "ours"):
+    for name in list(models)[1:]:
         ratios = [value / base for value, base in zip(medians[name], medians["plain"], strict=True)]
         print(f"{name}: median {statistics.median(ratios):.3f} of the plain step (rounds {min(ratios):.3f} to ", end="")
         print(f"{max(ratios):.3f})")
     if stages:
         show_stages(models["ours"], batches, steps, statistics.median(medians["ours"]), batch_size)
-    print(
-        f"largest memory: {resource.getrusage(resource.RUSAGE_SELF).ru_maxrss / 1024:,.0f} MB, with all three networks"
-    )
+    memory = resource.getrusage(resource.RUSAGE_SELF).ru_maxrss / 1024
+    print(f"largest memory: {memory:,.0f} MB, with all of these networks")
 
 
 def show_stages(model: keras.Model, batches: tf.data.Dataset, steps: int, whole: float, batch_size: int) -> None:

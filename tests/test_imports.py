@@ -9,7 +9,7 @@ ROOT = Path(__file__).parents[1]
 
 ORDER = [
     {"labels", "errors", "stores", "whole", "interruption", "replicas", "media.containers", "callbacks.position"}
-    | {"batchnorm", "precision"}
+    | {"kernels", "precision"}
     | {"features.ordered", "features.layout", "media.margin"},
     {"archive"},
     {"media.video", "media.faces", "media.disturbances"},

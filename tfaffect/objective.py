@@ -7,7 +7,7 @@ from collections.abc import Collection
 import keras
 import numpy as np
 
-from tfaffect import batchnorm, losses, metrics, precision
+from tfaffect import kernels, losses, metrics, precision
 from tfaffect.config import Config
 from tfaffect.labels import AFFECT
 from tfaffect.model import layer_groups
@@ -22,7 +22,7 @@ def compile_model(
 
     `class_masses` (8,) counts the classes that an epoch draws, `steps` its batches.
     """
-    batchnorm.fuse(model)
+    kernels.fuse(model)
     precision.lower(model, config.precision)
     model.compile(
         optimizer=make_optimizer(model, config, steps),

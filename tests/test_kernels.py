@@ -4,7 +4,7 @@ import pytest
 import tensorflow as tf
 
 from tests.networks import small_backbone
-from tfaffect import batchnorm
+from tfaffect import kernels
 
 
 def network(**arguments):
@@ -34,7 +34,7 @@ def both_ways(pictures, trainable=True, **arguments):
         model = network(**arguments)
         model.get_layer("bn").trainable = trainable
         if fused:
-            batchnorm.fuse(model)
+            kernels.fuse(model)
             assert "call" in vars(model.get_layer("bn"))
         results.append([np.asarray(values) for values in learn(model, pictures)])
     return results
@@ -50,7 +50,7 @@ def test_the_fused_kernel_computes_what_keras_does(trainable):
 def test_running_variance_divides_by_n():
     """Channel values 0 and 2 in a batch of two: mean 1, variance 1, and not 2; 0.9 x 1 + 0.1 x 1 = 1."""
     model = network()
-    batchnorm.fuse(model)
+    kernels.fuse(model)
     pictures = np.zeros((2, 6, 5, 3), np.float32)
     pictures[1] = 2
     model(pictures, training=True)
@@ -60,7 +60,7 @@ def test_running_variance_divides_by_n():
 
 def test_a_fused_network_is_saved_as_any_other(tmp_path):
     model = small_backbone()
-    batchnorm.fuse(model)
+    kernels.fuse(model)
     model.save(tmp_path / "fused.keras")
     again = keras.saving.load_model(tmp_path / "fused.keras")
     assert not any("call" in vars(layer) for layer in again.layers)
@@ -70,5 +70,22 @@ def test_a_fused_network_is_saved_as_any_other(tmp_path):
 
 def test_an_epsilon_below_what_the_kernel_takes_stays_with_keras():
     model = network(epsilon=1e-5)
-    batchnorm.fuse(model)
+    kernels.fuse(model)
     assert "call" not in vars(model.get_layer("bn"))
+
+
+def test_swish_has_the_gradient_of_keras():
+    """At 0 the gradient is 1/2; far to the right 1, far to the left 0."""
+    picture = keras.Input((1, 1, 5))
+    model = keras.Model(picture, keras.layers.Activation("swish")(picture))
+    pictures = tf.constant([-30.0, -1.0, 0.0, 1.0, 30.0], shape=(1, 1, 1, 5))
+    both = []
+    for fuse in (lambda model: None, kernels.fuse):
+        fuse(model)
+        with tf.GradientTape() as tape:
+            tape.watch(pictures)
+            output = model(pictures, training=True)
+        both.append((output.numpy(), tape.gradient(output, pictures).numpy()))
+    for own, fused in zip(*both, strict=True):
+        np.testing.assert_allclose(own, fused, atol=1e-6)
+    np.testing.assert_allclose(both[1][1].ravel()[[0, 2, 4]], [0, 0.5, 1], atol=1e-6)
