@@ -27,7 +27,7 @@ ORDER = [
     },
     {"scoring.mistakes", "scoring.figures"},
     {"contract", "devices", "mixing", "media.augmentation", "media.detector", "scoring.report", "pytorch.layers"}
-    | {"scoring.calibration", "backbones.efficientnet_b1", "backbones.micro"},
+    | {"scoring.calibration", "backbones.efficientnet_b1", "backbones.residual"},
     {"features.row", "features.sources", "features.tracks", "features.smoothing", "features.windows"},
     {"features.panel", "features.line"},
     {"features.drawing"},

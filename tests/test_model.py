@@ -56,19 +56,25 @@ def test_every_weight_is_in_exactly_one_group(kind, request):
     assert tuple(models.layer_groups(model)) == models.GROUPS
 
 
-def test_micro_is_what_its_name_says():
-    micro = models.build(Config(architecture="micro", image_size=48, weights="none"))
-    weights = {name: layers for name, layers in models.layer_groups(micro).items() if layers}
-    assert list(weights) == ["stem", "block1", "block2", "embedding", "batchnorm", "expression", "affect"]
-    assert micro.get_layer("avg_pool").input.shape == (None, 12, 12, 64)
-    assert 180_000 < micro.count_params() <= 200_000
-    assert max(float(np.abs(micro.get_layer("rescaling")(np.uint8([0, 255]))).max()), 0) == 1.0
+@pytest.mark.parametrize(
+    ("name", "blocks", "maps", "millions"),
+    [("micro", 2, (None, 12, 12, 64), 0.19), ("small", 3, (None, 6, 6, 128), 1.01)],
+)
+def test_the_residual_networks_are_what_their_docstrings_say(name, blocks, maps, millions):
+    network = models.build(Config(architecture=name, image_size=48, weights="none"))
+    weights = {group: layers for group, layers in models.layer_groups(network).items() if layers}
+    maps_of = [f"block{number + 1}" for number in range(blocks)]
+    assert list(weights) == ["stem", *maps_of, "embedding", "batchnorm", "expression", "affect"]
+    assert network.get_layer("avg_pool").input.shape == maps
+    assert round(network.count_params() / 1e6, 2) == millions
+    assert max(float(np.abs(network.get_layer("rescaling")(np.uint8([0, 255]))).max()), 0) == 1.0
 
 
+@pytest.mark.parametrize("name", ["micro", "small"])
 @pytest.mark.parametrize("side", [33, 50])
-def test_micro_takes_sides_that_do_not_halve(side):
-    micro = models.build(Config(architecture="micro", image_size=side, weights="none"))
-    outputs = micro(np.zeros((2, side, side, 3), np.uint8))
+def test_they_take_sides_that_do_not_halve(name, side):
+    network = models.build(Config(architecture=name, image_size=side, weights="none"))
+    outputs = network(np.zeros((2, side, side, 3), np.uint8))
     assert outputs["expression"].shape == (2, 8)
 
 

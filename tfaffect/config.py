@@ -33,8 +33,9 @@ class Config:
     """How often each corpus is drawn in an epoch, in the order of --corpora: 0.2 is another fifth of it each time, 2 is
     all of it twice. None named: once."""
 
-    architecture: Literal["efficientnet_b1", "micro"] = "efficientnet_b1"
-    """Network below the affective features; `micro` is a residual one of 0.2 million weights, made for 48 pixels."""
+    architecture: Literal["efficientnet_b1", "small", "micro"] = "efficientnet_b1"
+    """Network below the affective features; `small` and `micro` are residual ones of 1.0 and 0.19 million weights,
+    made for pictures of 48 pixels."""
     image_size: int = 240
     """Side of the square input in pixels; EfficientNet-B1 was designed for 240."""
     weights: str = "auto"
@@ -123,7 +124,7 @@ class Config:
 
     precision: Literal["float32", "bfloat16"] = "float32"
     """What the convolutions compute in while they learn; weights and the saved model are float32 in any case. bfloat16
-    is for GPUs and, with `micro`, for processors with AMX; other CPUs take twice as long in it."""
+    is for GPUs and, but for EfficientNet-B1, for processors with AMX; other CPUs take twice as long in it."""
     strategy: Literal["auto", "single", "mirrored", "data_parallel"] = "auto"
     """Devices that train together: `mirrored`, all of this machine through TensorFlow; `data_parallel`, all of one or
     of many machines through JAX (KERAS_BACKEND=jax); `auto`: one, but all that JAX sees."""

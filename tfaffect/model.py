@@ -11,7 +11,7 @@ from keras import layers
 
 from tfaffect import contract as contracts
 from tfaffect import whole
-from tfaffect.backbones import efficientnet_b1, micro
+from tfaffect.backbones import efficientnet_b1, residual
 from tfaffect.config import Config
 from tfaffect.contract import Contract
 from tfaffect.errors import UsageError
@@ -21,7 +21,7 @@ from tfaffect.pytorch import layers as torch_layers
 EMBEDDING = 256
 """Width of the affective features."""
 
-BACKBONES = {"efficientnet_b1": efficientnet_b1.efficientnet_b1, "micro": micro.micro}
+BACKBONES = {"efficientnet_b1": efficientnet_b1.efficientnet_b1, "small": residual.small, "micro": residual.micro}
 """What a config's `architecture` names: functions of the config."""
 
 GROUPS = (
