@@ -21,7 +21,7 @@ NAMES = {"expression": "The classes", "valence": "Valence", "arousal": "Arousal"
 
 NETWORKS = {
     "efficientnet_b1": "EfficientNet-B1",
-    "small": "a residual network of 1.0 million weights",
+    "small": "a residual network of 1.1 million weights",
     "micro": "a residual network of 0.19 million weights",
 }
 """The networks that a contract can name, in words."""

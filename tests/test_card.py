@@ -153,7 +153,7 @@ def test_a_model_of_drawn_faces_says_so():
 
 @pytest.mark.parametrize(
     ("architecture", "words"),
-    [("efficientnet_b1", "EfficientNet-B1"), ("small", "a residual network of 1.0 million weights"), ("new", "new")],
+    [("efficientnet_b1", "EfficientNet-B1"), ("small", "a residual network of 1.1 million weights"), ("new", "new")],
 )
 def test_the_network_is_the_one_that_the_contract_names(full, architecture, words):
     assert row(card.compose(replace(full, architecture=architecture)), "network")[0].startswith(f"{words}; 256 ")

@@ -58,7 +58,7 @@ def test_every_weight_is_in_exactly_one_group(kind, request):
 
 @pytest.mark.parametrize(
     ("name", "blocks", "maps", "millions"),
-    [("micro", 2, (None, 12, 12, 64), 0.19), ("small", 3, (None, 6, 6, 128), 1.01)],
+    [("micro", 2, (None, 12, 12, 64), 0.19), ("small", 3, (None, 6, 6, 128), 1.08)],
 )
 def test_the_residual_networks_are_what_their_docstrings_say(name, blocks, maps, millions):
     network = models.build(Config(architecture=name, image_size=48, weights="none"))

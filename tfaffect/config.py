@@ -34,7 +34,7 @@ class Config:
     all of it twice. None named: once."""
 
     architecture: Literal["efficientnet_b1", "small", "micro"] = "efficientnet_b1"
-    """Network below the affective features; `small` and `micro` are residual ones of 1.0 and 0.19 million weights,
+    """Network below the affective features; `small` and `micro` are residual ones of 1.1 and 0.19 million weights,
     made for pictures of 48 pixels."""
     image_size: int = 240
     """Side of the square input in pixels; EfficientNet-B1 was designed for 240."""

@@ -10,7 +10,11 @@ from keras import layers
 from tfaffect.config import Config
 
 Blocks = Sequence[tuple[str, int, int]]
-"""Name, channels and stride of each residual block."""
+"""Name, channels and stride of each residual block.
+
+Channels go in sixteens, and better in thirty-twos: with 24, 48 and 96 where `small` has 32, 64 and 96, BatchNorm took
+three times as long in bfloat16, and a step half as long again.
+"""
 
 
 def micro(config: Config) -> keras.Model:
@@ -20,9 +24,9 @@ def micro(config: Config) -> keras.Model:
 
 
 def small(config: Config) -> keras.Model:
-    """Return a network of 1.0 million weights: uint8 RGB pictures -> maps (batch, size / 8, size / 8, 128)."""
-    wide = (("block1a", 48, 2), ("block1b", 48, 1), ("block2a", 96, 2), ("block2b", 96, 1))
-    return _residual(config, "small", 24, (*wide, ("block3a", 128, 2), ("block3b", 128, 1)))
+    """Return a network of 1.1 million weights: uint8 RGB pictures -> maps (batch, size / 8, size / 8, 128)."""
+    wide = (("block1a", 64, 2), ("block1b", 64, 1), ("block2a", 96, 2), ("block2b", 96, 1))
+    return _residual(config, "small", 32, (*wide, ("block3a", 128, 2), ("block3b", 128, 1)))
 
 
 def _residual(config: Config, name: str, stem: int, blocks: Blocks) -> keras.Model:
