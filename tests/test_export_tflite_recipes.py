@@ -7,10 +7,12 @@ import numpy as np
 import pytest
 from ai_edge_litert import schema_py_generated as schema
 
-from export import artefact, tflite, tflite_metadata
+from export import artefact, saved_model, tflite, tflite_metadata
 from export.quantisation import faces as faces_of
 from export.quantisation import fidelity, recipes, weights
 from export.quantisation.fidelity import Fidelity
+from export.quantisation.graph import pack
+from export.quantisation.making import candidates
 from export.quantisation.ranges import choose_range, parameters, swish
 from export.quantisation.recipes import RECIPES, Promise
 from tfaffect import contract as contracts
@@ -39,15 +41,25 @@ def validation(config):
     return faces_of.read(config, None, "validation", 1000, config.image_size)
 
 
-def convolutions(path):
+def convolutions(content):
     """Of each convolution of a file: the number type of what it reads, that of its weights, and how many these are."""
-    tree = schema.ModelT.InitFromPackedBuf(path.read_bytes())
+    tree = schema.ModelT.InitFromPackedBuf(content)
     names = {code: name for name, code in vars(schema.TensorType).items() if isinstance(code, int)}
     body = tree.subgraphs[0]
     for operator in body.operators:
         if tree.operatorCodes[operator.opcodeIndex].builtinCode == schema.BuiltinOperator.CONV_2D:
             read, kernel = (body.tensors[place] for place in operator.inputs[:2])
             yield names[read.type], names[kernel.type], int(np.prod(kernel.shape))
+
+
+@pytest.fixture(scope="module")
+def int8_candidates(run, config, tmp_path_factory):
+    """The convolutions of what int8 tries, in its order; which of them keeps the promise depends on the network."""
+    source = tmp_path_factory.mktemp("source")
+    network, *_ = artefact.open_run(run, None)
+    saved_model.write(network, source)
+    pictures = faces_of.read(config, None, "train", faces_of.CALIBRATION_FACES, config.image_size).pictures
+    return [list(convolutions(pack(tree))) for tree in candidates("int8", tflite._convert(source), lambda: pictures)]
 
 
 def test_each_recipe_is_smaller_by_its_weights(folders):
@@ -59,14 +71,20 @@ def test_each_recipe_is_smaller_by_its_weights(folders):
     assert 0.25 < shares["int8"] < 0.4
 
 
-def test_int8_calculates_in_integers_and_dynamic_int8_only_where_it_pays(folders):
+def test_int8_calculates_in_integers_and_dynamic_int8_only_where_it_pays(folders, int8_candidates):
     """Of the small network's maps, 16 pixels a side to 4, all are at least an eighth of the picture's side."""
-    found = {recipe: list(convolutions(folders / recipe / tflite.FILE)) for recipe in RECIPES}
+    found = {recipe: list(convolutions((folders / recipe / tflite.FILE).read_bytes())) for recipe in RECIPES}
     assert {kinds[:2] for kinds in found["float32"]} == {("FLOAT32", "FLOAT32")}
     for read, kernel, size in found["dynamic_int8"]:
         assert (read, kernel) == ("FLOAT32", "FLOAT32" if size < weights.FEWEST else "INT8")
     assert any(size >= weights.FEWEST for *_, size in found["dynamic_int8"])
-    assert [kinds[:2] for kinds in found["int8"]] == [("INT8", "INT8")] * 9
+    assert found["int8"] in int8_candidates
+
+
+def test_int8_is_tried_in_integers_everywhere_and_then_with_care(int8_candidates):
+    everywhere, careful = int8_candidates
+    assert [kinds[:2] for kinds in everywhere] == [("INT8", "INT8")] * 9
+    assert 0 < sum(kinds[0] == "INT8" for kinds in careful) < 9
 
 
 @pytest.mark.parametrize("recipe", REDUCED)
