@@ -41,9 +41,9 @@ def tensorflow_run(both_techniques, tmp_path_factory):
     return folder
 
 
-def same_figures(folder, other, tolerance):
+def same_figures(folder, other, tolerance, epochs=slice(None)):
     one, two = (pd.read_csv(run / "history.csv") for run in (folder, other))
-    np.testing.assert_allclose(one[IN_TRAINING], two[IN_TRAINING], rtol=tolerance)
+    np.testing.assert_allclose(one[IN_TRAINING][epochs], two[IN_TRAINING][epochs], rtol=tolerance)
     assert one["epoch"].tolist() == two["epoch"].tolist()
 
 
@@ -102,5 +102,8 @@ def test_a_run_begun_under_one_backend_goes_on_under_the_other(both_techniques, 
     assert history["epoch"].tolist() == [1, 2, 3]
     assert history.notna().all(axis=None)
     if first == "tensorflow":  # the same first weights as those of the whole run
-        same_figures(folder, tensorflow_run, 2e-3)
+        same_figures(folder, tensorflow_run, 1e-5, slice(2))
+        # With the third epoch a convolution joins whose BatchNorm the backends sum up in other orders, and Adam makes
+        # whole steps of what should be gradients of zero: 3e-3 was seen.
+        same_figures(folder, tensorflow_run, 1e-2)
     assert models.load(folder)[1].trained == ("expression", "valence", "arousal")
