@@ -1,4 +1,4 @@
-"""BatchNorm and swish in few kernels under TensorFlow, where Keras 3 computes them by many: half of a training step."""
+"""BatchNorm and swish in few kernels under TensorFlow, where Keras 3 computes them by many: a quarter of a step."""
 
 from __future__ import annotations
 
