@@ -4,11 +4,10 @@
     python benchmarks/train_step.py --architecture micro --image-size 48 --batch-size 64 --no-stages
 
 Takes turns between plain (keras.optimizers.AdamW, Keras's own losses, no metrics), the same with our optimizer, all of
-ours (BatchNorm in one kernel, losses for partial labels, metrics, schedule, a rate per layer), and with --bfloat16 all
-of ours in that precision. Then our own step from the first epoch
-of gradual unfreezing to the last, each with the seconds that its first step, traced anew, took on top, and what all of
-these are of a real run. Pictures and labels are made beforehand and the same for all, so that nothing but the step is
-timed.
+ours (fused kernels, losses for partial labels, metrics, schedule, a rate per layer), and with --bfloat16 all of ours in
+that precision. Then our own step from the first epoch of gradual unfreezing to the last, each with the seconds that its
+first step, traced anew, took on top, and what all of these are of a real run. Pictures and labels are made beforehand
+and the same for all, so that nothing but the step is timed.
 """
 
 import resource

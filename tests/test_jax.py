@@ -105,5 +105,5 @@ def test_a_run_begun_under_one_backend_goes_on_under_the_other(both_techniques, 
         same_figures(folder, tensorflow_run, 1e-5, slice(2))
         # With the third epoch a convolution joins whose BatchNorm the backends sum up in other orders, and Adam makes
         # whole steps of what should be gradients of zero: 3e-3 was seen.
-        same_figures(folder, tensorflow_run, 1e-2)
+        same_figures(folder, tensorflow_run, 5e-3)
     assert models.load(folder)[1].trained == ("expression", "valence", "arousal")

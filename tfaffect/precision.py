@@ -9,7 +9,7 @@ import keras
 from keras import layers
 
 WHOLE = (layers.InputLayer, layers.Rescaling, layers.Normalization)
-"""Layers that keep float32 in any case: pixels in, and, by their names, the embedding and the heads above the maps."""
+"""Layers below the pooled maps that keep float32: they bring the pixels in."""
 
 
 def lower(model: keras.Model, precision: str) -> None:
