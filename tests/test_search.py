@@ -277,7 +277,8 @@ def test_a_search_that_is_killed_amid_a_promoted_trial_goes_on_where_it_was(base
 
 @pytest.mark.slow
 def test_ctrl_c_saves_the_trial_in_its_own_process_and_the_search_goes_on(base, tmp_path):
-    config, out = replace(base, epochs=2), tmp_path / "out"
+    config = replace(base, epochs=100)  # the trial must not end before the signal comes
+    out = tmp_path / "out"
     process = start(out, config, "random", 1, isolate=True)
     wait_for(process, lambda: any((out / "trials" / "0" / "checkpoint").glob("000001-*")))
     process.send_signal(signal.SIGINT)
