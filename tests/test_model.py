@@ -125,6 +125,17 @@ def normalisation(model):
     return layer
 
 
+def test_residual_blocks_of_random_weights_start_as_the_identity(b1, faces):
+    sums = [layer for layer in b1.layers if layer.name.endswith("_add")]
+    assert len(sums) == 16  # 23 blocks, less the first of each of the seven stages
+    picture = b1.inputs[0]
+    for layer in (sums[0], sums[-1]):
+        branch, before, after = map(np.asarray, keras.Model(picture, [*layer.input, layer.output])(faces))
+        assert not branch.any()
+        assert before.any()
+        assert np.array_equal(after, before)
+
+
 def test_weights_of_a_file_replace_all_but_the_normalisation(b1, tmp_path):
     keras.utils.set_random_seed(3)
     donor = keras.applications.EfficientNetB1(include_top=False, weights=None, input_shape=(32, 32, 3))
