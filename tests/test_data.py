@@ -10,7 +10,7 @@ from etils.epath import gpath, register
 
 from tfaffect import data, mixing, stores
 from tfaffect.errors import UsageError
-from tfaffect.prepared import labelled_heads, open_corpus
+from tfaffect.prepared import labelled_heads, open_corpus, parse
 
 
 @pytest.fixture(scope="module")
@@ -36,6 +36,15 @@ def test_batches_have_the_shapes_that_the_network_takes(corpus, config):
     assert {name: array.shape for name, array in weights.items()} == dict.fromkeys(
         ("expression", "valence", "arousal"), (16,)
     )
+
+
+def test_training_reads_the_records_themselves(corpus):
+    """As bytes that are parsed by the batch, where everything else reads them through TFDS."""
+    learned_from = parse(corpus.examples("train").batch(1_000).get_single_element())
+    records = corpus.records("train").batch(1_000).get_single_element()
+    assert set(learned_from) == {"image", "expression", "valence", "arousal", "key", "corpus"}
+    for name, values in learned_from.items():
+        np.testing.assert_array_equal(values.numpy(), records[name].numpy())  # NaN equals NaN here
 
 
 def test_every_face_comes_once_per_epoch(corpus, config):

@@ -2,6 +2,8 @@
 
 from __future__ import annotations
 
+import os
+
 import numpy as np
 import tensorflow as tf
 
@@ -11,10 +13,13 @@ from tfaffect.errors import UsageError
 from tfaffect.labels import AFFECT, CLASSES, HEADS
 from tfaffect.media import faces
 from tfaffect.media.augmentation import augment, erase, move
-from tfaffect.prepared import Prepared
+from tfaffect.prepared import Prepared, parse
 
 ALL = (0, 1)
 """The share of a process that reads every face of a batch: part 0 of 1."""
+
+CORES = os.cpu_count() or 1
+"""Batches that are decoded at once. tf.data's own tuning begins with one, and anew in every epoch."""
 
 
 def training_batches(
@@ -31,16 +36,16 @@ def training_batches(
     @tf.autograph.experimental.do_not_convert
     def epoch_batches(epoch):
         done = tf.where(epoch == first_epoch, first_step, 0) * config.batch_size
-        placed = mixing.epoch_records(corpora, config, epoch).enumerate().take(steps * config.batch_size)
+        placed = mixing.epoch_examples(corpora, config, epoch).enumerate().take(steps * config.batch_size)
         drawn = _part(placed.skip(tf.cast(done, tf.int64)), config.batch_size, share)
         batches = drawn.batch(config.batch_size // share[1], drop_remainder=True).map(
-            lambda places, records: _training_batch(records, epoch, places, config), num_parallel_calls=tf.data.AUTOTUNE
+            lambda places, examples: _training_batch(parse(examples), epoch, places, config), num_parallel_calls=CORES
         )
         if not config.mixup:
             return batches
         first = tf.cast(done // config.batch_size, tf.int64)
         return batches.enumerate(first).map(
-            lambda step, batch: _mixed(*batch, epoch, step, config), num_parallel_calls=tf.data.AUTOTUNE
+            lambda step, batch: _mixed(*batch, epoch, step, config), num_parallel_calls=CORES
         )
 
     epochs = tf.data.Dataset.range(first_epoch, config.epochs)
@@ -67,7 +72,7 @@ def validation_batches(
     )
     return batches.map(
         lambda places, records: (_letterboxed(records["image"], config.image_size), *targets(records)),
-        num_parallel_calls=tf.data.AUTOTUNE,
+        num_parallel_calls=CORES,
     ).prefetch(tf.data.AUTOTUNE)
 
 
@@ -75,7 +80,7 @@ def evaluation_batches(corpus: Prepared, split: str, image_size: int, batch_size
     """Return batches of (pictures, records without their pictures), in the order of the records."""
     batches = corpus.records(split).batch(batch_size)
     return batches.map(
-        lambda records: (_letterboxed(records.pop("image"), image_size), records), num_parallel_calls=tf.data.AUTOTUNE
+        lambda records: (_letterboxed(records.pop("image"), image_size), records), num_parallel_calls=CORES
     ).prefetch(tf.data.AUTOTUNE)
 
 

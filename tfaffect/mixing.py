@@ -7,7 +7,7 @@ import tensorflow as tf
 
 from tfaffect.config import Config
 from tfaffect.errors import UsageError
-from tfaffect.prepared import Prepared
+from tfaffect.prepared import Prepared, parse
 
 SHUFFLE_BUFFER = 16_384
 """Encoded faces held for shuffling, at 5 to 25 kB each. Records lie in random order already (TFDS sorts by a hash)."""
@@ -51,8 +51,8 @@ def class_masses(corpora: list[Prepared], config: Config) -> np.ndarray:
     return np.sum([weight * corpus.labels("train")["expression"] for corpus, weight in drawn], axis=0)
 
 
-def epoch_records(corpora: list[Prepared], config: Config, epoch) -> tf.data.Dataset:
-    """Return the training records of an epoch in the order in which they are drawn, pictures still encoded.
+def epoch_examples(corpora: list[Prepared], config: Config, epoch) -> tf.data.Dataset:
+    """Return the training faces of an epoch in the order in which they are drawn, as examples for `prepared.parse`.
 
     A corpus of weight 0.2 gives another fifth of its faces to each epoch and begins anew after five; one of weight 2
     gives each face twice. Which faces, and their order, follow from the seed and the epoch alone. `epoch`, counted from
@@ -88,11 +88,12 @@ class Unchanged:
 
 def faces_of_batch(corpora: list[Prepared], config: Config, epoch: int, batch: int) -> list[str]:
     """Return the names `corpus/key` of the faces in a batch; epoch and batch are counted from 0."""
-    drawn = epoch_records(corpora, config, tf.constant(epoch, tf.int64)).skip(batch * config.batch_size)
-    records = drawn.take(config.batch_size).as_numpy_iterator()
-    return [f"{record['corpus'].decode()}/{record['key'].decode()}" for record in records]
+    drawn = epoch_examples(corpora, config, tf.constant(epoch, tf.int64)).skip(batch * config.batch_size)
+    records = parse(drawn.take(config.batch_size).batch(config.batch_size).get_single_element())
+    pairs = zip(records["corpus"].numpy(), records["key"].numpy(), strict=True)
+    return [f"{corpus.decode()}/{key.decode()}" for corpus, key in pairs]
 
 
 def _drawn(corpus: Prepared, count: int, epoch) -> tf.data.Dataset:
-    records, size = corpus.records("train"), corpus.size("train")
-    return records if count == size else records.repeat().skip(epoch * count % size).take(count)
+    examples, size = corpus.examples("train"), corpus.size("train")
+    return examples if count == size else examples.repeat().skip(epoch * count % size).take(count)

@@ -15,6 +15,14 @@ from tfaffect.labels import AFFECT, CLASSES, HEADS
 from tfaffect.media.margin import MARGIN
 from tfaffect.stores import open_store
 
+LEARNED_FROM = {
+    "image": tf.io.FixedLenFeature((), tf.string),
+    "expression": tf.io.FixedLenFeature((len(CLASSES),), tf.float32),
+    **{name: tf.io.FixedLenFeature((), tf.float32) for name in AFFECT},
+    "key": tf.io.FixedLenFeature((), tf.string),
+}
+"""The fields of a record that training reads."""
+
 
 @dataclass(frozen=True)
 class Prepared:
@@ -23,7 +31,7 @@ class Prepared:
     crop_margin: how its crops are framed, as a margin around the face detector's box.
     raters: people whose votes the distributions count; 0 where no label is a count of votes.
     taught: distributions (n, 8) of the training faces in the order of the records, and the share of them in what
-    `records` returns; None where no teacher was asked.
+    `parse` returns; None where no teacher was asked.
     """
 
     name: str
@@ -52,11 +60,9 @@ class Prepared:
 
         Raises UsageError for a split that is not there.
         """
-        if not self.size(split):
-            has = ", ".join(f"{name} ({self.size(name):,})" for name in self.report["splits"])
-            raise UsageError(f"{self.name} {self.version} has no split {split!r}. It has: {has}.")
+        builder = self._builder(split)
         try:
-            stored = tfds.builder_from_directory(self.folder).as_dataset(
+            stored = builder.as_dataset(
                 split=split,
                 shuffle_files=False,
                 decoders={"image": tfds.decode.SkipDecoding()},
@@ -64,19 +70,43 @@ class Prepared:
             )
         except Exception as error:  # of damaged files beside the records TFDS raises whatever its parsers do
             raise _damaged(self.folder, error) from error
-        named = stored.map(lambda record: {**record, "corpus": self.name})
-        return self._with_answers(named) if self.taught and split == "train" else named
+        return stored.map(lambda record: {**record, "corpus": self.name})
 
-    def _with_answers(self, records: tf.data.Dataset) -> tf.data.Dataset:
+    def examples(self, split: str) -> tf.data.Dataset:
+        """Return what `parse` makes records of, in their order: a fifth of the work of `records`, and less to shuffle.
+
+        Raises UsageError for a split that is not there.
+        """
+        files = [str(path) for path in self._builder(split).info.splits[split].filepaths]
+        stored = tf.data.TFRecordDataset(files).apply(tf.data.experimental.assert_cardinality(self.size(split)))
+        named = stored.map(lambda example: {"example": example, "corpus": self.name})
+        if self.taught is None or split != "train":
+            return named
         answers, share = self.taught
         given = tf.data.Dataset.from_tensor_slices(answers.astype(np.float32))
+        return tf.data.Dataset.zip(named, given).map(lambda own, answer: {**own, "answer": answer, "share": share})
 
-        def mix(record: dict, answer) -> dict:
-            own = record["expression"]
-            mixed = (1 - share) * own + share * answer
-            return {**record, "expression": tf.where(tf.reduce_sum(own) > 0, mixed, own)}
+    def _builder(self, split: str):
+        if not self.size(split):
+            has = ", ".join(f"{name} ({self.size(name):,})" for name in self.report["splits"])
+            raise UsageError(f"{self.name} {self.version} has no split {split!r}. It has: {has}.")
+        try:
+            return tfds.builder_from_directory(self.folder)
+        except Exception as error:
+            raise _damaged(self.folder, error) from error
 
-        return tf.data.Dataset.zip(records, given).map(mix)
+
+def parse(examples: dict) -> dict:
+    """Return the records of a batch of `Prepared.examples`: what training reads, with the answers of teachers mixed in.
+
+    {image: bytes, expression: float32 (batch, 8), valence, arousal: float32 (batch,), key: bytes, corpus: bytes}.
+    """
+    records = {**tf.io.parse_example(examples["example"], LEARNED_FROM), "corpus": examples["corpus"]}
+    if "answer" in examples:
+        own, share = records["expression"], examples["share"][:, None]
+        mixed = (1 - share) * own + share * examples["answer"]
+        records["expression"] = tf.where(tf.reduce_sum(own, axis=1, keepdims=True) > 0, mixed, own)
+    return records
 
 
 def open_corpus(records: Path, name: str) -> Prepared:

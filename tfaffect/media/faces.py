@@ -36,7 +36,7 @@ def decode(encoded: bytes, upright: bool = False) -> np.ndarray:
     if upright and (picture := _decode_by_pillow(encoded)) is not None:
         return picture
     data = np.frombuffer(encoded, np.uint8)
-    flags = cv2.IMREAD_COLOR if upright else cv2.IMREAD_COLOR | cv2.IMREAD_IGNORE_ORIENTATION
+    flags = cv2.IMREAD_COLOR_RGB if upright else cv2.IMREAD_COLOR_RGB | cv2.IMREAD_IGNORE_ORIENTATION
     try:
         picture = cv2.imdecode(data, flags) if data.size else None
     except cv2.error as error:
@@ -44,7 +44,7 @@ def decode(encoded: bytes, upright: bool = False) -> np.ndarray:
     if picture is None:
         advice = " HEIC is not supported: convert it to JPEG." if encoded[4:11] == b"ftyphei" else ""
         raise UnreadablePictureError(f"Not a picture that can be decoded. Received: {len(encoded)} bytes.{advice}")
-    return cv2.cvtColor(picture, cv2.COLOR_BGR2RGB)
+    return picture
 
 
 def read(path: Path, upright: bool = False) -> np.ndarray:
