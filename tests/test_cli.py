@@ -8,9 +8,27 @@ import tensorflow as tf
 
 from tfaffect import cli
 from tfaffect.errors import UsageError
+from tfaffect.prepared import parse
 
 FULL = os.strerror(errno.ENOSPC)
 NODE = "{{function_node __wrapped__IteratorGetNext_device_/job:localhost}} "
+
+
+def foreign_examples():
+    """What TensorFlow raises of no example at all, of one without a field, of another length and of another type."""
+    whole = {"image": b"x", "key": b"x", "expression": [0.0] * 8, "valence": [0.0], "arousal": [0.0]}
+    for change in (None, {"key": None}, {"expression": [0.0] * 7}, {"image": [0.0]}):
+        features = {name: feature(value) for name, value in (whole | (change or {})).items() if value is not None}
+        message = tf.train.Example(features=tf.train.Features(feature=features)).SerializeToString()
+        with pytest.raises(tf.errors.InvalidArgumentError) as raised:
+            parse({"example": tf.constant([message if change else b"x"]), "corpus": tf.constant(["x"])})
+        yield raised.value
+
+
+def feature(value):
+    if isinstance(value, bytes):
+        return tf.train.Feature(bytes_list=tf.train.BytesList(value=[value]))
+    return tf.train.Feature(float_list=tf.train.FloatList(value=value))
 
 
 @pytest.mark.parametrize(
@@ -31,6 +49,7 @@ NODE = "{{function_node __wrapped__IteratorGetNext_device_/job:localhost}} "
             tf.errors.FailedPreconditionError(None, None, f"{NODE}Input dataset was expected to contain 480 elements"),
             "error: The records are not whole: Input dataset was expected to contain 480 elements. Build",
         ),
+        *((raised, "error: The records are not whole: ") for raised in foreign_examples()),
     ],
 )
 def test_what_a_user_can_mend_is_one_line(error, words, capsys):

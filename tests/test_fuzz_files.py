@@ -18,7 +18,7 @@ from tfaffect import contract as contracts
 from tfaffect import model as models
 from tfaffect.errors import UsageError
 from tfaffect.media import faces, video
-from tfaffect.prepared import open_corpus
+from tfaffect.prepared import open_corpus, parse
 from tfaffect.pytorch import pickle as torch_pickle
 from tfaffect.runtimes.opening import open_model
 
@@ -38,6 +38,7 @@ def read_video(path):
 def read_records(folder):
     corpus = open_corpus(folder, "synthetic")
     assert sum(1 for _ in corpus.records("validation")) == corpus.size("validation")
+    assert sum(1 for _ in corpus.examples("train").batch(100, drop_remainder=True).map(parse)) == 4
 
 
 def picture(folder, kind):

@@ -15,6 +15,9 @@ from tfaffect.errors import UsageError
 OF_THE_USER = (errno.ENOSPC, errno.EDQUOT, errno.EROFS, errno.EACCES, errno.EPERM, errno.ENOTDIR, errno.ENAMETOOLONG)
 """Errors of the system that are not faults of this project."""
 
+LONGEST = 200
+"""Letters of what TensorFlow says that are shown: it may quote a whole record."""
+
 
 def run(command: Callable[..., None], words: Sequence[str] | None = None, name: str | None = None) -> None:
     """Parse the command line into the arguments of `command`, call it, and exit with 0, or 2 after an error of use.
@@ -49,15 +52,16 @@ def _of_the_system(error: Exception) -> str | None:
 
 def _of_damaged_records(error: Exception) -> str | None:
     """Return what TensorFlow said of records that were changed or cut since they were written; each has a checksum."""
-    kinds = {
-        "DataLossError": "",
-        "FailedPreconditionError": "expected to contain",
-        "InvalidArgumentError": "Can't parse",
-    }
-    sign = kinds.get(type(error).__name__)
-    if sign is None or sign not in str(error):
-        return None
-    return _plain(next(line for line in str(error).splitlines() if sign in line))
+    signs = {
+        "DataLossError": ("",),
+        "FailedPreconditionError": ("expected to contain",),
+        "InvalidArgumentError": (
+            *("Could not parse example", "Can't parse serialized Example"),
+            *("is required but could not be found", "values != expected", "Data types don't match"),
+        ),
+    }.get(type(error).__name__, ())
+    lines = [line for line in str(error).splitlines() if any(sign in line for sign in signs)]
+    return _plain(lines[0])[:LONGEST] if lines else None
 
 
 def _plain(line: str) -> str:

@@ -124,6 +124,8 @@ def letterbox(picture: np.ndarray, size: int) -> np.ndarray:
     scale = size / max(height, width)
     # The small term keeps sides exact that only floating point makes fractional: int(size * (width / width)).
     scaled = resize(picture, max(1, int(height * scale + 1e-6)), max(1, int(width * scale + 1e-6)))
+    if scaled.shape[:2] == (size, size):
+        return scaled
     square = np.zeros((size, size, 3), np.uint8)
     top, left = (size - scaled.shape[0]) // 2, (size - scaled.shape[1]) // 2
     square[top : top + scaled.shape[0], left : left + scaled.shape[1]] = scaled
