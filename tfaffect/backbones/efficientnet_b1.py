@@ -40,7 +40,8 @@ def efficientnet_b1(config: Config) -> keras.Model:
 def _start_residual_blocks_at_identity(backbone: keras.Model) -> None:
     """Zero the scale of each residual branch's last BatchNorm: Goyal et al., Accurate, Large Minibatch SGD, 2017.
 
-    On FER+ at 32 pixels, after 300 steps of 64 faces, it is 43 % of the classes where Keras's ones gave 34 %.
+    Keras's ones give 34 % of the classes of FER+ after 300 steps of 64 faces at 32 pixels, and 84.4 % of the drawn
+    faces' after their 1,000; zeros give 43 % and 94.7 %.
     """
     names = {layer.name for layer in backbone.layers}
     for layer in backbone.layers:
