@@ -3,6 +3,8 @@
 from __future__ import annotations
 
 import json
+from collections.abc import Iterator
+from contextlib import contextmanager
 from dataclasses import dataclass, field
 from pathlib import Path
 
@@ -60,16 +62,14 @@ class Prepared:
 
         Raises UsageError for a split that is not there.
         """
-        builder = self._builder(split)
-        try:
-            stored = builder.as_dataset(
+        self._require(split)
+        with _refusing_damage(self.folder):
+            stored = tfds.builder_from_directory(self.folder).as_dataset(
                 split=split,
                 shuffle_files=False,
                 decoders={"image": tfds.decode.SkipDecoding()},
                 read_config=tfds.ReadConfig(try_autocache=False, interleave_cycle_length=1),
             )
-        except Exception as error:  # of damaged files beside the records TFDS raises whatever its parsers do
-            raise _damaged(self.folder, error) from error
         return stored.map(lambda record: {**record, "corpus": self.name})
 
     def examples(self, split: str) -> tf.data.Dataset:
@@ -77,7 +77,10 @@ class Prepared:
 
         Raises UsageError for a split that is not there.
         """
-        files = [str(path) for path in self._builder(split).info.splits[split].filepaths]
+        self._require(split)
+        with _refusing_damage(self.folder):
+            written = tfds.builder_from_directory(self.folder).info.splits[split]
+            files = [str(path) for path in written.filepaths]
         stored = tf.data.TFRecordDataset(files).apply(tf.data.experimental.assert_cardinality(self.size(split)))
         named = stored.map(lambda example: {"example": example, "corpus": self.name})
         if self.taught is None or split != "train":
@@ -86,14 +89,19 @@ class Prepared:
         given = tf.data.Dataset.from_tensor_slices(answers.astype(np.float32))
         return tf.data.Dataset.zip(named, given).map(lambda own, answer: {**own, "answer": answer, "share": share})
 
-    def _builder(self, split: str):
+    def _require(self, split: str) -> None:
         if not self.size(split):
             has = ", ".join(f"{name} ({self.size(name):,})" for name in self.report["splits"])
             raise UsageError(f"{self.name} {self.version} has no split {split!r}. It has: {has}.")
-        try:
-            return tfds.builder_from_directory(self.folder)
-        except Exception as error:
-            raise _damaged(self.folder, error) from error
+
+
+@contextmanager
+def _refusing_damage(folder: Path) -> Iterator[None]:
+    """Of damaged files beside the records TFDS raises whatever its parsers do; raise UsageError instead."""
+    try:
+        yield
+    except Exception as error:
+        raise _damaged(folder, error) from error
 
 
 def parse(examples: dict) -> dict:
