@@ -28,12 +28,12 @@ from benchmarks.build import write_photos
 from tfaffect.config import Config
 from tfaffect.data import training_batches
 from tfaffect.media import faces
-from tfaffect.media.augmentation import augment
+from tfaffect.media.augmentation import augment, choose, likely
 from tfaffect.prepared import open_corpus
 from tfrecords_builders.folder import Folder
 from tfrecords_builders.prepare import prepare
 
-PROBABILITY = Config.augmentation_probability
+CHANGES = likely(Config.augmentation_probability)
 BATCH = 64
 
 
@@ -116,7 +116,8 @@ def data_loader(encoded: list[bytes], size: int):
 
         def __getitem__(self, place: int) -> torch.Tensor:
             picture = faces.letterbox(faces.decode(encoded[place]), size)
-            picture = augment(picture, np.random.default_rng((0, place)), PROBABILITY)
+            rng = np.random.default_rng((0, place))
+            picture = augment(picture, *choose(CHANGES, rng, 1), rng)
             return torch.from_numpy(np.ascontiguousarray(picture))
 
     workers = os.cpu_count() or 1

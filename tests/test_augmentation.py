@@ -2,7 +2,7 @@ import numpy as np
 import pytest
 
 from tfaffect.media import augmentation
-from tfaffect.media.augmentation import CHANGES, augment
+from tfaffect.media.augmentation import CHANGES, augment, choose, likely
 
 
 @pytest.fixture
@@ -31,31 +31,40 @@ def test_there_are_eleven_and_the_vertical_flip_is_an_option():
     assert augmentation.flip_vertically not in CHANGES
 
 
-def test_nothing_drawn_returns_the_very_picture(picture):
-    assert augment(picture, draw(), probability=0.0) is picture
+def test_no_change_returns_the_very_picture(picture):
+    assert augment(picture, [], draw()) is picture
+    assert likely(probability=0.0) == []
+
+
+def test_changes_come_in_their_order(picture):
+    changed = augment(picture, [augmentation.flip, augmentation.posterise], draw())
+    assert np.array_equal(changed, picture[:, ::-1] // 16 * 16)
 
 
 def test_the_same_generator_gives_the_same_picture(picture):
-    assert np.array_equal(augment(picture, draw(5), 0.5), augment(picture, draw(5), 0.5))
-    assert not np.array_equal(augment(picture, draw(5), 0.5), augment(picture, draw(6), 0.5))
+    def changed(seed):
+        return augment(picture, CHANGES, draw(seed))
+
+    assert np.array_equal(changed(5), changed(5))
+    assert not np.array_equal(changed(5), changed(6))
 
 
-def test_each_change_comes_with_its_probability_independently(monkeypatch, picture):
-    drawn = []
-    fakes = [lambda picture, rng, number=number: drawn.append(number) or picture for number in range(11)]
-    monkeypatch.setattr(augmentation, "CHANGES", tuple(fakes))
-    rng = draw()
-    for _ in range(4000):
-        augment(picture, rng, probability=0.05)
-    shares = np.bincount(drawn, minlength=11) / 4000
-    # standard deviation of a share: sqrt(0.05 * 0.95 / 4000) = 0.0034
-    assert np.abs(shares - 0.05).max() < 0.015
+def test_each_change_comes_with_its_probability_independently():
+    chosen = choose(likely(0.05, erasing_probability=0.3), draw(), 4000)
+    shares = [np.mean([change in changes for changes in chosen]) for change in (*CHANGES, augmentation.erase)]
+    # standard deviation of a share: sqrt(0.05 * 0.95 / 4000) = 0.0034, of 0.3 0.0072
+    assert np.abs(np.subtract(shares[:-1], 0.05)).max() < 0.015
+    assert abs(shares[-1] - 0.3) < 0.03
+    pairs = np.mean([{augmentation.flip, augmentation.erase} <= set(changes) for changes in chosen])
+    assert abs(pairs - 0.05 * 0.3) < 0.006  # standard deviation 0.0019
 
 
-def test_vertical_flip_only_when_asked(monkeypatch, picture):
-    monkeypatch.setattr(augmentation, "CHANGES", ())
-    assert np.array_equal(augment(picture, draw(), 1.0, vertical_flip=True), picture[::-1])
-    assert augment(picture, draw(), 1.0) is picture
+def test_vertical_flip_and_moves_only_when_asked(picture):
+    assert [change for change, _ in likely(1.0)] == [*CHANGES]
+    ((change, share),) = likely(0.0, vertical_flip=True, affine_strength=0.5)
+    assert share == 1.0
+    assert np.array_equal(change(picture, draw()), augmentation.move(picture, draw(), 0.5))
+    assert likely(0.1, vertical_flip=True)[-1] == (augmentation.flip_vertically, 0.1)
 
 
 def test_changes_that_can_be_said_by_hand(picture):

@@ -12,7 +12,7 @@ from tfaffect.config import Config
 from tfaffect.errors import UsageError
 from tfaffect.labels import AFFECT, CLASSES, HEADS
 from tfaffect.media import faces
-from tfaffect.media.augmentation import augment, erase, move
+from tfaffect.media.augmentation import Change, augment, choose, likely
 from tfaffect.prepared import Prepared, parse
 
 ALL = (0, 1)
@@ -118,7 +118,7 @@ def _training_batch(records: dict, epoch, places, config: Config) -> tuple:
     """One call of Python for a batch: at 48 pixels, one for each face halved the faces a second."""
 
     def draw(encoded: np.ndarray, epoch: int, places: np.ndarray) -> np.ndarray:
-        return np.stack([_drawn(face, epoch, place, config) for face, place in zip(encoded, places, strict=True)])
+        return _drawn(encoded, epoch, places, config)
 
     pictures = tf.numpy_function(draw, [records["image"], epoch, places], tf.uint8, stateful=False)
     values, weights = targets(records)
@@ -126,14 +126,27 @@ def _training_batch(records: dict, epoch, places, config: Config) -> tuple:
     return _shaped(pictures, records["image"], config.image_size), values, weights
 
 
-def _drawn(encoded: bytes, epoch: int, place: int, config: Config) -> np.ndarray:
-    """A face as an epoch shows it; what is drawn follows from the seed, the epoch and the place in it."""
-    picture = faces.letterbox(faces.decode(encoded), config.image_size)
-    rng = np.random.default_rng((config.seed, epoch, place))
-    picture = augment(picture, rng, config.augmentation_probability, config.vertical_flip)
-    if config.affine_strength:
-        picture = move(picture, rng, config.affine_strength)
-    return erase(picture, rng) if rng.random() < config.erasing_probability else picture
+def _drawn(encoded: np.ndarray, epoch: int, places: np.ndarray, config: Config) -> np.ndarray:
+    """Faces of a batch, or of a part of it, as an epoch shows them.
+
+    What is drawn follows from the seed, the epoch and the place in it: which changes for the batch, how for the face.
+    """
+    step, rows = places[0] // config.batch_size, places % config.batch_size
+    of_batch, of_face = 0, 1
+    chosen = choose(_likely(config), np.random.default_rng((config.seed, epoch, step, of_batch)), config.batch_size)
+    pictures = np.empty((len(encoded), config.image_size, config.image_size, 3), np.uint8)
+    for number, (face, place, row) in enumerate(zip(encoded, places, rows, strict=True)):
+        picture = faces.letterbox(faces.decode(face), config.image_size)
+        if changes := chosen[row]:
+            picture = augment(picture, changes, np.random.default_rng((config.seed, epoch, place, of_face)))
+        pictures[number] = picture
+    return pictures
+
+
+def _likely(config: Config) -> list[tuple[Change, float]]:
+    return likely(
+        config.augmentation_probability, config.vertical_flip, config.affine_strength, config.erasing_probability
+    )
 
 
 def _smoothed(distribution, known, share: float):

@@ -7,15 +7,42 @@ change takes and gives RGB uint8 (size, size, 3), and draws from the generator i
 
 from __future__ import annotations
 
+from collections.abc import Callable, Sequence
+from functools import partial
+
 import cv2
 import numpy as np
 from numpy.random import Generator
 
+Change = Callable[[np.ndarray, Generator], np.ndarray]
 
-def augment(picture: np.ndarray, rng: Generator, probability: float, vertical_flip: bool = False) -> np.ndarray:
-    """Apply each change with `probability`, independently, in the order of `CHANGES`."""
-    changes = (*CHANGES, flip_vertically) if vertical_flip else CHANGES
-    for change in (changes[i] for i in np.flatnonzero(rng.random(len(changes)) < probability)):
+
+def likely(
+    probability: float, vertical_flip: bool = False, affine_strength: float = 0.0, erasing_probability: float = 0.0
+) -> list[tuple[Change, float]]:
+    """Return the changes that may come, in their order, each with its probability; see `Config` for the arguments."""
+    every = [(change, probability) for change in CHANGES]
+    if vertical_flip:
+        every.append((flip_vertically, probability))
+    if affine_strength:
+        every.append((partial(move, strength=affine_strength), 1.0))
+    every.append((erase, erasing_probability))
+    return [(change, share) for change, share in every if share]
+
+
+def choose(likely: Sequence[tuple[Change, float]], rng: Generator, count: int) -> list[list[Change]]:
+    """Draw the changes of each of `count` pictures, independently.
+
+    For all pictures of a batch at once: threads that decode wait for one another whenever one of them asks a generator,
+    and single draws took more processor time than the changes: 0.16 ms a face of 48 pixels instead of 0.06.
+    """
+    drawn = rng.random((count, len(likely))) < [probability for _, probability in likely]
+    return [[likely[place][0] for place in np.flatnonzero(row)] for row in drawn]
+
+
+def augment(picture: np.ndarray, changes: Sequence[Change], rng: Generator) -> np.ndarray:
+    """Apply changes one after the other."""
+    for change in changes:
         picture = change(picture, rng)
     return picture
 
