@@ -8,6 +8,7 @@ import sys
 import time
 from contextlib import contextmanager
 from dataclasses import replace
+from itertools import cycle
 from pathlib import Path
 
 import keras
@@ -106,6 +107,16 @@ def test_the_figures_of_an_epoch_are_those_of_all_its_steps_when_it_was_interrup
         with pytest.raises(KeyboardInterrupt):
             train(config, tmp_path / "run", small_backbone)
     assert [path.name for path in (tmp_path / "run" / "checkpoint").iterdir()] == ["000000-000000005"]
+    pd.testing.assert_frame_equal(go_on(tmp_path / "run"), uninterrupted[1].head(1), rtol=1e-6)
+
+
+def test_a_clock_that_jumps_changes_nothing(busy, uninterrupted, tmp_path, monkeypatch):
+    moments = cycle([1.8e9, 1.7e9, 4e8, 4e9])  # a .keras is a ZIP, which knows no time before 1980
+    monkeypatch.setattr(time, "time", lambda: next(moments))
+    with pytest.MonkeyPatch.context() as patch:
+        patch.setattr(training.interruption, "deferred", lambda enabled: asking(5))
+        with pytest.raises(KeyboardInterrupt):
+            train(replace(busy, epochs=1), tmp_path / "run", small_backbone)
     pd.testing.assert_frame_equal(go_on(tmp_path / "run"), uninterrupted[1].head(1), rtol=1e-6)
 
 

@@ -6,6 +6,7 @@ import subprocess
 import sys
 import time
 from dataclasses import replace
+from itertools import cycle
 from pathlib import Path
 
 import pytest
@@ -145,6 +146,16 @@ def test_a_search_that_is_killed_goes_on_but_not_for_ever_with_the_same_trial():
     assert not tenth.stuck("000001-000000000")
     assert not tenth.withdraw(3.0).stuck("")  # Ctrl-C is no death
     assert tenth.withdraw(3.0).seconds == 3.0
+
+
+def test_a_clock_that_jumps_gives_no_trial_a_time_that_it_did_not_take(dying, monkeypatch, tmp_path):
+    left, runs = dying
+    left += [1]
+    moments = cycle([4e9, 1.8e9, 0.0])  # each start begins later than what is looked at after it
+    monkeypatch.setattr(time, "time", lambda: next(moments))
+    record = runs.run("0", Config(epochs=12))
+    assert record.status == "done"
+    assert 0 <= record.seconds < 60
 
 
 def test_records_of_before_are_read(tmp_path):

@@ -60,18 +60,19 @@ class Trials:
         """Start the process of a trial once."""
         path, log = records.path_of(self.out, trial), self.out / "tuner" / "logs" / f"{trial}.txt"
         record.save(path)
+        begun = time.monotonic()  # `record.begun` is for whoever finds the record later; clocks are set back and forth
         job = (config, folder, self.objective, record.until, self.backbone)
         call = isolation.call if self.isolate else isolation.call_here
         try:
             found = call(train_and_score, job, log, self.asked, lambda: self.tick(trial))
         except KeyboardInterrupt:
-            record.withdraw(time.time() - record.begun).save(path)
+            record.withdraw(time.monotonic() - begun).save(path)
             raise
         except isolation.DiedError as error:
             return _settle(record.die(str(error)), folder)
         except isolation.FailedError as error:
             found = {"status": "failed", "reason": str(error)}
-        return replace(record, begun=None, seconds=record.seconds + time.time() - record.begun, **found)
+        return replace(record, begun=None, seconds=record.seconds + time.monotonic() - begun, **found)
 
 
 def train_and_score(
