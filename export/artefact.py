@@ -17,7 +17,7 @@ import numpy as np
 from export import card
 from tfaffect import data, whole
 from tfaffect.config import load as load_config
-from tfaffect.contract import MEMBER, Contract, artefact_sha256
+from tfaffect.contract import MEMBER, MIRRORED, Contract, artefact_sha256
 from tfaffect.errors import UsageError
 from tfaffect.model import load, predictor
 from tfaffect.prepared import open_corpus
@@ -221,6 +221,7 @@ def scores_of_run(run: Path, contract: Contract) -> dict | None:
     path = run / "report" / "report.json"
     report = json.loads(path.read_text()) if path.exists() else None
     now = {"weights": contract.weights_sha256[:12], "temperature": round(contract.temperature, 4)}
+    now |= {"answers": MIRRORED if contract.mirror else None}
     if report is None or any(report["protocol"].get(name) != value for name, value in now.items()):
         return None
     return {"protocol": report["protocol"], **report["scores"]["pooled"]}

@@ -11,7 +11,7 @@ import tyro
 
 from export.markdown import DASH, facts, percent, spell, table
 from tfaffect import cli, whole
-from tfaffect.contract import CARD
+from tfaffect.contract import CARD, MIRRORED
 from tfaffect.labels import HEADS
 
 if TYPE_CHECKING:
@@ -102,6 +102,7 @@ def _describe(contract: Contract) -> str:
         ["network", f"{network}; {contract.embedding_size} affective features; {heads}"],
         ["input", f"`{contract.input['name']}`: {contract.preprocessing()}, one face; see below"],
         *([f"output `{name}`", _describe_output(contract, name)] for name in contract.outputs),
+        *([["every output", MIRRORED]] if contract.mirror else []),
         ["classes, in order", ", ".join(f"{place} {name}" for place, name in enumerate(contract.classes))],
     ]
     title = "# tfaffect" + (f": {kind}" if kind else "")

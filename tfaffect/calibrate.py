@@ -4,6 +4,7 @@ from __future__ import annotations
 
 from dataclasses import replace
 from pathlib import Path
+from typing import Literal
 
 import tyro
 
@@ -12,12 +13,12 @@ from tfaffect import cli
 # TensorFlow, Keras and pandas are imported where they are used: --help answers within half a second.
 
 
-def calibrate(run: Path, records: Path | None = None, coverage: float = 0.9) -> dict:
+def calibrate(run: Path, records: Path | None = None, coverage: float = 0.9, mirror: bool | None = None) -> dict:
     """Fit on the validation splits of the run's corpora, keep it in the contract inside model.keras, and return it.
 
     What is kept: `scoring.calibration.calibrate`, with `split` and `corpora`. The weights stay as they are; reports
     written before speak of another temperature. Raises UsageError for records that are not there, and for a run that
-    names no corpus.
+    names no corpus. `mirror` changes whether the run answers with the mean over a face and its mirror image.
     """
     import pandas as pd
 
@@ -33,7 +34,7 @@ def calibrate(run: Path, records: Path | None = None, coverage: float = 0.9) -> 
     if not config.corpora:
         raise UsageError(f"{run} names no corpus, for its weights were imported: there is nothing to calibrate it on.")
     model, contract = models.load(run)
-    contract = replace(contract, temperature=1.0)
+    contract = replace(contract, temperature=1.0, mirror=contract.mirror if mirror is None else mirror)
     corpora = [open_corpus(records or config.records, name) for name in config.corpora]
     scored = [corpus for corpus in corpora if corpus.size("validation")]
     predictions = [evaluate.predict(model, contract, corpus, "validation", config.batch_size) for corpus in scored]
@@ -63,17 +64,23 @@ def summarise(calibration: dict) -> str:
     return "\n".join(lines) or "No head was both learned and labelled: nothing to calibrate."
 
 
-def main(run: tyro.conf.Positional[Path], records: Path | None = None, coverage: float = 0.9) -> None:
+def main(
+    run: tyro.conf.Positional[Path],
+    records: Path | None = None,
+    coverage: float = 0.9,
+    mirror: Literal["as_before", "on", "off"] = "as_before",
+) -> None:
     """Fit temperature and intervals of a run on its validation faces, and write its report anew. train.py does so too.
 
     Args:
         run: Run folder that train.py left.
         records: Folder of the prepared corpora; the run's own when not named.
         coverage: Share of faces for which an interval around valence or arousal is to hold the truth.
+        mirror: Answer with the mean over a face and its mirror image from now on, in twice the time, or no longer.
     """
     from tfaffect.evaluate import evaluate
 
-    print(summarise(calibrate(run, records, coverage)))
+    print(summarise(calibrate(run, records, coverage, {"on": True, "off": False}.get(mirror))))
     evaluate(run, records=records)
 
 

@@ -50,6 +50,9 @@ class Config:
     """How slowly BatchNorm's running mean and variance follow; a run of a few hundred steps needs less."""
     affect_range: Literal["bounded", "linear"] = "bounded"
     """Valence and arousal through tanh, or as the linear head of the original."""
+    mirror: bool = False
+    """Let the report and everything that is made of the run answer with the mean over a face and its mirror image, in
+    twice the time. The figures of single epochs are without."""
 
     epochs: int = 100
     """Epochs at most."""

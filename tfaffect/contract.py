@@ -17,6 +17,8 @@ from tfaffect.media.margin import MARGIN
 MEMBER = "model.json"
 CARD = "card.md"
 """What lies beside an artefact and speaks of it, so that its hash leaves both out."""
+MIRRORED = "means over the picture and its mirror image"
+"""What reports and cards say of the answers of a model that makes such means."""
 
 
 @dataclass(frozen=True)
@@ -28,6 +30,8 @@ class Contract:
     corpora: the training corpora and their versions.
     scores: figures with their protocol, as in report.json; None before the first evaluation.
     temperature: what divides the logits of the classes, inside the model; 1 before it is calibrated.
+    mirror: whether logits, valence, arousal and embedding are, inside the model, means over the picture and its mirror
+    image.
     calibration: how that was found, and the intervals around valence and arousal: `scoring.calibration.calibrate`, with
     the `split` and `corpora` of it; None before.
     artefact: what an exporter measured of its own file: format, recipe, bytes, operators, differences; None in a run.
@@ -40,6 +44,7 @@ class Contract:
     weights_sha256: str = ""
     scores: dict | None = None
     temperature: float = 1.0
+    mirror: bool = False
     calibration: dict | None = None
     artefact: dict | None = None
     classes: tuple[str, ...] = CLASSES
@@ -111,7 +116,7 @@ def _check_types(contract: Contract) -> None:
     """Raise TypeError for a value that no exporter writes."""
     kinds = {"input_size": int, "embedding_size": int, "crop_margin": (int, float), "trained": tuple, "classes": tuple}
     kinds |= {"affect": tuple, "corpora": dict, "input": dict, "outputs": dict, "weights_sha256": str}
-    kinds |= {"temperature": (int, float), "architecture": str}
+    kinds |= {"temperature": (int, float), "architecture": str, "mirror": bool}
     for name, kind in kinds.items():
         value = getattr(contract, name)
         if not isinstance(value, kind) or (isinstance(value, (int, float)) and not 0 <= value < 10_000):

@@ -72,6 +72,7 @@ def evaluate(
 
     import pandas as pd
 
+    from tfaffect.contract import MIRRORED
     from tfaffect.prepared import open_corpus
     from tfaffect.runtimes.opening import open_model
     from tfaffect.scoring import report
@@ -97,6 +98,7 @@ def evaluate(
             "input": contract.preprocessing(),
             "weights": contract.weights_sha256[:12],
             "temperature": round(contract.temperature, 4),
+            **({"answers": MIRRORED} if contract.mirror else {}),
         },
         history=pd.read_csv(history) if history.exists() else None,
     )

@@ -7,7 +7,7 @@ from dataclasses import replace
 from pathlib import Path
 
 import keras
-from keras import layers
+from keras import layers, ops
 
 from tfaffect import contract as contracts
 from tfaffect import whole
@@ -127,22 +127,39 @@ def layer_groups(model: keras.Model) -> dict[str, list[keras.Layer]]:
 def predictor(model: keras.Model, contract: Contract) -> keras.Model:
     """Return what users get: uint8 pictures -> {expression: probabilities, valence, arousal, embedding}.
 
-    The contract's temperature divides the logits. Heads that learned from no label give NaN.
+    The contract's temperature divides the logits. Heads that learned from no label give NaN. Where the contract says
+    so, logits, affect and embedding are the means of those of a picture and of its mirror image.
     """
-    logits = model.output["expression"]
+    pictures, answers = _mirrored(model) if contract.mirror else (model.inputs[0], _answers(model))
+    logits = answers["expression"]
     if contract.temperature != 1:
         logits = layers.Rescaling(1 / contract.temperature, name="temperature")(logits)
     outputs = {
         "expression": layers.Softmax(name="probabilities")(logits),
-        **{name: model.output[name] for name in AFFECT},
+        **{name: answers[name] for name in AFFECT},
     }
     unknown = {
         name: layers.Rescaling(float("nan"), name=f"{name}_not_trained")(output)
         for name, output in outputs.items()
         if name not in contract.trained
     }
-    embedding = model.get_layer("activation").output
-    return keras.Model(model.inputs[0], {**outputs, **unknown, "embedding": embedding}, name="predictor")
+    return keras.Model(pictures, {**outputs, **unknown, "embedding": answers["embedding"]}, name="predictor")
+
+
+def _answers(model: keras.Model) -> dict[str, keras.KerasTensor]:
+    return {**model.output, "embedding": model.get_layer("activation").output}
+
+
+def _mirrored(model: keras.Model) -> tuple[keras.KerasTensor, dict[str, keras.KerasTensor]]:
+    """Pictures, and what the network answers to them and to their mirror images on average.
+
+    One batch of both: were the network there twice, a TFLite file would be too.
+    """
+    network = keras.Model(model.inputs[0], _answers(model), name="network")
+    pictures = keras.Input(model.input_shape[1:], dtype="uint8", name=model.inputs[0].name)
+    both = network(ops.concatenate([pictures, ops.flip(pictures, axis=2)], axis=0))
+    pairs = {name: ops.reshape(values, (2, -1, *values.shape[1:])) for name, values in both.items()}
+    return pictures, {name: ops.mean(values, axis=0) for name, values in pairs.items()}
 
 
 def save(model: keras.Model, contract: Contract, path: Path) -> None:

@@ -202,6 +202,7 @@ def contract(config: Config, corpora: list[Prepared]) -> Contract:
         input_size=config.image_size,
         crop_margin=max(corpus.crop_margin for corpus in corpora),
         trained=labelled_heads(corpora, "train"),
+        mirror=config.mirror,
         corpora={corpus.name: corpus.version for corpus in corpora},
         affect_range=(-1.0, 1.0) if config.affect_range == "bounded" else None,
     )

@@ -14,6 +14,9 @@ FIRST_BUFFER = 0
 """The buffer of all tensors without values, which must stay where it is."""
 
 KINDS = {code: name for name, code in vars(schema.BuiltinOperator).items() if isinstance(code, int)}
+MIRRORING = {"REVERSE_V2", "CONCATENATION"}
+"""What reads the pictures of a network that answers with means over them and their mirror images."""
+
 DTYPES = {
     schema.TensorType.FLOAT32: np.dtype(np.float32),
     schema.TensorType.FLOAT16: np.dtype(np.float16),
@@ -58,6 +61,15 @@ class Graph:
         for operator in self.operators:
             operator.inputs, operator.outputs = (list(map(int, ends)) for ends in (operator.inputs, operator.outputs))
         self.inputs, self.outputs = (list(map(int, ends)) for ends in (self._body.inputs, self._body.outputs))
+
+    def pictures(self) -> list[int]:
+        """Return the tensors of pictures as bytes: those given and, where there are such, mirrored, and both.
+
+        The last of them is what the network sees.
+        """
+        (given,) = self.inputs
+        users = {self.kind(user): user.outputs[0] for user in self.users().get(given, [])}
+        return [given, *(users[kind] for kind in ("REVERSE_V2", "CONCATENATION") if set(users) == MIRRORING)]
 
     def kind(self, operator: schema.OperatorT) -> str:
         """Return the name of what an operator does, such as CONV_2D."""

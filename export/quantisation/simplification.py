@@ -55,7 +55,7 @@ def fold_normalisation(graph: Graph) -> None:
 
 def _normalisation(graph: Graph) -> tuple[list[OperatorT], np.ndarray, np.ndarray, OperatorT] | None:
     """The operators on the picture, their factor and offset, and the first convolution; None for anything else."""
-    users, (tensor,) = graph.users(), graph.inputs
+    users, tensor = graph.users(), graph.pictures()[-1]
     channels = graph.shape(tensor)[-1]
     factor, offset, operators, padded = np.ones(channels), np.zeros(channels), [], False
     while len(users.get(tensor, [])) == 1:
