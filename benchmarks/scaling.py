@@ -48,12 +48,18 @@ print("measured", seconds, *memory)
 """
 
 
-def main(sizes: tuple[int, ...] = (1_000, 10_000, 100_000), side: int = 64, processes: bool = True) -> None:
+def main(
+    sizes: tuple[int, ...] = (1_000, 10_000, 100_000, 1_000_000),
+    cores_at: int = 100_000,
+    side: int = 64,
+    processes: bool = True,
+) -> None:
     """Measure what grows.
 
     Args:
         sizes: Photos of a corpus, each with one face.
-        side: Their side in pixels.
+        cores_at: The size that is built on one core, on two, and so on; the others on all.
+        side: Side of the photos in pixels.
         processes: Also train in one and in two processes under JAX.
     """
     with tempfile.TemporaryDirectory() as place:
@@ -61,7 +67,7 @@ def main(sizes: tuple[int, ...] = (1_000, 10_000, 100_000), side: int = 64, proc
             raw, records = Path(place, f"raw{size}"), Path(place, f"records{size}")
             write_photos(raw, size, side)
             cores = os.cpu_count() or 1
-            for workers in range(1, cores + 1) if size == sizes[-1] else [cores]:
+            for workers in range(1, cores + 1) if size == cores_at else [cores]:
                 report(f"build {size:>9,} photos, {workers} cores", size, BUILD, raw, records, workers)
             report(f"read  {size:>9,} photos", size, READ, records)
         if processes:
