@@ -308,7 +308,7 @@ def test_the_best_shipped_model_is_taken_when_none_is_named(tmp_path, monkeypatc
     monkeypatch.setattr(shipped, "FOLDER", tmp_path)
     with pytest.raises(UsageError, match=r"No model lies in .* Name one with --model"):
         shipped.default_model()
-    for name in ("fer_plus_micro", "fer_plus_small", "fer_plus_b1"):
+    for name in reversed(shipped.BY_ACCURACY):
         (tmp_path / name).mkdir()
         (tmp_path / name / "model.tflite").touch()
         assert shipped.default_model() == tmp_path / name

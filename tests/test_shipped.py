@@ -23,6 +23,12 @@ def test_all_of_them_are_known_and_together_small():
     assert sum(path.stat().st_size for path in shipped.FOLDER.rglob("*") if path.is_file()) < 12e6
 
 
+def test_the_one_that_is_taken_first_is_right_most_often():
+    shares = {path.name: contracts.read(path).scores["expression"]["accuracy"]["value"] for path in MODELS}
+    assert sorted(shares, key=shares.get, reverse=True) == [name for name in shipped.BY_ACCURACY if name in shares]
+    assert shipped.default_model().name == max(shares, key=shares.get)
+
+
 @pytest.mark.parametrize("model", MODELS, ids=lambda path: path.name)
 def test_the_contract_says_what_the_file_is(model):
     contract = contracts.read(model / "model.tflite")

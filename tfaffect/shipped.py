@@ -7,7 +7,7 @@ from pathlib import Path
 from tfaffect.errors import UsageError
 
 FOLDER = Path(__file__).parents[1] / "models"
-BY_ACCURACY = ("fer_plus_b1", "fer_plus_small", "fer_plus_micro")
+BY_ACCURACY = ("fer_plus_small", "fer_plus_micro", "fer_plus_b1")
 """Their folders, the one to take first."""
 
 
