@@ -19,6 +19,10 @@ pytestmark = pytest.mark.skipif(importlib.util.find_spec("jax") is None, reason=
 
 IN_TRAINING = ["loss", "expression_loss", "valence_rmse", "arousal_rmse"]
 
+AFTER_A_GROUP_JOINED = 1e-2
+"""With the third epoch a convolution joins. Backends and processes sum up what its BatchNorm sees in other orders, and
+Adam makes whole steps of what should be gradients of zero: 4e-3 was seen, where the epochs before differ by 2e-5."""
+
 
 @pytest.fixture(scope="module")
 def both_techniques(config):
@@ -66,7 +70,8 @@ def test_two_processes_give_the_result_of_one(both_techniques, tmp_path):
     assert [text.split()[-1] for text in printed] == ["evaluates", "leaves"]
     assert "epoch   3/3" in printed[0]
     assert "epoch" not in printed[1]
-    same_figures(tmp_path / "one", tmp_path / "two", 1e-3)
+    same_figures(tmp_path / "one", tmp_path / "two", 1e-4, slice(2))
+    same_figures(tmp_path / "one", tmp_path / "two", AFTER_A_GROUP_JOINED)
     assert configs.load(tmp_path / "two" / "config.json").strategy == "data_parallel"
     files = {path.name for path in (tmp_path / "one").iterdir()} | {"report"}
     assert {path.name for path in (tmp_path / "two").iterdir()} == files
@@ -103,7 +108,5 @@ def test_a_run_begun_under_one_backend_goes_on_under_the_other(both_techniques, 
     assert history.notna().all(axis=None)
     if first == "tensorflow":  # the same first weights as those of the whole run
         same_figures(folder, tensorflow_run, 1e-5, slice(2))
-        # With the third epoch a convolution joins whose BatchNorm the backends sum up in other orders, and Adam makes
-        # whole steps of what should be gradients of zero: 3e-3 was seen.
-        same_figures(folder, tensorflow_run, 5e-3)
+        same_figures(folder, tensorflow_run, AFTER_A_GROUP_JOINED)
     assert models.load(folder)[1].trained == ("expression", "valence", "arousal")
