@@ -117,8 +117,8 @@ def data_loader(encoded: list[bytes], size: int):
         def __getitem__(self, place: int) -> torch.Tensor:
             picture = faces.letterbox(faces.decode(encoded[place]), size)
             rng = np.random.default_rng((0, place))
-            picture = augment(picture, *choose(CHANGES, rng, 1), rng)
-            return torch.from_numpy(np.ascontiguousarray(picture))
+            (changes,) = choose(CHANGES, rng, 1)
+            return torch.from_numpy(np.ascontiguousarray(augment(picture, changes, rng)))
 
     workers = os.cpu_count() or 1
     return DataLoader(Faces(), BATCH, shuffle=True, num_workers=workers, drop_last=True, persistent_workers=True)

@@ -81,6 +81,19 @@ def run(config, tmp_path_factory):
 
 
 @pytest.fixture(scope="session")
+def faces(config):
+    """Twenty faces that no run of `config` has seen: uint8 (20, 32, 32, 3)."""
+    from itertools import islice
+
+    from tfaffect import data
+    from tfaffect.prepared import open_corpus
+
+    corpus = open_corpus(config.records, "synthetic")
+    (pictures, _), *_ = islice(data.evaluation_batches(corpus, "test", config.image_size, 20), 1)
+    return pictures.numpy()
+
+
+@pytest.fixture(scope="session")
 def exported(run, tmp_path_factory):
     """The run as TFLite; all of its heads are trained. Copy it to change it."""
     from export import tflite

@@ -5,7 +5,6 @@ import subprocess
 import sys
 import time
 from dataclasses import replace
-from itertools import islice
 from pathlib import Path
 
 import cv2
@@ -31,13 +30,6 @@ def folders(run, tmp_path_factory):
     saved_model.export(run, root / "saved_model")
     tflite.export(run, root / "tflite")
     return root
-
-
-@pytest.fixture(scope="module")
-def faces(config):
-    corpus = open_corpus(config.records, "synthetic")
-    (pictures, _), *_ = islice(data.evaluation_batches(corpus, "test", config.image_size, 20), 1)
-    return pictures.numpy()
 
 
 @pytest.fixture(scope="module")

@@ -3,7 +3,6 @@
 import json
 import shutil
 from dataclasses import replace
-from itertools import islice
 
 import numpy as np
 import pytest
@@ -12,14 +11,13 @@ from ai_edge_litert import schema_py_generated as schema
 from export import card, onnx, saved_model, tflite
 from export.quantisation.graph import KINDS
 from tests.networks import small_backbone
-from tfaffect import calibrate, data, evaluate
+from tfaffect import calibrate, evaluate
 from tfaffect import contract as contracts
 from tfaffect import model as models
 from tfaffect.config import Config
 from tfaffect.contract import MIRRORED, Contract
 from tfaffect.errors import UsageError
 from tfaffect.labels import HEADS
-from tfaffect.prepared import open_corpus
 from tfaffect.runtimes.opening import open_model
 
 
@@ -31,13 +29,6 @@ def mirrored(run, tmp_path_factory):
     calibrate.calibrate(folder, mirror=True)
     evaluate.evaluate(folder)
     return folder
-
-
-@pytest.fixture(scope="module")
-def faces(config):
-    corpus = open_corpus(config.records, "synthetic")
-    (pictures, _), *_ = islice(data.evaluation_batches(corpus, "test", config.image_size, 20), 1)
-    return pictures.numpy()
 
 
 def test_an_answer_is_the_mean_of_two(run, faces):

@@ -116,11 +116,8 @@ def _blanks(total: int, config: Config) -> tf.data.Dataset:
 
 def _training_batch(records: dict, epoch, places, config: Config) -> tuple:
     """One call of Python for a batch: at 48 pixels, one for each face halved the faces a second."""
-
-    def draw(encoded: np.ndarray, epoch: int, places: np.ndarray) -> np.ndarray:
-        return _drawn(encoded, epoch, places, config)
-
-    pictures = tf.numpy_function(draw, [records["image"], epoch, places], tf.uint8, stateful=False)
+    given = [records["image"], epoch, places]
+    pictures = tf.numpy_function(lambda *given: _drawn(*given, config), given, tf.uint8, stateful=False)
     values, weights = targets(records)
     values["expression"] = _smoothed(values["expression"], weights["expression"], config.label_smoothing)
     return _shaped(pictures, records["image"], config.image_size), values, weights

@@ -13,10 +13,10 @@ IDENTIFIER = b"TFL3"
 FIRST_BUFFER = 0
 """The buffer of all tensors without values, which must stay where it is."""
 
-KINDS = {code: name for name, code in vars(schema.BuiltinOperator).items() if isinstance(code, int)}
-MIRRORING = {"REVERSE_V2", "CONCATENATION"}
+MIRRORING = ("REVERSE_V2", "CONCATENATION")
 """What reads the pictures of a network that answers with means over them and their mirror images."""
 
+KINDS = {code: name for name, code in vars(schema.BuiltinOperator).items() if isinstance(code, int)}
 DTYPES = {
     schema.TensorType.FLOAT32: np.dtype(np.float32),
     schema.TensorType.FLOAT16: np.dtype(np.float16),
@@ -69,7 +69,7 @@ class Graph:
         """
         (given,) = self.inputs
         users = {self.kind(user): user.outputs[0] for user in self.users().get(given, [])}
-        return [given, *(users[kind] for kind in ("REVERSE_V2", "CONCATENATION") if set(users) == MIRRORING)]
+        return [given, *(users[kind] for kind in MIRRORING)] if set(users) == set(MIRRORING) else [given]
 
     def kind(self, operator: schema.OperatorT) -> str:
         """Return the name of what an operator does, such as CONV_2D."""

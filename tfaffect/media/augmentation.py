@@ -30,14 +30,14 @@ def likely(
     return [(change, share) for change, share in every if share]
 
 
-def choose(likely: Sequence[tuple[Change, float]], rng: Generator, count: int) -> list[list[Change]]:
-    """Draw the changes of each of `count` pictures, independently.
+def choose(possible: Sequence[tuple[Change, float]], rng: Generator, count: int) -> list[list[Change]]:
+    """Draw the changes of each of `count` pictures, independently, out of what `likely` returns.
 
     For all pictures of a batch at once: threads that decode wait for one another whenever one of them asks a generator,
     and single draws took more processor time than the changes: 0.16 ms a face of 48 pixels instead of 0.06.
     """
-    drawn = rng.random((count, len(likely))) < [probability for _, probability in likely]
-    return [[likely[place][0] for place in np.flatnonzero(row)] for row in drawn]
+    drawn = rng.random((count, len(possible))) < [probability for _, probability in possible]
+    return [[possible[place][0] for place in np.flatnonzero(row)] for row in drawn]
 
 
 def augment(picture: np.ndarray, changes: Sequence[Change], rng: Generator) -> np.ndarray:
