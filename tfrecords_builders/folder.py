@@ -8,8 +8,9 @@ from __future__ import annotations
 
 import re
 from collections import Counter
-from collections.abc import Iterator
-from dataclasses import dataclass
+from collections.abc import Iterable, Iterator
+from dataclasses import dataclass, replace
+from itertools import groupby
 from pathlib import Path
 
 from tfaffect.errors import UsageError
@@ -58,30 +59,32 @@ Columns, in any order; only path is needed, and other cells may be empty:
     def faces(self, root: Path) -> Iterator[Face | Skip | Note]:
         """Yield the face of every row, picture by picture. Raises UsageError for a cell that cannot be used."""
         table = self._table(root)
-        entries = [
-            Cells(table, line, {name.lower(): cell for name, cell in row.items()})
-            for line, row in enumerate(rows(table, required=("path",)), start=2)  # row 1 names the columns
-        ]
-        _refuse_some_splits(table, entries)
-        yield from (Note(f"column not read: {name}") for name in _other_columns(entries))
-        faces_of, known = Counter(), set()
-        for cells in sorted(entries, key=lambda cells: cells.row.get("path", "")):
-            named, box = cells.row.get("path", ""), cells.box()
-            image = inside(table.parent, named)
-            if image is None:
-                yield LEADS_OUT if named else Skip("row without a path")
-            elif (image, box) in known:
-                yield Skip("picture and box listed before")
+        faces, columns, splits = [], set(), Counter()
+        for line, row in enumerate(rows(table, required=("path",)), start=2):  # row 1 names the columns
+            cells = Cells(table, line, {name.lower(): cell for name, cell in row.items()})
+            columns.update(cells.row)
+            splits[bool(cells.text("split"))] += 1
+            face = self._face(cells)
+            if isinstance(face, Skip):
+                yield face
             else:
-                known.add((image, box))
-                faces_of[image] += 1
-                yield self._face(cells, image.relative_to(table.parent).as_posix(), faces_of[image], box)
+                faces.append(face)  # 0.8 kB; the row has 2
+        _refuse_some_splits(table, splits)
+        yield from (Note(f"column not read: {name}") for name in sorted(columns - set(COLUMNS)))
+        faces.sort(key=_picture)
+        for _, same in groupby(faces, key=_picture):
+            yield from _numbered(same)
 
-    def _face(self, cells: Cells, path: str, number: int, box: tuple[float, float, float, float] | None) -> Face:
+    def _face(self, cells: Cells) -> Face | Skip:
+        box, named = cells.box(), cells.row.get("path", "")
+        image = inside(cells.table.parent, named)
+        if image is None:
+            return LEADS_OUT if named else Skip("row without a path")
+        path = image.relative_to(cells.table.parent).as_posix()
         return Face(
-            key=path if number == 1 else f"{path}#{number}",
+            key=path,
             group=cells.text("group") or path,
-            image=cells.table.parent / path,
+            image=image,
             split=cells.choice("split", SPLITS),
             box=box,
             detect=self.detect and box is None,
@@ -155,14 +158,24 @@ class Cells:
         )
 
 
-def _refuse_some_splits(table: Path, entries: list[Cells]) -> None:
-    given = sum(bool(cells.text("split")) for cells in entries)
-    if given not in (0, len(entries)):
+def _picture(face: Face) -> str:
+    return str(face.image)
+
+
+def _numbered(same: Iterable[Face]) -> Iterator[Face | Skip]:
+    """The faces of one picture, from the second on with a number in their key; a box is listed once."""
+    boxes = set()
+    for face in same:
+        if face.box in boxes:
+            yield Skip("picture and box listed before")
+            continue
+        boxes.add(face.box)
+        yield face if len(boxes) == 1 else replace(face, key=f"{face.key}#{len(boxes)}")
+
+
+def _refuse_some_splits(table: Path, splits: Counter[bool]) -> None:
+    if splits[True] and splits[False]:
         raise UsageError(
-            f"{table} gives a split for {given} of {len(entries)} rows. Give it for all rows, or for none, and splits "
-            "are drawn by group."
+            f"{table} gives a split for {splits[True]} of {splits.total()} rows. Give it for all rows, or for none, "
+            "and splits are drawn by group."
         )
-
-
-def _other_columns(entries: list[Cells]) -> list[str]:
-    return sorted({name for cells in entries for name in cells.row} - set(COLUMNS))
