@@ -15,7 +15,9 @@ def draw(seed=0):
     return np.random.default_rng(seed)
 
 
-@pytest.mark.parametrize("change", [*CHANGES, augmentation.flip_vertically], ids=lambda change: change.__name__)
+@pytest.mark.parametrize(
+    "change", [*CHANGES, augmentation.flip_vertically, augmentation.degrade], ids=lambda change: change.__name__
+)
 @pytest.mark.parametrize("side", [32, 240])
 def test_every_change_keeps_shape_and_type_and_changes_something(change, side):
     picture = np.random.default_rng(1).integers(0, 256, (side, side, 3), dtype=np.uint8)
@@ -109,6 +111,25 @@ def test_a_rectangle_of_2_to_20_percent_is_erased(side):
         assert 0.01 < box / side**2 < 0.22
         assert erased.sum() == pytest.approx(box, rel=0.02)  # noise is 0 in all three channels at 1 of 16.8 million
     assert not black.any()
+
+
+def test_focus_or_light_is_taken_as_often():
+    white = np.full((48, 48, 3), 200, np.uint8)
+    white[:, 24:] = 100
+    light, widths = [], []
+    for seed in range(400):
+        changed = augmentation.degrade(white, draw(seed)).astype(float)
+        if changed.mean() > 149:  # an edge between 200 and 100 rises by 100 / (deviation * sqrt(2 pi)) a pixel
+            rise = np.diff(changed[24, :, 0])[23]
+            widths.append(-100 / rise / np.sqrt(2 * np.pi) / 48)
+        else:
+            light.append(changed[:, :24].mean() / 200)
+    assert 160 < len(light) < 240  # standard deviation 10
+    assert 0.045 < min(light) < 0.07
+    assert 0.55 < max(light) < 0.61
+    assert np.median(light) == pytest.approx(np.sqrt(0.05 * 0.6), rel=0.2)  # as many stops of light above as below
+    assert 0.045 < max(widths) < 0.053
+    assert min(widths) < 0.012  # a narrower edge is less than a pixel
 
 
 def test_padding_shifts_by_an_eighth_at_most(picture):

@@ -182,13 +182,15 @@ def test_mixup_goes_on_in_the_middle_of_an_epoch_as_it_would_have(corpus, config
     assert fingerprints(epoch(data.training_batches([corpus], mixup, first_step=2), 3)) == whole[2 * 16 :]
 
 
-def test_moving_and_erasing_are_drawn_per_face(corpus, config):
+def test_moving_erasing_and_degrading_are_drawn_per_face(corpus, config):
     plain = replace(config, augmentation_probability=0.0)
     still = fingerprints(epoch(data.training_batches([corpus], plain), 4))
     moved = fingerprints(epoch(data.training_batches([corpus], replace(plain, affine_strength=0.5)), 4))
     erased = fingerprints(epoch(data.training_batches([corpus], replace(plain, erasing_probability=0.5)), 4))
     assert not set(still) & set(moved)
     assert 16 < len(set(still) & set(erased)) < 48  # of 64, half expected
+    degraded = fingerprints(epoch(data.training_batches([corpus], replace(plain, degradation_probability=0.5)), 4))
+    assert 16 < len(set(still) & set(degraded)) < 48
 
 
 @pytest.fixture

@@ -16,6 +16,7 @@ from tfaffect.errors import UsageError
 SHARES = (
     *("dropout", "stochastic_depth", "batchnorm_momentum", "weight_averaging", "label_smoothing"),
     *("distillation_weight", "augmentation_probability", "affine_strength", "erasing_probability"),
+    "degradation_probability",
 )
 LISTS = ("corpora", "corpus_weights", "teachers")
 """The fields that are tuples here and lists in a file."""
@@ -119,6 +120,8 @@ class Config:
     the side. 0: none of it."""
     erasing_probability: float = 0.0
     """Probability that a rectangle of a face is painted over with noise."""
+    degradation_probability: float = 0.0
+    """Probability that a face is blurred by up to 5 % of the side, or has 5 to 60 % of its light left."""
     mixup: float = 0.0
     """Parameter of the Beta distribution by which pairs of faces are mixed; 0: none are."""
 

@@ -142,7 +142,11 @@ def _drawn(encoded: np.ndarray, epoch: int, places: np.ndarray, config: Config) 
 
 def _likely(config: Config) -> list[tuple[Change, float]]:
     return likely(
-        config.augmentation_probability, config.vertical_flip, config.affine_strength, config.erasing_probability
+        config.augmentation_probability,
+        config.vertical_flip,
+        config.affine_strength,
+        config.erasing_probability,
+        config.degradation_probability,
     )
 
 

@@ -1,8 +1,8 @@
 """Picture changes of training, each drawn with its own probability; one that is not drawn costs nothing.
 
-`CHANGES` are the eleven of the recipe; `move` and `erase` are for a config that asks for them. OpenCV on single
-pictures instead of Keras layers: under `tf.cond` a chain of those reaches a fifth of the speed of bare decoding. Every
-change takes and gives RGB uint8 (size, size, 3), and draws from the generator it is given.
+`CHANGES` are the eleven of the recipe; `move`, `erase` and `degrade` are for a config that asks for them. OpenCV on
+single pictures instead of Keras layers: under `tf.cond` a chain of those reaches a fifth of the speed of bare decoding.
+Every change takes and gives RGB uint8 (size, size, 3), and draws from the generator it is given.
 """
 
 from __future__ import annotations
@@ -18,7 +18,11 @@ Change = Callable[[np.ndarray, Generator], np.ndarray]
 
 
 def likely(
-    probability: float, vertical_flip: bool = False, affine_strength: float = 0.0, erasing_probability: float = 0.0
+    probability: float,
+    vertical_flip: bool = False,
+    affine_strength: float = 0.0,
+    erasing_probability: float = 0.0,
+    degradation_probability: float = 0.0,
 ) -> list[tuple[Change, float]]:
     """Return the changes that may come, in their order, each with its probability; see `Config` for the arguments."""
     every = [(change, probability) for change in CHANGES]
@@ -26,7 +30,7 @@ def likely(
         every.append((flip_vertically, probability))
     if affine_strength:
         every.append((partial(move, strength=affine_strength), 1.0))
-    every.append((erase, erasing_probability))
+    every += [(erase, erasing_probability), (degrade, degradation_probability)]
     return [(change, share) for change, share in every if share]
 
 
@@ -155,6 +159,19 @@ def erase(picture: np.ndarray, rng: Generator) -> np.ndarray:
     erased = picture.copy()
     erased[top : top + height, left : left + width] = rng.integers(0, 256, (height, width, 3), dtype=np.uint8)
     return erased
+
+
+def degrade(picture: np.ndarray, rng: Generator) -> np.ndarray:
+    """Take focus away or light, one as often as the other, as poor cameras do.
+
+    Blur by a Gaussian of 0.5 to 5 % of the side; or keep 5 to 60 % of the light, with noise of up to 3 of 255.
+    """
+    if rng.random() < 0.5:
+        deviation = picture.shape[0] * rng.uniform(0.005, 0.05)
+        return cv2.GaussianBlur(picture, None, deviation, borderType=cv2.BORDER_REPLICATE)
+    light, noise = np.exp(rng.uniform(np.log(0.05), np.log(0.6))), rng.uniform(0, 3)
+    dark = picture * np.float32(light) + rng.standard_normal(picture.shape, np.float32) * np.float32(noise)
+    return np.clip(np.round(dark), 0, 255).astype(np.uint8)
 
 
 CHANGES = (
