@@ -10,7 +10,6 @@ first step, traced anew, took on top, and what all of these are of a real run. P
 and the same for all, so that nothing but the step is timed.
 """
 
-import resource
 import statistics
 import sys
 import time
@@ -100,8 +99,6 @@ def main(
         print(f"{max(ratios):.3f})")
     if stages:
         show_stages(models["ours"], batches, steps, statistics.median(medians["ours"]), batch_size)
-    memory = resource.getrusage(resource.RUSAGE_SELF).ru_maxrss / 1024
-    print(f"largest memory: {memory:,.0f} MB, with all of these networks")
 
 
 def show_stages(model: keras.Model, batches: tf.data.Dataset, steps: int, whole: float, batch_size: int) -> None:
