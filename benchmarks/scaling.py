@@ -43,8 +43,7 @@ seconds = (time.perf_counter() - begin) * corpus.report["splits"]["train"]["anno
 """
 MEASURED = """
 import resource
-memory = [resource.getrusage(who).ru_maxrss / 1024 for who in (resource.RUSAGE_SELF, resource.RUSAGE_CHILDREN)]
-print("measured", seconds, *memory)
+print("measured", seconds, resource.getrusage(resource.RUSAGE_SELF).ru_maxrss / 1024)
 """
 
 
@@ -75,14 +74,17 @@ def main(
 
 
 def report(name: str, size: int, code: str, *arguments: object) -> None:
-    """Run code in a process of its own; print its speed and memory."""
+    """Run code in a process of its own; print its speed and memory.
+
+    Not that of its workers: what Linux says of children begins with their parent's, before they become themselves.
+    """
     words = [sys.executable, "-c", code + MEASURED, *map(str, arguments)]
     done = subprocess.run(words, cwd=ROOT, env={**os.environ, "PYTHONPATH": str(ROOT)}, capture_output=True, text=True)
     if done.returncode:
         sys.exit(done.stderr)
     (line,) = [line for line in done.stdout.splitlines() if line.startswith("measured")]
-    seconds, own, workers = map(float, line.split()[1:])
-    print(f"{name:<36} {1e6 * seconds / size:7,.0f} us each  {own:6,.0f} MB, workers {workers:,.0f} MB", flush=True)
+    seconds, memory = map(float, line.split()[1:])
+    print(f"{name:<36} {1e6 * seconds / size:7,.0f} us each  {memory:6,.0f} MB", flush=True)
 
 
 def two_over_one(place: Path) -> float:
