@@ -57,9 +57,9 @@ def main(photos: int = 12_000, side: int = 512, rounds: int = 5) -> None:
                 f"ratio {ratios[-1]:.2f}",
                 flush=True,
             )
-    megabytes = [resource.getrusage(who).ru_maxrss / 1024 for who in (resource.RUSAGE_SELF, resource.RUSAGE_CHILDREN)]
+    megabytes = resource.getrusage(resource.RUSAGE_SELF).ru_maxrss / 1024
     print(f"median ratio {statistics.median(ratios):.2f} with {workers} workers")
-    print(f"largest memory: {megabytes[0]:,.0f} MB in the process that writes, {megabytes[1]:,.0f} MB in a worker")
+    print(f"largest memory: {megabytes:,.0f} MB in the process that writes")
 
 
 def write_photos(folder: Path, photos: int, side: int) -> list[Path]:
