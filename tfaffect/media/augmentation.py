@@ -164,7 +164,7 @@ def erase(picture: np.ndarray, rng: Generator) -> np.ndarray:
 def degrade(picture: np.ndarray, rng: Generator) -> np.ndarray:
     """Take focus away or light, one as often as the other, as poor cameras do.
 
-    Blur by a Gaussian of 0.5 to 5 % of the side; or keep 5 to 60 % of the light, with noise of up to 3 of 255.
+    Blur by a Gaussian of 0.5 to 5 % of the side; or keep 5 to 60 % of the light, with noise whose deviation is up to 3.
     """
     if rng.random() < 0.5:
         deviation = picture.shape[0] * rng.uniform(0.005, 0.05)
