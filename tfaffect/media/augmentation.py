@@ -14,6 +14,8 @@ import cv2
 import numpy as np
 from numpy.random import Generator
 
+from tfaffect.media import disturbances
+
 Change = Callable[[np.ndarray, Generator], np.ndarray]
 
 
@@ -167,8 +169,7 @@ def degrade(picture: np.ndarray, rng: Generator) -> np.ndarray:
     Blur by a Gaussian of 0.5 to 5 % of the side; or keep 5 to 60 % of the light, with noise whose deviation is up to 3.
     """
     if rng.random() < 0.5:
-        deviation = picture.shape[0] * rng.uniform(0.005, 0.05)
-        return cv2.GaussianBlur(picture, None, deviation, borderType=cv2.BORDER_REPLICATE)
+        return disturbances.blur(picture, rng.uniform(0.5, 5), rng)
     light, noise = np.exp(rng.uniform(np.log(0.05), np.log(0.6))), rng.uniform(0, 3)
     dark = picture * np.float32(light) + rng.standard_normal(picture.shape, np.float32) * np.float32(noise)
     return np.clip(np.round(dark), 0, 255).astype(np.uint8)
