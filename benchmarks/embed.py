@@ -28,10 +28,9 @@ import pandas as pd
 import tyro
 
 sys.path.insert(0, str(Path(__file__).parents[1]))
-from export import saved_model, tflite
-from tfaffect import model as models
 from tfaffect.config import Config
 from tfaffect.contract import MEMBER, Contract, artefact_sha256
+from tfaffect.export import saved_model, tflite
 from tfaffect.features.embedder import Embedder
 from tfaffect.features.job import Job
 from tfaffect.features.pipeline import Options
@@ -40,6 +39,7 @@ from tfaffect.labels import HEADS
 from tfaffect.media import video
 from tfaffect.media.detector import FaceDetector, find_weights
 from tfaffect.media.faces import crop, letterbox
+from tfaffect.networks import model as models
 from tfrecords_builders.synthetic import Synthetic
 
 

@@ -48,7 +48,7 @@ def main(run: tyro.conf.Positional[Path], records: Path | None = None, rounds: i
 
 def make_artefacts(run: Path, folder: Path, records: Path | None) -> dict[str, Path]:
     """Export the run in every format, by the exporters that users call."""
-    from export import onnx, saved_model, tflite
+    from tfaffect.export import onnx, saved_model, tflite
 
     saved_model.export(run, folder / "saved_model", records)
     print("SavedModel written", flush=True)
@@ -67,9 +67,9 @@ def score(path: Path, run: Path, records: Path | None) -> dict:
     import pandas as pd
 
     from tfaffect.config import load as load_config
-    from tfaffect.evaluate import tabulate
-    from tfaffect.prepared import open_corpus
+    from tfaffect.records.prepared import open_corpus
     from tfaffect.runtimes.opening import open_model
+    from tfaffect.runtimes.predictions import tabulate
     from tfaffect.scoring.scores import score as score_table
 
     config, network, embeddings = load_config(run / "config.json"), open_model(path), []
@@ -156,7 +156,7 @@ def load(path: Path, threads: int) -> tuple[Callable[[np.ndarray], object], int]
 
 def print_table(artefacts: dict[str, Path], speeds: dict, quality: dict, reference: np.ndarray) -> None:
     """Print Markdown, and the ratios that the formats are held to."""
-    from export.artefact import size
+    from tfaffect.export.artefact import size
 
     heads = ("format", "MB", "ms a face, 1 thread", "2 threads", "faces/s in 32s, 2 threads", "accuracy", "macro F1")
     heads += ("ECE", "cosine, mean (worst)")

@@ -26,14 +26,14 @@ import tyro
 sys.path.insert(0, str(Path(__file__).parents[1]))
 from benchmarks.build import write_photos
 from tfaffect.config import Config
-from tfaffect.data import training_batches
 from tfaffect.media import faces
-from tfaffect.media.augmentation import augment, choose, likely
-from tfaffect.prepared import open_corpus
+from tfaffect.records.augmentation import augment, change_probabilities, choose
+from tfaffect.records.batches import training_batches
+from tfaffect.records.prepared import open_corpus
 from tfrecords_builders.folder import Folder
 from tfrecords_builders.prepare import prepare
 
-CHANGES = likely(Config.augmentation_probability)
+CHANGES = change_probabilities(Config.augmentation_probability)
 BATCH = 64
 
 

@@ -33,8 +33,8 @@ READ = """
 import sys, time
 from pathlib import Path
 from tfaffect.config import Config
-from tfaffect.data import training_batches
-from tfaffect.prepared import open_corpus
+from tfaffect.records.batches import training_batches
+from tfaffect.records.prepared import open_corpus
 corpus = open_corpus(Path(sys.argv[1]), "folder")
 config = Config(corpora=("folder",), image_size=64, batch_size=64, epochs=1)
 begin = time.perf_counter()

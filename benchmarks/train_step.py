@@ -25,9 +25,9 @@ import tyro
 sys.path.insert(0, str(Path(__file__).parents[1]))
 from tfaffect.config import Config
 from tfaffect.labels import AFFECT, HEADS
-from tfaffect.model import build, layer_groups
-from tfaffect.objective import compile_model, make_optimizer
-from tfaffect.unfreezing import GradualUnfreezing, trainable_groups
+from tfaffect.networks.model import build, layer_groups
+from tfaffect.training.objective import compile_model, make_optimizer
+from tfaffect.training.unfreezing import GradualUnfreezing, trainable_groups
 
 
 class StepTimes(keras.callbacks.Callback):

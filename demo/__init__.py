@@ -1,1 +1,1 @@
-"""A page that runs a `.tflite` in the browser, and the server that hands it out."""
+"""The page of tfaffect/demo/ under the name that a checkout gives it."""

@@ -68,10 +68,10 @@ def face_detector():
 @pytest.fixture(scope="session")
 def run(config, tmp_path_factory):
     """The run folder of the small backbone, trained under `config`, calibrated, with its report."""
-    from tests.networks import small_backbone
+    from tests.small_network import small_backbone
     from tfaffect.calibrate import calibrate
     from tfaffect.evaluate import evaluate
-    from tfaffect.training import train
+    from tfaffect.training.training import train
 
     folder = tmp_path_factory.mktemp("runs") / "small"
     train(config, folder, small_backbone)
@@ -85,18 +85,18 @@ def faces(config):
     """Twenty faces that no run of `config` has seen: uint8 (20, 32, 32, 3)."""
     from itertools import islice
 
-    from tfaffect import data
-    from tfaffect.prepared import open_corpus
+    from tfaffect.records import batches
+    from tfaffect.records.prepared import open_corpus
 
     corpus = open_corpus(config.records, "synthetic")
-    (pictures, _), *_ = islice(data.evaluation_batches(corpus, "test", config.image_size, 20), 1)
+    (pictures, _), *_ = islice(batches.evaluation_batches(corpus, "test", config.image_size, 20), 1)
     return pictures.numpy()
 
 
 @pytest.fixture(scope="session")
 def exported(run, tmp_path_factory):
     """The run as TFLite; all of its heads are trained. Copy it to change it."""
-    from export import tflite
+    from tfaffect.export import tflite
 
     folder = tmp_path_factory.mktemp("exported") / "tflite"
     tflite.export(run, folder)

@@ -6,9 +6,9 @@ import socket
 import subprocess
 import sys
 import time
-from pathlib import Path
 
-ROOT = Path(__file__).parents[1]
+from tests import ROOT
+
 PROCESS = """
 import os, sys
 from pathlib import Path
@@ -18,12 +18,12 @@ if devices > 1 and keras.backend.backend() == "tensorflow":
     import tensorflow as tf
     (cpu,) = tf.config.list_physical_devices("CPU")
     tf.config.set_logical_device_configuration(cpu, [tf.config.LogicalDeviceConfiguration()] * devices)
-from tests.networks import small_backbone
+from tests.small_network import small_backbone
 from tfaffect.config import load
-from tfaffect.training import train
+from tfaffect.training.training import train
 train(load(Path(sys.argv[1])), Path(sys.argv[2]), small_backbone, resume=resume)
 if "KERAS_DISTRIBUTION_NUM_PROCESSES" in os.environ:  # as train.py ends
-    from tfaffect.devices import first_process
+    from tfaffect.training.devices import first_process
     from tfaffect.evaluate import evaluate
     print("evaluates" if first_process() else "leaves")
     if first_process():

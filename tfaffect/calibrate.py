@@ -20,14 +20,11 @@ def calibrate(run: Path, records: Path | None = None, coverage: float = 0.9, mir
     written before speak of another temperature. Raises UsageError for records that are not there, and for a run that
     names no corpus. `mirror` changes whether the run answers with the mean over a face and its mirror image.
     """
-    import pandas as pd
-
     from tfaffect import contract as contracts
-    from tfaffect import evaluate
-    from tfaffect import model as models
     from tfaffect.config import load as load_config
     from tfaffect.errors import UsageError
-    from tfaffect.prepared import open_corpus
+    from tfaffect.networks import model as models
+    from tfaffect.runtimes.predictions import predict_validation
     from tfaffect.scoring import calibration
 
     config = load_config(run / "config.json")
@@ -35,14 +32,10 @@ def calibrate(run: Path, records: Path | None = None, coverage: float = 0.9, mir
         raise UsageError(f"{run} names no corpus, for its weights were imported: there is nothing to calibrate it on.")
     model, contract = models.load(run)
     contract = replace(contract, temperature=1.0, mirror=contract.mirror if mirror is None else mirror)
-    corpora = [open_corpus(records or config.records, name) for name in config.corpora]
-    scored = [corpus for corpus in corpora if corpus.size("validation")]
-    predictions = [evaluate.predict(model, contract, corpus, "validation", config.batch_size) for corpus in scored]
-    if not predictions:
-        raise UsageError(f"None of the corpora of {run} has a validation split. Received: {', '.join(config.corpora)}.")
-    found = calibration.calibrate(pd.concat(predictions), coverage)
+    predictions, versions = predict_validation(model, contract, config, records)
+    found = calibration.calibrate(predictions, coverage)
     temperature = found.pop("temperature")
-    found = {"split": "validation", "corpora": {corpus.name: corpus.version for corpus in scored}, **found}
+    found = {"split": "validation", "corpora": versions, **found}
     contract = replace(contract, temperature=temperature, calibration=found)
     contracts.replace_in_archive(run / "model.keras", contract)
     return {"temperature": temperature, **found}

@@ -75,6 +75,11 @@ def _name() -> str:
     return f"python -m {module.name.removesuffix('.__main__')}" if module else f"python {os.path.basename(sys.argv[0])}"
 
 
+def typed(command: str) -> str:
+    """Return how a command is typed where this one was: `tfaffect NAME`, or `python -m tfaffect NAME` in a checkout."""
+    return f"{'tfaffect' if os.path.basename(sys.argv[0]) == 'tfaffect' else 'python -m tfaffect'} {command}"
+
+
 def fail(message: str, status: int = 2) -> None:
     """Print an error and leave."""
     print(f"error: {message}", file=sys.stderr)

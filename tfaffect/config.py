@@ -10,8 +10,8 @@ from dataclasses import asdict, dataclass, fields
 from pathlib import Path
 from typing import Any, Literal, get_args, get_type_hints
 
-from tfaffect import whole
 from tfaffect.errors import UsageError
+from tfaffect.files import atomic
 
 SHARES = (
     *("dropout", "stochastic_depth", "batchnorm_momentum", "weight_averaging", "label_smoothing"),
@@ -174,7 +174,7 @@ class Config:
     def save(self, path: Path) -> None:
         """Write the config as JSON."""
         values = {name: str(value) if isinstance(value, Path) else value for name, value in asdict(self).items()}
-        with whole.file(path) as partial:
+        with atomic.write_file(path) as partial:
             partial.write_text(json.dumps(values, indent=2) + "\n")
 
 

@@ -8,9 +8,9 @@ import zipfile
 from dataclasses import asdict, dataclass, field, fields, replace
 from pathlib import Path
 
-from tfaffect import archive as archives
-from tfaffect import whole
 from tfaffect.errors import UsageError
+from tfaffect.files import archive as archives
+from tfaffect.files import atomic
 from tfaffect.labels import AFFECT, CLASSES, HEADS
 from tfaffect.media.margin import MARGIN
 
@@ -152,7 +152,7 @@ def add_to_archive(path: Path, contract: Contract) -> None:
 
 def replace_in_archive(path: Path, contract: Contract) -> None:
     """Give a `.keras` file another contract for the same weights; the file is whole at every moment."""
-    with whole.file(path) as partial:
+    with atomic.write_file(path) as partial:
         with zipfile.ZipFile(path) as old, zipfile.ZipFile(partial, "w") as new:
             for member in old.infolist():
                 if member.filename != MEMBER:

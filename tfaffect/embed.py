@@ -105,7 +105,7 @@ def main(
     from tfaffect.features.pipeline import Options
     from tfaffect.features.sources import find_sources
     from tfaffect.features.tables import RESERVED
-    from tfaffect.shipped import default_model
+    from tfaffect.runtimes.shipped import default_model
 
     model = model or default_model()
     options = Options(_count(faces), fps, every, smooth, smooth_embeddings, abstain)
@@ -136,8 +136,8 @@ def _print_lines(embedder: Embedder, sources: list[Source], options: Options, de
     from tfaffect.features.row import NO_FACE
 
     unreadable = False
-    for sight in embedder.describe(list(enumerate(sources)), options, detect):
-        for row in sight.rows:
+    for sample in embedder.describe(list(enumerate(sources)), options, detect):
+        for row in sample.rows:
             print(line(row), flush=True)
             unreadable = unreadable or (row.face is None and row.problem != NO_FACE)
     if strict and unreadable:

@@ -8,39 +8,40 @@ from typing import TYPE_CHECKING, Annotated
 
 import tyro
 
-from tfaffect import cli, whole
+from tfaffect import cli
+from tfaffect.files import atomic
 
 if TYPE_CHECKING:
     import numpy as np
     import pandas as pd
 
-    from tfaffect.prepared import Prepared
+    from tfaffect.records.prepared import Prepared
     from tfaffect.runtimes.runtime import Runtime
 
 # TensorFlow, OpenCV and pandas are imported where they are used: --help answers within half a second.
 
-UNDISTURBED = "none"
+UNCORRUPTED = "none"
 SEED = 0
 
 
 def measure(network: Runtime, corpora: list[Prepared], split: str = "validation", only: str = "") -> pd.DataFrame:
-    """Return a row per disturbance and severity, `none` first: accuracy, uar, macro_f1, ccc_valence, ccc_arousal.
+    """Return a row per corruption and severity, `none` first: accuracy, uar, macro_f1, ccc_valence, ccc_arousal.
 
-    Every face is disturbed by its own draw, the same for each model. NaN where a head was never trained or no record
+    Every face is corrupted by its own draw, the same for each model. NaN where a head was never trained or no record
     has its label. `only` keeps the records with that tag. Raises UsageError for a split or a tag that is not there.
     """
     import pandas as pd
 
-    from tfaffect.media.disturbances import DISTURBANCES
+    from tfaffect.records.corruptions import CORRUPTIONS
 
     def identity(picture, severity, rng):
         return picture
 
-    rows = [{"disturbance": UNDISTURBED, "severity": 0.0, **_score(network, corpora, split, only, identity, 0.0)}]
-    for name, kind in DISTURBANCES.items():
+    rows = [{"corruption": UNCORRUPTED, "severity": 0.0, **_score(network, corpora, split, only, identity, 0.0)}]
+    for name, kind in CORRUPTIONS.items():
         for severity in kind.severities:
             figures = _score(network, corpora, split, only, kind.apply, severity)
-            rows.append({"disturbance": name, "severity": float(severity), **figures})
+            rows.append({"corruption": name, "severity": float(severity), **figures})
     return pd.DataFrame(rows)
 
 
@@ -49,14 +50,13 @@ def _score(
 ) -> dict[str, float]:
     import pandas as pd
 
-    from tfaffect import evaluate
+    from tfaffect.runtimes.predictions import tabulate, with_tag
     from tfaffect.scoring import scores
 
     tables = [
-        evaluate.tabulate(_disturbed(network, apply, severity), corpus, split, network.contract.input_size)
-        for corpus in corpora
+        tabulate(_corrupted(network, apply, severity), corpus, split, network.contract.input_size) for corpus in corpora
     ]
-    figures = scores.score(evaluate.with_tag(pd.concat(tables, ignore_index=True), only), resamples=0)
+    figures = scores.score(with_tag(pd.concat(tables, ignore_index=True), only), resamples=0)
     wanted = {name: ("expression", name) for name in ("accuracy", "uar", "macro_f1")}
     wanted |= {f"ccc_{name}": (name, "ccc") for name in ("valence", "arousal")}
     return {
@@ -64,8 +64,8 @@ def _score(
     }
 
 
-def _disturbed(network: Runtime, apply: Callable, severity: float) -> Callable[[np.ndarray], dict[str, np.ndarray]]:
-    """Return the network behind a disturbance; a face's draw follows from its place among the faces."""
+def _corrupted(network: Runtime, apply: Callable, severity: float) -> Callable[[np.ndarray], dict[str, np.ndarray]]:
+    """Return the network behind a corruption; a face's draw follows from its place among the faces."""
     import numpy as np
 
     seen = 0
@@ -90,7 +90,7 @@ def main(
     only: Annotated[str, tyro.conf.arg(metavar="TAG")] = "",
     people: Annotated[float | None, tyro.conf.arg(metavar="ACCURACY")] = None,
 ) -> None:
-    """Score a model on disturbed faces: a table on the terminal, robustness.csv and robustness.png in OUT.
+    """Score a model on corrupted faces: a table on the terminal, robustness.csv and robustness.png in OUT.
 
     Args:
         model: Run folder, .keras, SavedModel, .tflite or .onnx with its model.json.
@@ -101,18 +101,18 @@ def main(
         only: Keep the records with this tag, such as strict.
         people: How often people agree with the labels, from 0 to 1: a line in the picture.
     """
-    from tfaffect.prepared import open_corpus
+    from tfaffect.records.prepared import open_corpus, with_split
     from tfaffect.runtimes.opening import open_model
-    from tfaffect.scoring.disturbed import draw, summarise
+    from tfaffect.scoring.corrupted import draw, summarise
 
     network = open_model(model)
     prepared = [open_corpus(records, name) for name in corpora or network.contract.corpora]
-    table = measure(network, [corpus for corpus in prepared if corpus.size(split)] or prepared, split, only)
+    table = measure(network, with_split(prepared, split), split, only)
     print(summarise(table))
     out.mkdir(parents=True, exist_ok=True)
-    with whole.file(out / "robustness.csv") as partial:
+    with atomic.write_file(out / "robustness.csv") as partial:
         table.to_csv(partial, index=False, float_format="%.6g")
-    with whole.file(out / "robustness.png") as partial:
+    with atomic.write_file(out / "robustness.png") as partial:
         draw(table, people).savefig(partial, dpi=150, bbox_inches="tight")
     print(f"\nTable and picture: {out / 'robustness.csv'}, {out / 'robustness.png'}")
 

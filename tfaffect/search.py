@@ -14,9 +14,11 @@ from typing import TYPE_CHECKING, Annotated, Literal
 
 import tyro
 
-from tfaffect import cli, interruption, whole
+from tfaffect import cli
 from tfaffect.config import Config
 from tfaffect.errors import UsageError
+from tfaffect.files import atomic
+from tfaffect.training import interruption
 from tfaffect.tuning.settings import COMBINATIONS, FILE, Objective, Settings, Strategy, check_same, load
 
 if TYPE_CHECKING:
@@ -50,20 +52,20 @@ def search(
         settings = _of_the_chief(settings, out)
         return Session(settings, out, backbone, isolate).work()
     try:
-        with whole.alone(out / FILE):
+        with atomic.locked(out / FILE):
             settings = _begin(settings, out, command)
-            with nullcontext(lambda: False) if is_chief() else interruption.deferred() as asked:
-                return Session(settings, out, backbone, isolate, asked).run()
+            with nullcontext(lambda: False) if is_chief() else interruption.stop_signals() as stop_requested:
+                return Session(settings, out, backbone, isolate, stop_requested).run()
     except BlockingIOError:
         raise UsageError(f"Another process searches in {out}. Wait for it, or name another folder.") from None
 
 
 def _begin(settings: Settings, out: Path, command: str) -> Settings:
     """Return the settings of the search in `out`, written there when it is new."""
-    from tfaffect import training
+    from tfaffect.training import training
     from tfaffect.tuning.session import describe
 
-    whole.sweep(out / FILE)
+    atomic.remove_unfinished(out / FILE)
     if (out / FILE).exists():
         saved = load(out)
         check_same(settings, saved, out)

@@ -27,12 +27,12 @@ def import_checkpoint(
     """
     import hashlib
 
-    from tfaffect import whole
     from tfaffect.config import Config
     from tfaffect.contract import Contract
     from tfaffect.errors import UsageError
+    from tfaffect.files import atomic
     from tfaffect.labels import HEADS
-    from tfaffect.model import save
+    from tfaffect.networks.model import save
 
     if run.exists() and not (run.is_dir() and not any(run.iterdir())):
         raise UsageError(f"{run} is not empty. Name another folder, or remove this one.")
@@ -46,7 +46,7 @@ def import_checkpoint(
         affect_range=None,
         licence=f"From {checkpoint.name}, SHA-256 {digest}. {Contract.licence}",
     )
-    with whole.folder(run) as folder:
+    with atomic.write_folder(run) as folder:
         config.save(folder / "config.json")
         save(model, contract, folder / "model.keras")
 
@@ -58,10 +58,10 @@ def network(checkpoint: Path, config: Config) -> keras.Model:
     """
     from dataclasses import replace
 
-    from tfaffect import model as models
     from tfaffect.errors import UsageError
     from tfaffect.labels import AFFECT
-    from tfaffect.pytorch import layers as torch_layers
+    from tfaffect.networks import model as models
+    from tfaffect.networks.pytorch import layers as torch_layers
 
     state = torch_layers.state_dict(checkpoint)
     if any(key.startswith("features.") for key in state):

@@ -6,7 +6,7 @@ import importlib
 import os
 import pkgutil
 import sys
-from collections.abc import Callable
+from collections.abc import Callable, Sequence
 from dataclasses import is_dataclass
 from difflib import get_close_matches
 from functools import partial
@@ -55,8 +55,8 @@ def list_corpora() -> None:
         console.print(f"\n[bold]{name}[/bold]  {escape(corpus.labels)}  {corpus.homepage}")
         console.print(f"Licence: {escape(corpus.licence)}")
         console.print(escape(corpus.instructions.strip()))
-    console.print("\nPrepare one: python -m tfrecords_builders NAME --raw DIR --records DIR")
-    console.print("Its options: python -m tfrecords_builders NAME --help")
+    console.print(f"\nPrepare one: {cli.typed('build')} NAME --raw DIR --records DIR")
+    console.print(f"Its options: {cli.typed('build')} NAME --help")
 
 
 def command(kind: type[Corpus]) -> Callable[..., None]:
@@ -155,16 +155,20 @@ def _tables(report: dict):
     return Group(kept, rest) if rest.row_count else kept
 
 
-def main() -> None:
-    """Run the command that the first word names."""
-    name, *rest = sys.argv[1:] or [""]
+def main(words: Sequence[str] | None = None) -> None:
+    """Turn a raw corpus into records; list the corpora when none is named.
+
+    `words` take the place of the command line.
+    """
+    name, *rest = (sys.argv[1:] if words is None else words) or [""]
+    called = cli.typed("build") if words is not None else "python -m tfrecords_builders"
     if not name or name.startswith("-"):
-        return cli.run(list_corpora)
+        return cli.run(list_corpora, [name] if name else [], called)
     try:
         kind = find_corpus(name)
     except UsageError as error:
         cli.fail(str(error))
-    cli.run(command(kind), rest, f"python -m tfrecords_builders {name}")
+    cli.run(command(kind), rest, f"{called} {name}")
 
 
 if __name__ == "__main__":

@@ -11,14 +11,14 @@ from dataclasses import asdict, is_dataclass, replace
 from functools import partial
 from pathlib import Path
 
-from tfaffect import whole
 from tfaffect.errors import UsageError
+from tfaffect.files import atomic
 from tfaffect.labels import SPLITS
 from tfaffect.media.detector import FaceDetector, find_weights
 from tfrecords_builders import beam as pipelines
 from tfrecords_builders import builder, splits
-from tfrecords_builders.accounts import LATER_TWIN, Accounts
 from tfrecords_builders.base import Corpus, Face, Note, Skip
+from tfrecords_builders.build_counts import LATER_TWIN, BuildCounts
 from tfrecords_builders.record import FindFaces, Maker
 from tfrecords_builders.workers import Outcome, crew
 
@@ -51,24 +51,24 @@ def prepare(
     target = records / corpus.name / corpus.version
     if target.exists() and not overwrite:
         raise UsageError(f"{target} exists already. Use it as it is, or build it again with --overwrite.")
-    accounts = Accounts()
-    faces = assign_splits(corpus, annotations(corpus, raw, accounts), accounts, keep_twins)
-    _refuse_unusable(corpus, faces, raw, accounts)
+    counts = BuildCounts()
+    faces = assign_splits(corpus, annotations(corpus, raw, counts), counts, keep_twins)
+    _refuse_unusable(corpus, faces, raw, counts)
     maker = Maker(corpus.expressions, corpus.affect_range, _detector(faces, face_detector))
     by_split = {split: chosen for split in SPLITS if (chosen := [face for face in faces if face.split == split])}
     with _workplace(records, corpus.name) as folder:
         if beam:
-            written = _write_on_beam(corpus, maker, by_split, accounts, folder, beam)
+            written = _write_on_beam(corpus, maker, by_split, counts, folder, beam)
         else:
             step = partial(progress, total=len(faces))
-            written = _write_here(corpus, maker, by_split, accounts, folder, workers, step)
-        if reason := accounts.refused(corpus.max_skipped if max_skipped is None else max_skipped):
+            written = _write_here(corpus, maker, by_split, counts, folder, workers, step)
+        if reason := counts.refused(corpus.max_skipped if max_skipped is None else max_skipped):
             raise UsageError(f"{reason}\nIs {corpus.name} unpacked whole? Nothing was written.")
         report = {
             "corpus": corpus.name,
             "version": corpus.version,
             "options": {"keep_twins": keep_twins, **options(corpus)},
-            **accounts.report(corpus.published),
+            **counts.report(corpus.published),
         }
         (written / "build_report.json").write_text(json.dumps(report, indent=2) + "\n")
         _move(written, target, folder)
@@ -86,19 +86,19 @@ def _detector(faces: list[Face], given: Path | FindFaces | None) -> FindFaces | 
     return FaceDetector(find_weights(given))
 
 
-def annotations(corpus: Corpus, raw: Path, accounts: Accounts) -> list[Face]:
+def annotations(corpus: Corpus, raw: Path, counts: BuildCounts) -> list[Face]:
     """Read every annotation, counting skips and defects; no picture is decoded unless the corpus must."""
     faces = []
     for item in corpus.faces(raw):
         if isinstance(item, Face):
             item = _legal(corpus, item)
         if isinstance(item, Skip):
-            accounts.skip(item)
+            counts.skip(item)
         elif isinstance(item, Note):
-            accounts.notes[item.defect] += 1
+            counts.notes[item.defect] += 1
         else:
             faces.append(item)
-            accounts.count_official(item, corpus.expressions)
+            counts.count_official(item, corpus.expressions)
     return faces
 
 
@@ -114,7 +114,7 @@ def _legal(corpus: Corpus, face: Face) -> Face | Skip:
     return face
 
 
-def assign_splits(corpus: Corpus, faces: list[Face], accounts: Accounts, keep_twins: bool) -> list[Face]:
+def assign_splits(corpus: Corpus, faces: list[Face], counts: BuildCounts, keep_twins: bool) -> list[Face]:
     """Give every face its split so that no group is in two.
 
     Official splits stand; where they hold one group twice, its faces are tagged and only the latest split keeps them
@@ -128,10 +128,10 @@ def assign_splits(corpus: Corpus, faces: list[Face], accounts: Accounts, keep_tw
     faces = _carved(corpus, faces, twins)
     latest = splits.latest(groups, [face.split for face in faces])
     for face in faces:
-        accounts.count(accounts.annotated, face)
+        counts.count(counts.annotated, face)
     kept = [face for face in faces if keep_twins or face.split == latest[face.group]]
     for _ in range(len(faces) - len(kept)):
-        accounts.skip(LATER_TWIN)
+        counts.skip(LATER_TWIN)
     assert keep_twins or not splits.straddling([face.group for face in kept], [face.split for face in kept])
     return kept
 
@@ -163,31 +163,29 @@ def _stratum(face: Face) -> str:
 
 
 def _write_here(
-    corpus: Corpus, maker: Maker, by_split: dict[str, list[Face]], accounts: Accounts, folder: Path, workers: int, step
+    corpus: Corpus, maker: Maker, by_split: dict[str, list[Face]], counts: BuildCounts, folder: Path, workers: int, step
 ) -> Path:
     with crew(workers) as run:
-        examples = {
-            split: _settled(run(maker, faces), split, accounts, maker, step) for split, faces in by_split.items()
-        }
+        examples = {split: _settled(run(maker, faces), split, counts, maker, step) for split, faces in by_split.items()}
         return builder.write(corpus, examples, folder)
 
 
-def _settled(outcomes: Iterator[Outcome], split: str, accounts: Accounts, maker: Maker, step) -> Iterator:
+def _settled(outcomes: Iterator[Outcome], split: str, counts: BuildCounts, maker: Maker, step) -> Iterator:
     """Yield key and fields of every record of a split, counting them and the faces that give none."""
     for face, outcome in outcomes:
-        accounts.settle(face, outcome, maker.expressions)
-        step(accounts.done)
+        counts.settle(face, outcome, maker.expressions)
+        step(counts.done)
         if not isinstance(outcome, Skip):
             yield face.key, outcome
-    if not accounts.written[split, ""]:
-        raise UsageError(f"Not one face of the {split} split gave a record.\n{accounts.reasons()}")
+    if not counts.written[split, ""]:
+        raise UsageError(f"Not one face of the {split} split gave a record.\n{counts.reasons()}")
 
 
 def _write_on_beam(
     corpus: Corpus,
     maker: Maker,
     by_split: dict[str, list[Face]],
-    accounts: Accounts,
+    counts: BuildCounts,
     folder: Path,
     beam: tuple[str, Sequence[str]],
 ) -> Path:
@@ -198,13 +196,13 @@ def _write_on_beam(
     for split, faces in by_split.items():
         lost = pipelines.skipped(folder, split)
         for face in faces:
-            accounts.settle(face, lost.get(face.key), maker.expressions)
+            counts.settle(face, lost.get(face.key), maker.expressions)
     return written
 
 
-def _refuse_unusable(corpus: Corpus, faces: list[Face], raw: Path, accounts: Accounts) -> None:
+def _refuse_unusable(corpus: Corpus, faces: list[Face], raw: Path, counts: BuildCounts) -> None:
     if not faces:
-        raise UsageError(f"Not one usable face of {corpus.name} below {raw}.\n{accounts.reasons()}")
+        raise UsageError(f"Not one usable face of {corpus.name} below {raw}.\n{counts.reasons()}")
     if repeated := [key for key, times in Counter(face.key for face in faces).items() if times > 1]:
         raise UsageError(f"{len(repeated)} keys of {corpus.name} are not unique, such as {repeated[0]!r}.")
 
@@ -216,7 +214,7 @@ def _workplace(records: Path, name: str) -> Iterator[Path]:
     folder = records / f".building-{name}"
     with ExitStack() as stack:
         try:
-            stack.enter_context(whole.alone(records / name))
+            stack.enter_context(atomic.locked(records / name))
         except BlockingIOError:
             raise UsageError(
                 f"Another process is building {name} in {records}. Wait for it, or name another folder."

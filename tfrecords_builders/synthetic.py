@@ -19,7 +19,7 @@ from tfaffect.labels import CLASSES, Expression
 from tfaffect.media.faces import Box
 from tfrecords_builders.base import Corpus, Face
 from tfrecords_builders.drawing import SIDE, Colour, Scene
-from tfrecords_builders.portrait import Actions, Look, Portrait
+from tfrecords_builders.drawn_face import Actions, DrawnFace, Look
 
 PROTOTYPES = {
     Expression.NEUTRAL: Actions(),
@@ -104,13 +104,13 @@ class Synthetic(Corpus):
         repeat, main = divmod(subject * self.pictures + picture, len(CLASSES))
         annotation = ANNOTATION[repeat % len(ANNOTATION)]
         weights, votes = draw_mixture(Expression(main), annotation, rng)
-        portrait = Portrait(look, draw_actions(weights, rng), draw_scene(rng))
+        face = DrawnFace(look, draw_actions(weights, rng), draw_scene(rng))
         valence, arousal = affect(weights) if annotation in ("affect", "both") else (None, None)
         return Face(
             key=f"{subject:04d}_{picture:04d}",
             group=f"{subject:04d}",
-            image=portrait,
-            box=detected(portrait.box, np.random.default_rng([self.seed, subject, picture + 1, 1])),
+            image=face,
+            box=detected(face.box, np.random.default_rng([self.seed, subject, picture + 1, 1])),
             expression=None if annotation == "affect" else votes,
             valence=valence,
             arousal=arousal,

@@ -8,11 +8,11 @@ from collections.abc import Sequence
 from contextlib import ExitStack
 from pathlib import Path
 
-from tfaffect import whole
 from tfaffect.errors import UsageError
 from tfaffect.features.annotation import AnnotatedVideo, write_picture
-from tfaffect.features.pipeline import Options, Sight
+from tfaffect.features.pipeline import Options, Sample
 from tfaffect.features.sources import Source, kind, resolved
+from tfaffect.files import atomic
 from tfaffect.media.video import frames_per_second
 
 NAME_BYTES = 150
@@ -20,7 +20,7 @@ NAME_BYTES = 150
 
 
 class AnnotatedFiles:
-    """Takes the sights of a run in order, and writes each picture and each video when it is whole."""
+    """Takes the samples of a run in order, and writes each picture and each video when it is whole."""
 
     def __init__(self, folder: Path, sources: Sequence[Source], options: Options | None = None) -> None:
         self.folder, self.sources, self.options = folder, sources, options or Options()
@@ -45,22 +45,22 @@ class AnnotatedFiles:
             if resolved(source.path) in inside:
                 raise UsageError(f"--annotate {self.folder} would overwrite {source.path}. Name another folder.")
 
-    def add(self, sight: Sight) -> None:
+    def add(self, sample: Sample) -> None:
         """Draw one picture or frame."""
-        if sight.number != self.number:
+        if sample.number != self.number:
             self.open.close()
-            self.number, self.video = sight.number, None
-            if sight.picture is not None:  # what cannot be read may have a name that no file system takes
-                whole.sweep(self.targets[sight.number])
-        if sight.picture is None:
+            self.number, self.video = sample.number, None
+            if sample.picture is not None:  # what cannot be read may have a name that no file system takes
+                atomic.remove_unfinished(self.targets[sample.number])
+        if sample.picture is None:
             return
-        if sight.frame is None:
-            write_picture(self.targets[sight.number], sight.picture, sight.rows)
+        if sample.frame is None:
+            write_picture(self.targets[sample.number], sample.picture, sample.rows)
             return
         if self.video is None:
-            annotated = AnnotatedVideo(self.targets[sight.number], self._rate(sight.source))
+            annotated = AnnotatedVideo(self.targets[sample.number], self._rate(sample.source))
             self.video = self.open.enter_context(annotated)
-        self.video.write(sight.picture, sight.rows)
+        self.video.write(sample.picture, sample.rows)
 
     def finish(self) -> None:
         """End the video under way."""

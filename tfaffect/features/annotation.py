@@ -12,10 +12,10 @@ from pathlib import Path
 import cv2
 import numpy as np
 
-from tfaffect import whole
 from tfaffect.errors import UsageError
 from tfaffect.features.drawing import draw
 from tfaffect.features.row import Row
+from tfaffect.files import atomic
 
 
 def write_picture(path: Path, picture: np.ndarray, rows: Sequence[Row]) -> None:
@@ -28,7 +28,7 @@ def write_picture(path: Path, picture: np.ndarray, rows: Sequence[Row]) -> None:
         raise UsageError(f"An annotated picture is a .png, .jpg or .jpeg. Received: {path}.")
     options = [] if suffix == ".png" else [cv2.IMWRITE_JPEG_QUALITY, 92]
     encoded = cv2.imencode(suffix, cv2.cvtColor(draw(picture, rows), cv2.COLOR_RGB2BGR), options)[1]
-    with whole.file(path) as partial:
+    with atomic.write_file(path) as partial:
         partial.write_bytes(encoded)
 
 
@@ -74,7 +74,7 @@ class AnnotatedVideo:
         return self._file.__exit__(*exception)
 
     def _open(self) -> cv2.VideoWriter:
-        self._partial = self._file.enter_context(whole.file(self._path))
+        self._partial = self._file.enter_context(atomic.write_file(self._path))
         size, code = (self._width, self._height), cv2.VideoWriter.fourcc(*"mp4v")
         # The name as bytes: OpenCV 5.0 crashes on a text that is not UTF-8.
         writer = cv2.VideoWriter(os.fsencode(self._partial), code, self._rate, size)

@@ -12,14 +12,14 @@ import numpy as np
 from tfaffect.contract import Contract
 from tfaffect.errors import UsageError
 from tfaffect.features import pipeline
-from tfaffect.features.pipeline import Options, Sight
+from tfaffect.features.pipeline import Options, Sample
 from tfaffect.features.row import Row
 from tfaffect.features.sources import Source, find_sources
 from tfaffect.media.detector import SIDES, FaceDetector, find_weights
 from tfaffect.media.faces import letterbox
 from tfaffect.runtimes.opening import open_model
 from tfaffect.runtimes.runtime import Outputs
-from tfaffect.shipped import default_model
+from tfaffect.runtimes.shipped import default_model
 
 LARGEST_SIDE = 4096
 """Longest side in pixels at which pictures are searched at most: memory grows with its square."""
@@ -107,7 +107,7 @@ class Embedder:
         options = Options(faces, fps, every, smooth, smooth_embeddings, abstain)
         named = find_sources([str(path)], StringIO()) if os.path.isdir(path) else [Source(Path(path), str(path))]
         with_rows = self.describe(list(enumerate(named)), options, detect)
-        return (row for sight in with_rows for row in sight.rows)
+        return (row for sample in with_rows for row in sample.rows)
 
     def describe(
         self,
@@ -115,7 +115,7 @@ class Embedder:
         options: Options,
         detect: bool = True,
         keep_pictures: bool = False,
-    ) -> Iterator[Sight]:
+    ) -> Iterator[Sample]:
         """Yield every picture and frame of several sources with its rows, see `pipeline.describe`."""
         detector = self.find_detector() if detect else None
         return pipeline.describe(sources, self._network, detector, options, keep_pictures)

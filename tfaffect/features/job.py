@@ -14,7 +14,6 @@ from typing import TYPE_CHECKING
 import numpy as np
 import pyarrow as pa
 
-from tfaffect import whole
 from tfaffect.errors import UsageError
 from tfaffect.features import tables
 from tfaffect.features.annotated import AnnotatedFiles
@@ -26,7 +25,8 @@ from tfaffect.features.row import NO_FACE
 from tfaffect.features.sources import Source
 from tfaffect.features.tables import AFFECT, PROBABILITIES
 from tfaffect.features.windows import windows
-from tfaffect.interruption import deferred
+from tfaffect.files import atomic
+from tfaffect.training.interruption import stop_signals
 
 if TYPE_CHECKING:
     from matplotlib.figure import Figure
@@ -69,7 +69,7 @@ class Job(Plan):
             embedder.find_detector()  # what fails should fail before anything is written
         with ExitStack() as stack:
             try:
-                stack.enter_context(whole.alone(self.out))
+                stack.enter_context(atomic.locked(self.out))
             except BlockingIOError:
                 raise UsageError(f"Another process is writing {self.out}. Wait for it, or name another.") from None
             return self._run(embedder, resume, progress)
@@ -81,7 +81,7 @@ class Job(Plan):
         if resume and not parts.exist() and self.out.exists():
             raise UsageError(f"{self.out} is whole: there is nothing to go on with.")
         for path in (self.out, self.windows_out, *self.timelines(1)):
-            whole.sweep(path)
+            atomic.remove_unfinished(path)
         first = parts.resume(facts) if resume and parts.exist() else parts.begin(facts)
         done = self._describe(embedder, parts, first, progress)
         counts = self._finish(parts, schema)
@@ -93,17 +93,17 @@ class Job(Plan):
         """Write the rows of all sources from `first` on; return the number of those that are done."""
         writer = PartWriter(parts, first)
         numbered = list(enumerate(self.sources))[first:]
-        sights = embedder.describe(numbered, self.options, self.detect, keep_pictures=self.annotate is not None)
-        with deferred() as asked, closing(sights), self._annotated() as annotated:
-            for sight in sights:
+        samples = embedder.describe(numbered, self.options, self.detect, keep_pictures=self.annotate is not None)
+        with stop_signals() as stop_requested, closing(samples), self._annotated() as annotated:
+            for sample in samples:
                 if annotated:
-                    annotated.add(sight)  # first, because a source is done only when its drawing is whole
-                while writer.source < sight.number:
+                    annotated.add(sample)  # first, because a source is done only when its drawing is whole
+                while writer.source < sample.number:
                     writer.finish_source()
-                writer.add(sight.rows)
+                writer.add(sample.rows)
                 if progress:
-                    progress(sight.number, sight.source, sight.seconds)
-                if asked():
+                    progress(sample.number, sample.source, sample.seconds)
+                if stop_requested():
                     if annotated:
                         annotated.discard()
                     break
@@ -119,12 +119,12 @@ class Job(Plan):
         return AnnotatedFiles(self.annotate, self.sources, self.options) if self.annotate else nullcontext()
 
     def _finish(self, parts: Parts, schema: pa.Schema) -> Counts:
-        with whole.file(self.out) as partial:
+        with atomic.write_file(self.out) as partial:
             tables.writer(self.out)(partial, schema, parts.batches())
         if not self.windows:
             self.windows_out.unlink(missing_ok=True)  # of an earlier run that is replaced
         else:
-            with whole.file(self.windows_out) as partial:
+            with atomic.write_file(self.windows_out) as partial:
                 schema = tables.with_carried(tables.WINDOW_SCHEMA, self.carried)
                 tables.writer(self.out)(partial, schema, self._window_batches(parts.batches(), schema))
         if self.timeline:
@@ -141,7 +141,7 @@ class Job(Plan):
         names = [Path(video.path).stem for video in videos(parts.batches(), AFFECT)]
         every = videos(parts.batches(), (*PROBABILITIES, *AFFECT))
         for video, path in zip(every, self.timelines(len(names), names), strict=True):
-            with whole.file(path) as partial:
+            with atomic.write_file(path) as partial:
                 _draw_timeline(video).savefig(partial, dpi=150)
 
     def _facts(self, embedder: Embedder) -> dict:

@@ -10,10 +10,10 @@ from pathlib import Path
 
 import pyarrow as pa
 
-from tfaffect import whole
 from tfaffect.errors import UsageError
 from tfaffect.features.row import Row
 from tfaffect.features.tables import to_batch
+from tfaffect.files import atomic
 
 ROWS, SECONDS = 2048, 10
 """How many rows, and rows of how long, a part holds at most: what `kill -9` can lose."""
@@ -35,7 +35,7 @@ class Parts:
         """Begin anew, with source 0; `facts` are what a run that goes on must share with this one."""
         self.remove()
         self.folder.mkdir(parents=True)
-        with whole.file(self.folder / FACTS) as partial:
+        with atomic.write_file(self.folder / FACTS) as partial:
             partial.write_text(json.dumps(facts, indent=2))
         return 0
 
@@ -65,7 +65,7 @@ class Parts:
     def write(self, name: str, rows: Sequence[Row]) -> None:
         """Write one part."""
         with (
-            whole.file(self.folder / f"{name}.arrow") as partial,
+            atomic.write_file(self.folder / f"{name}.arrow") as partial,
             pa.OSFile(str(partial), "wb") as file,
             pa.ipc.new_file(file, self.schema) as stream,
         ):

@@ -75,7 +75,7 @@ class Options:
 
 
 @dataclass
-class Sight:
+class Sample:
     """One picture or frame on its way to its rows.
 
     number: of its source, from 0. picture: read already of a frame, None of a picture file until a worker reads it, and
@@ -102,7 +102,7 @@ def describe(
     detector: Detector | None,
     options: Options,
     keep_pictures: bool = False,
-) -> Iterator[Sight]:
+) -> Iterator[Sample]:
     """Yield every picture and frame of numbered sources with its rows, in order.
 
     Without a detector each picture is taken as a face crop. Nothing is raised for what cannot be read: it becomes a row
@@ -112,47 +112,47 @@ def describe(
     see = partial(_see, detector, options.faces, network.contract, keep_pictures)
     run = partial(_with_rows, network, options.abstain)
     with (
-        closing(in_order(see, _sights(sources, options), min(WORKERS, os.cpu_count() or 1), ahead)) as seen,
+        closing(in_order(see, _samples(sources, options), min(WORKERS, os.cpu_count() or 1), ahead)) as seen,
         closing(in_order(run, _batches(_linked(seen), network.batch_size), BATCHES, results_ahead=1)) as described,
     ):
         yield from _smoothed(_held(chain.from_iterable(described)), options)
 
 
-def _sights(sources: Sequence[tuple[int, Source]], options: Options) -> Iterator[Sight]:
+def _samples(sources: Sequence[tuple[int, Source]], options: Options) -> Iterator[Sample]:
     """Videos are decoded here, front to back; pictures by the workers, several at once."""
     for number, source in sources:
         try:
             if kind(source.path) == "picture":
-                yield Sight(number, source)
+                yield Sample(number, source)
                 continue
             before = None
             for shown in video.sampled(source.path, options.fps, options.every):
                 still = shown.number == before
                 picture = None if still else shown.picture
-                yield Sight(number, source, picture, shown.number, round(shown.seconds, 6), still=still)
+                yield Sample(number, source, picture, shown.number, round(shown.seconds, 6), still=still)
                 before = shown.number
         except (video.UnreadableVideoError, OSError) as error:
-            yield Sight(number, source, problem=_reason(error))
+            yield Sample(number, source, problem=_reason(error))
 
 
-def _see(detector: Detector | None, most: int | None, contract: Contract, keep_picture: bool, sight: Sight) -> Sight:
+def _see(detector: Detector | None, most: int | None, contract: Contract, keep_picture: bool, sample: Sample) -> Sample:
     """Find the faces of a picture and cut them out."""
-    if sight.picture is None and not sight.problem and not sight.still:
+    if sample.picture is None and not sample.problem and not sample.still:
         try:
-            sight.picture = faces.read(sight.source.path, upright=True)
+            sample.picture = faces.read(sample.source.path, upright=True)
         except (faces.UnreadablePictureError, OSError) as error:
-            sight.problem = _reason(error)
-    if sight.picture is None:
-        return sight
-    whole = sight.picture
+            sample.problem = _reason(error)
+    if sample.picture is None:
+        return sample
+    whole = sample.picture
     if detector is None:
-        sight.crops = [faces.letterbox(whole, contract.input_size)]
+        sample.crops = [faces.letterbox(whole, contract.input_size)]
     else:
-        sight.detections = [face for face in detector(whole, most) if _shows(whole, face.box)]
-        cut = [faces.crop(whole, face.box, contract.crop_margin) for face in sight.detections[:most]]
-        sight.crops = [faces.letterbox(face, contract.input_size) for face in cut]
-    sight.picture = whole if keep_picture else None
-    return sight
+        sample.detections = [face for face in detector(whole, most) if _shows(whole, face.box)]
+        cut = [faces.crop(whole, face.box, contract.crop_margin) for face in sample.detections[:most]]
+        sample.crops = [faces.letterbox(face, contract.input_size) for face in cut]
+    sample.picture = whole if keep_picture else None
+    return sample
 
 
 def _shows(picture: np.ndarray, box: faces.Box) -> bool:
@@ -164,28 +164,28 @@ def _shows(picture: np.ndarray, box: faces.Box) -> bool:
     return True
 
 
-def _linked(sights: Iterator[Sight]) -> Iterator[Sight]:
+def _linked(samples: Iterator[Sample]) -> Iterator[Sample]:
     """Give the faces of each video their tracks, also those that become no rows: who is largest may change."""
     number, linker = None, None
-    for sight in sights:
-        if sight.number != number:
-            number, linker = sight.number, Linker()
-        if sight.seconds is None or sight.still:
-            sight.tracks = [None] * len(sight.crops)
-        elif sight.crops and not sight.detections:
-            sight.tracks = [0]  # a ready crop: one person
+    for sample in samples:
+        if sample.number != number:
+            number, linker = sample.number, Linker()
+        if sample.seconds is None or sample.still:
+            sample.tracks = [None] * len(sample.crops)
+        elif sample.crops and not sample.detections:
+            sample.tracks = [0]  # a ready crop: one person
         else:
-            sight.tracks = linker.link(sight.seconds, [face.box for face in sight.detections])
-        yield sight
+            sample.tracks = linker.link(sample.seconds, [face.box for face in sample.detections])
+        yield sample
 
 
-def _batches(sights: Iterator[Sight], size: int) -> Iterator[list[Sight]]:
+def _batches(samples: Iterator[Sample], size: int) -> Iterator[list[Sample]]:
     """Collect what fills a batch of faces, across frames and files."""
     waiting, crops, held, begun = [], 0, 0, time.monotonic()
-    for sight in sights:
-        waiting.append(sight)
-        crops += len(sight.crops)
-        held += 0 if sight.picture is None else sight.picture.nbytes
+    for sample in samples:
+        waiting.append(sample)
+        crops += len(sample.crops)
+        held += 0 if sample.picture is None else sample.picture.nbytes
         late = time.monotonic() - begun > SECONDS_AHEAD
         if crops >= size or late or held >= BYTES_AHEAD:
             yield waiting
@@ -193,50 +193,50 @@ def _batches(sights: Iterator[Sight], size: int) -> Iterator[list[Sight]]:
     yield waiting
 
 
-def _with_rows(network: Runtime, abstain: float, sights: Sequence[Sight]) -> Sequence[Sight]:
+def _with_rows(network: Runtime, abstain: float, samples: Sequence[Sample]) -> Sequence[Sample]:
     """Run the network on a batch."""
-    crops = [crop for sight in sights for crop in sight.crops]
+    crops = [crop for sample in samples for crop in sample.crops]
     outputs = network(np.stack(crops)) if crops else ()
     described = zip(*outputs, strict=True)
-    for sight in sights:
-        sight.rows = list(_rows(sight, islice(described, len(sight.crops)), abstain))
-        sight.crops = ()
-    return sights
+    for sample in samples:
+        sample.rows = list(_rows(sample, islice(described, len(sample.crops)), abstain))
+        sample.crops = ()
+    return samples
 
 
-def _rows(sight: Sight, described: Iterable[tuple], abstain: float) -> Iterator[Row]:
+def _rows(sample: Sample, described: Iterable[tuple], abstain: float) -> Iterator[Row]:
     """A row per face, or the one that says why there is none."""
-    facts = {"frame": sight.frame, "seconds": sight.seconds, "carried": sight.source.carried}
+    facts = {"frame": sample.frame, "seconds": sample.seconds, "carried": sample.source.carried}
     place = -1
     for place, (expression, valence, arousal, embedding) in enumerate(described):
         given = {"expression": expression, "valence": float(valence), "arousal": float(arousal), "embedding": embedding}
-        if sight.detections:
-            face = sight.detections[place]
+        if sample.detections:
+            face = sample.detections[place]
             given |= {"box": face.box, "landmarks": face.landmarks, "score": face.score}
-        yield Row(sight.source.name, face=place, track=sight.tracks[place], abstain=abstain, **given, **facts)
+        yield Row(sample.source.name, face=place, track=sample.tracks[place], abstain=abstain, **given, **facts)
     if place < 0:
-        yield Row(sight.source.name, problem=sight.problem or NO_FACE, **facts)
+        yield Row(sample.source.name, problem=sample.problem or NO_FACE, **facts)
 
 
-def _held(sights: Iterable[Sight]) -> Iterator[Sight]:
+def _held(samples: Iterable[Sample]) -> Iterator[Sample]:
     """Let a frame that stays on screen have its rows again, at each later time."""
     rows, picture = (), None
-    for sight in sights:
-        if sight.still:
-            sight.rows, sight.picture = [replace(row, seconds=sight.seconds) for row in rows], picture
-        rows, picture = sight.rows, sight.picture
-        yield sight
+    for sample in samples:
+        if sample.still:
+            sample.rows, sample.picture = [replace(row, seconds=sample.seconds) for row in rows], picture
+        rows, picture = sample.rows, sample.picture
+        yield sample
 
 
-def _smoothed(sights: Iterator[Sight], options: Options) -> Iterator[Sight]:
+def _smoothed(samples: Iterator[Sample], options: Options) -> Iterator[Sample]:
     """Filter what the network says of each track of a video over time."""
     number, smoother = None, None
-    for sight in sights:
-        if options.smooth is not None and sight.seconds is not None:
-            if sight.number != number:
-                number, smoother = sight.number, Smoother(options.smooth)
-            sight.rows = [_smooth(row, smoother, options.smooth_embeddings) for row in sight.rows]
-        yield sight
+    for sample in samples:
+        if options.smooth is not None and sample.seconds is not None:
+            if sample.number != number:
+                number, smoother = sample.number, Smoother(options.smooth)
+            sample.rows = [_smooth(row, smoother, options.smooth_embeddings) for row in sample.rows]
+        yield sample
 
 
 def _smooth(row: Row, smoother: Smoother, embeddings: bool) -> Row:

@@ -9,13 +9,13 @@ from glob import escape
 from importlib.util import find_spec
 from pathlib import Path
 
-from tfaffect import whole
 from tfaffect.errors import UsageError
 from tfaffect.features import tables
 from tfaffect.features.annotated import AnnotatedFiles, shortened
 from tfaffect.features.parts import Parts
 from tfaffect.features.pipeline import Options
 from tfaffect.features.sources import Source, resolved
+from tfaffect.files import atomic
 
 
 @dataclass(frozen=True)
@@ -59,7 +59,7 @@ class Plan:
             if resolved(path) in used:
                 raise UsageError(f"{path} is read, and would be overwritten. Name another file.")
             try:
-                whole.probe(path)
+                atomic.check_writable(path)
             except OSError as error:
                 raise UsageError(f"{path} cannot be written: {error.strerror}. Name another file.") from error
         for path in filter(None, (self.annotate, self.timeline)):

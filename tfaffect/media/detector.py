@@ -12,8 +12,8 @@ from pathlib import Path
 import cv2
 import numpy as np
 
-from tfaffect import whole
 from tfaffect.errors import UsageError
+from tfaffect.files import atomic
 from tfaffect.media.faces import Box
 
 FILE = "face_detection_yunet_2026may.onnx"
@@ -190,6 +190,6 @@ def _download(target: Path) -> None:
             f"and name it with --face-detector PATH or {VARIABLE}."
         ) from error
     target.parent.mkdir(parents=True, exist_ok=True)
-    with whole.file(target) as partial:
+    with atomic.write_file(target) as partial:
         partial.write_bytes(content)
         _checked(partial)

@@ -37,7 +37,7 @@ class TruncatedVideoError(UnreadableVideoError):
 
 
 @dataclass(frozen=True, eq=False)
-class Shown:
+class VideoFrame:
     """A frame: its number in the video from 0, a time at which it is on screen, the picture RGB uint8, upright."""
 
     number: int
@@ -69,7 +69,7 @@ def frames(path: Path, seconds: Iterable[float]) -> Iterator[tuple[float, np.nda
             yield time, picture
 
 
-def sampled(path: Path, frames_per_second: float | None = None, every: int = 1) -> Iterator[Shown]:
+def sampled(path: Path, frames_per_second: float | None = None, every: int = 1) -> Iterator[VideoFrame]:
     """Yield every `every`-th frame, or `frames_per_second` pictures a second, from the first frame to the last.
 
     Without a rate `seconds` is the frame's own stamp, counted from the first frame. With one, `seconds` is k / rate for
@@ -87,7 +87,7 @@ def sampled(path: Path, frames_per_second: float | None = None, every: int = 1) 
     return _sampled(Path(path), frames_per_second, every)
 
 
-def _sampled(path: Path, rate: float | None, every: int) -> Iterator[Shown]:
+def _sampled(path: Path, rate: float | None, every: int) -> Iterator[VideoFrame]:
     with _opened(path) as capture:
         step = 1 / _rate(path, capture)
         chosen = _each(path, capture, step, every) if rate is None else _regular(path, capture, step, rate)
@@ -100,7 +100,7 @@ def _sampled(path: Path, rate: float | None, every: int) -> Iterator[Shown]:
         raise TruncatedVideoError(path, reached, claimed)
 
 
-def _each(path: Path, capture: cv2.VideoCapture, step: float, every: int) -> Generator[Shown, None, float]:
+def _each(path: Path, capture: cv2.VideoCapture, step: float, every: int) -> Generator[VideoFrame, None, float]:
     """Yield every `every`-th frame; return the end of the last one."""
     reached = 0.0
     for number, stamp in enumerate(_stamps(capture, step)):
@@ -108,12 +108,12 @@ def _each(path: Path, capture: cv2.VideoCapture, step: float, every: int) -> Gen
             picture = _picture(capture)
             if picture is None:
                 raise UnreadableVideoError(f"Frame {number} of {path} cannot be decoded.")
-            yield Shown(number, stamp, picture)
+            yield VideoFrame(number, stamp, picture)
         reached = stamp + step
     return reached
 
 
-def _regular(path: Path, capture: cv2.VideoCapture, step: float, rate: float) -> Generator[Shown, None, float]:
+def _regular(path: Path, capture: cv2.VideoCapture, step: float, rate: float) -> Generator[VideoFrame, None, float]:
     """Yield what is on screen at k / rate; return the end of the last frame.
 
     A frame can be converted only before the next one is fetched, whose stamp says whether this one is wanted. As
@@ -131,7 +131,7 @@ def _regular(path: Path, capture: cv2.VideoCapture, step: float, rate: float) ->
         while asked / rate + tolerance < reached:
             if picture is None:  # a frame stays longer than any before: read up to it again, and guess twice as long
                 stays, picture = 2 * (reached - stamp), _read_again(path, number)
-            yield Shown(number, asked / rate, picture)
+            yield VideoFrame(number, asked / rate, picture)
             asked += 1
         number, stamp = number + 1, following
     return reached

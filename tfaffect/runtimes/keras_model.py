@@ -8,7 +8,7 @@ from pathlib import Path
 import keras
 import numpy as np
 
-from tfaffect.model import load, predictor
+from tfaffect.networks.model import load, predictor
 from tfaffect.runtimes.runtime import Runtime
 
 

@@ -6,8 +6,8 @@ from pathlib import Path
 
 import pandas as pd
 
-from tfaffect import whole
 from tfaffect.errors import UsageError
+from tfaffect.files import atomic
 from tfaffect.labels import AFFECT
 from tfaffect.scoring.figures import draw_all
 from tfaffect.scoring.mistakes import most_confident
@@ -72,7 +72,7 @@ def write(
     }
     text = json.dumps(report, indent=1, allow_nan=False)
     figures = draw_all(predictions, report["scores"], history)
-    with whole.folder(folder) as new:
+    with atomic.write_folder(folder) as new:
         (new / "report.json").write_text(text + "\n", encoding="utf-8")
         predictions.to_csv(new / "predictions.csv", index=False, float_format="%.6g")
         for name, figure in figures.items():

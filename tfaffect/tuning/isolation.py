@@ -14,7 +14,7 @@ from pathlib import Path
 from typing import Any
 
 from tfaffect.errors import UsageError
-from tfaffect.interruption import SIGNALS
+from tfaffect.training.interruption import SIGNALS
 
 TICK_SECONDS = 1.0
 
@@ -31,13 +31,13 @@ def call(
     function: Callable[..., Any],
     arguments: tuple,
     log: Path,
-    asked: Callable[[], bool] = lambda: False,
+    stop_requested: Callable[[], bool] = lambda: False,
     tick: Callable[[], None] = lambda: None,
 ) -> Any:
     """Return what `function` returns for the arguments in a new process, whose output is added to the file `log`.
 
-    When `asked` says that the user wants to stop, the process gets SIGINT, and KeyboardInterrupt is raised when it
-    ended by that. `tick` is called once a second. Raises FailedError and DiedError. A new interpreter, not a fork:
+    When `stop_requested()` is true, the process gets SIGINT, and KeyboardInterrupt is raised when it ended by that.
+    `tick` is called once a second. Raises FailedError and DiedError. A new interpreter, not a fork:
     TensorFlow's threads do not survive one. The process never outlives this one.
     """
     context = multiprocessing.get_context("spawn")
@@ -48,13 +48,13 @@ def call(
     sender.close()
     try:
         while not wait([receiver, process.sentinel], timeout=TICK_SECONDS):
-            if asked():  # again and again: before training catches signals, they are ignored
+            if stop_requested():  # again and again: before training catches signals, they are ignored
                 os.kill(process.pid, signal.SIGINT)
             tick()
         kind, value = receiver.recv()
     except EOFError:
         process.join()
-        if asked():
+        if stop_requested():
             raise KeyboardInterrupt from None
         raise DiedError(_fate(process.exitcode)) from None
     finally:

@@ -11,7 +11,7 @@ import pandas as pd
 from tfaffect.config import load as load_config
 from tfaffect.errors import UsageError
 from tfaffect.labels import HEADS
-from tfaffect.prepared import Prepared, labelled_heads, open_corpus
+from tfaffect.records.prepared import Prepared, labelled_heads
 from tfaffect.tuning.measure import measure
 
 NEEDS = {
@@ -60,13 +60,9 @@ def score(run: Path, objective: str) -> Score:
 
 
 def _macro_f1(run: Path) -> float:
-    from tfaffect import evaluate
-    from tfaffect import model as models
+    from tfaffect.networks import model as models
+    from tfaffect.runtimes.predictions import predict_validation
     from tfaffect.scoring import scores
 
-    config = load_config(run / "config.json")
-    model, contract = models.load(run)
-    corpora = [open_corpus(config.records, name) for name in config.corpora]
-    scored = [corpus for corpus in corpora if corpus.size("validation")]
-    tables = [evaluate.predict(model, contract, corpus, "validation", config.batch_size) for corpus in scored]
-    return scores.score(pd.concat(tables), resamples=0)["expression"]["macro_f1"]["value"]
+    predictions, _ = predict_validation(*models.load(run), load_config(run / "config.json"))
+    return scores.score(predictions, resamples=0)["expression"]["macro_f1"]["value"]

@@ -6,7 +6,7 @@ import json
 from dataclasses import asdict, dataclass, replace
 from pathlib import Path
 
-from tfaffect import whole
+from tfaffect.files import atomic
 
 DEATHS = 2
 """Deaths without getting further after which a trial is given up, where the search saw its process die."""
@@ -41,7 +41,7 @@ class Record:
 
     def save(self, path: Path) -> None:
         """Write it as JSON."""
-        with whole.file(path) as partial:
+        with atomic.write_file(path) as partial:
             partial.write_text(json.dumps(asdict(self), indent=2) + "\n")
 
     def begin(self, until: int, position: str, now: float) -> Record:

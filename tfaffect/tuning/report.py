@@ -6,7 +6,7 @@ from collections.abc import Mapping
 from html import escape
 from pathlib import Path
 
-from tfaffect import whole
+from tfaffect.files import atomic
 from tfaffect.scoring.page import compose_page, compose_pictures
 from tfaffect.tuning import tables, verdict
 from tfaffect.tuning.figures import draw_all
@@ -43,7 +43,7 @@ def write(folder: Path) -> Path:
     findings = read(folder)
     weights = weigh(findings)
     figures = draw_all(findings, weights if weights and weights.r2 >= verdict.EXPLAINED else None)
-    with whole.folder(folder / "report") as new:
+    with atomic.write_folder(folder / "report") as new:
         for name, figure in figures.items():
             figure.savefig(new / f"{name}.png", dpi=150, bbox_inches="tight")
         pictures = {name: (new / f"{name}.png").read_bytes() for name in figures}

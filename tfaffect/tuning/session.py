@@ -10,10 +10,11 @@ from functools import cached_property
 from pathlib import Path
 from typing import TYPE_CHECKING, Any
 
-from tfaffect import interruption, whole
 from tfaffect.config import Config
 from tfaffect.errors import UsageError
-from tfaffect.prepared import labelled_heads, open_corpus
+from tfaffect.files import atomic
+from tfaffect.records.prepared import labelled_heads, open_corpus
+from tfaffect.training import interruption
 from tfaffect.tuning import objectives, report, space, strategies, table
 from tfaffect.tuning.board import Board
 from tfaffect.tuning.settings import Settings
@@ -40,7 +41,7 @@ def describe(settings: Settings) -> list[dict[str, Any]]:
     if idle := [name for name in settings.knobs if name not in there]:
         raise UsageError(
             f"These knobs are none, or change nothing with these corpora and this config: {', '.join(idle)}. "
-            f"Among those asked for, these do: {', '.join(sorted(there)) or 'none'}."
+            f"Among those stop_requested for, these do: {', '.join(sorted(there)) or 'none'}."
         )
     return knobs
 
@@ -54,11 +55,11 @@ class Session:
         out: Path,
         backbone: Callable[[int], keras.Model] | None = None,
         isolate: bool = True,
-        asked: Callable[[], bool] = lambda: False,
+        stop_requested: Callable[[], bool] = lambda: False,
     ) -> None:
-        self.settings, self.out, self.asked = settings, out, asked
+        self.settings, self.out, self.stop_requested = settings, out, stop_requested
         self.board = Board(out, settings)
-        self.trials = Trials(out, settings.objective, backbone, isolate, asked, self.board.tick)
+        self.trials = Trials(out, settings.objective, backbone, isolate, stop_requested, self.board.tick)
         self.space = strategies.make_space(settings, self.heads)
         self.knobs = [knob["name"] for knob in describe(settings)]
         self.rows: list[dict[str, Any]] = []
@@ -73,7 +74,7 @@ class Session:
     def run(self) -> dict[str, Any] | None:
         """Search to the end, and return the row of the best trial, None when all failed."""
         for name in (table.FILE, "report"):
-            whole.sweep(self.out / name)
+            atomic.remove_unfinished(self.out / name)
         self.oracle = strategies.make_oracle(
             self.settings, self.space, self.out / "tuner" / "oracle.json", self.changed
         )
@@ -89,13 +90,13 @@ class Session:
 
     def work(self) -> None:
         """Train what the chief hands out, until it has no more."""
-        with interruption.deferred() as asked, self.board:
-            self.asked, self.trials = asked, replace(self.trials, asked=asked)
+        with interruption.stop_signals() as stop_requested, self.board:
+            self.stop_requested, self.trials = stop_requested, replace(self.trials, stop_requested=stop_requested)
             self.tuner(strategies.make_client()).search()
 
     def tuner(self, oracle: Any) -> strategies.Tuner:
         """Return what runs the trials of an oracle."""
-        return strategies.Tuner(oracle, self.out, self.configure, self.trials.run, self.asked)
+        return strategies.Tuner(oracle, self.out, self.configure, self.trials.run, self.stop_requested)
 
     def configure(self, hp: Any) -> Config:
         """Return the config of a trial."""

@@ -7,9 +7,9 @@ from dataclasses import asdict, dataclass, fields, replace
 from pathlib import Path
 from typing import Any, Literal
 
-from tfaffect import whole
 from tfaffect.config import Config, from_values
 from tfaffect.errors import UsageError
+from tfaffect.files import atomic
 
 FILE = "search.json"
 
@@ -54,7 +54,7 @@ class Settings:
             "knobs": space,
             "command": command,
         }
-        with whole.file(out / FILE) as partial:
+        with atomic.write_file(out / FILE) as partial:
             partial.write_text(json.dumps(values, indent=2) + "\n")
 
 

@@ -8,7 +8,7 @@ from typing import TYPE_CHECKING, Any, get_args, get_type_hints
 
 from tfaffect.config import Config
 from tfaffect.labels import AFFECT, HEADS
-from tfaffect.model import GROUPS
+from tfaffect.networks.model import GROUPS
 
 if TYPE_CHECKING:
     from keras_tuner import HyperParameters

@@ -17,8 +17,8 @@ import numpy as np
 from keras_tuner.engine.base_tuner import BaseTuner
 from keras_tuner.engine.trial import Trial, TrialStatus
 
-from tfaffect import whole
 from tfaffect.config import Config
+from tfaffect.files import atomic
 from tfaffect.tuning import halving
 from tfaffect.tuning.records import Record
 from tfaffect.tuning.settings import COMBINATIONS, TECHNIQUES, Settings
@@ -30,7 +30,7 @@ STATUSES = {TrialStatus.RUNNING: "running", TrialStatus.COMPLETED: "done", Trial
 """What trials.csv calls a trial that keras-tuner calls so."""
 
 CANDIDATES = 5_000
-"""Points anywhere, and as many near the best one, at which the Gaussian process is asked."""
+"""Points anywhere, and as many near the best one, at which the Gaussian process is stop_requested."""
 
 
 def make_space(settings: Settings, heads: Collection[str]) -> keras_tuner.HyperParameters:
@@ -60,7 +60,7 @@ class _Reliable:
         """Keep the state in `path`, take up what is there, and call `changed` with a trial's name when it ended."""
         self._path, self._changed, self.verbose = path, changed, 0
         self.recipe = dict(self.hyperparameters.values)
-        whole.sweep(path)
+        atomic.remove_unfinished(path)
         if path.exists():
             self.reload()
 
@@ -87,7 +87,7 @@ class _Reliable:
     def save(self) -> None:
         """Write everything."""
         trials = {name: trial.get_state() for name, trial in self.trials.items()}
-        with whole.file(self._path) as partial:
+        with atomic.write_file(self._path) as partial:
             partial.write_text(json.dumps({"oracle": self.get_state(), "trials": trials}))
 
     def reload(self) -> None:
@@ -109,7 +109,7 @@ class _Random(_Reliable, keras_tuner.oracles.RandomSearchOracle):
 
 
 class _Proposals(keras_tuner.oracles.BayesianOptimizationOracle):
-    """keras-tuner's Gaussian process, asked at random points.
+    """keras-tuner's Gaussian process, stop_requested at random points.
 
     Its own search for the best point takes 10 s and more for 14 knobs, and draws from a generator that is not part of
     its state, so that a search which was killed would propose other configs.
@@ -230,10 +230,10 @@ class Tuner(BaseTuner):
         out: Path,
         configure: Callable[[keras_tuner.HyperParameters], Config],
         run: Callable[[str, Config, int | None], Record],
-        asked: Callable[[], bool],
+        stop_requested: Callable[[], bool],
     ) -> None:
         super().__init__(oracle, directory=str(out), project_name="tuner")
-        self.configure, self.run, self.asked, self._waiting = configure, run, asked, False
+        self.configure, self.run, self.stop_requested, self._waiting = configure, run, stop_requested, False
 
     def search(self) -> None:
         """Run trials until there are enough; a chief hands them out instead, and waits for them."""
@@ -250,8 +250,8 @@ class Tuner(BaseTuner):
         return record.score
 
     def pre_create_trial(self) -> None:
-        """Stop here when it was asked for, and let a chief that had no trial think for a second."""
-        if self.asked():
+        """Stop here when it was stop_requested for, and let a chief that had no trial think for a second."""
+        if self.stop_requested():
             raise KeyboardInterrupt
         if self._waiting:
             time.sleep(1)

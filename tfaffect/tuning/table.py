@@ -8,8 +8,8 @@ from typing import Any
 
 import pandas as pd
 
-from tfaffect import whole
 from tfaffect.config import Config
+from tfaffect.files import atomic
 from tfaffect.tuning import records
 from tfaffect.tuning.settings import TECHNIQUES, Settings
 
@@ -38,7 +38,7 @@ def rows(
 
 def write(out: Path, found: Sequence[Mapping[str, Any]], columns: Sequence[str]) -> None:
     """Write trials.csv."""
-    with whole.file(out / FILE) as partial:
+    with atomic.write_file(out / FILE) as partial:
         pd.DataFrame(found, columns=[*columns]).to_csv(partial, index=False)
 
 

@@ -10,8 +10,8 @@ from dataclasses import asdict, dataclass, replace
 from pathlib import Path
 from typing import TYPE_CHECKING, Any
 
-from tfaffect import whole
 from tfaffect.config import Config
+from tfaffect.files import atomic
 from tfaffect.tuning import isolation, records
 from tfaffect.tuning.records import Record
 
@@ -25,16 +25,16 @@ if TYPE_CHECKING:
 class Trials:
     """Runs trials into `out`/trials, each with its record.
 
-    `asked` says that the user wants to stop; `tick` is called once a second with the name of the trial under way. With
-    `isolate` False trials run in this process. There, even the small network of the tests leaves 45 MB behind with
-    every trial, with Keras's clear_session as without, and what kills a trial kills the search.
+    `stop_requested()` is true when the user wants to stop; `tick` is called once a second with the name of the current
+    trial. With `isolate` False trials run in this process. There, even the small network of the tests leaves
+    45 MB behind with every trial, with Keras's clear_session as without, and what kills a trial kills the search.
     """
 
     out: Path
     objective: str
     backbone: Callable[[int], keras.Model] | None = None
     isolate: bool = True
-    asked: Callable[[], bool] = lambda: False
+    stop_requested: Callable[[], bool] = lambda: False
     tick: Callable[[str], None] = lambda trial: None
 
     def run(self, trial: str, config: Config, until: int | None = None) -> Record:
@@ -64,7 +64,7 @@ class Trials:
         job = (config, folder, self.objective, record.until, self.backbone)
         call = isolation.call if self.isolate else isolation.call_here
         try:
-            found = call(train_and_score, job, log, self.asked, lambda: self.tick(trial))
+            found = call(train_and_score, job, log, self.stop_requested, lambda: self.tick(trial))
         except KeyboardInterrupt:
             record.withdraw(time.monotonic() - begun).save(path)
             raise
@@ -79,7 +79,7 @@ def train_and_score(
     config: Config, folder: Path, objective: str, until: int, backbone: Callable[[int], keras.Model] | None
 ) -> dict[str, Any]:
     """Train a run folder until an epoch, or go on with it, and return how it ended, as fields of Record."""
-    from tfaffect.training import train
+    from tfaffect.training.training import train
     from tfaffect.tuning.objectives import score
 
     if "KERASTUNER_ORACLE_IP" in os.environ:  # the tasks of a Slurm step are workers then, not parts of one run
@@ -88,7 +88,7 @@ def train_and_score(
         if not _finished(folder):
             begun = (folder / "config.json").exists()
             if not begun:
-                whole.sweep(folder / "config.json")  # a kill amid its writing left a folder that is not empty
+                atomic.remove_unfinished(folder / "config.json")  # a kill amid its writing left a folder
             train(config, folder, backbone, resume=begun, until=until)
         return {"status": "done", "reason": "", **asdict(score(folder, objective))}
 
@@ -116,7 +116,7 @@ def _in_turn(folder: Path) -> Iterator[None]:
     with ExitStack() as stack:
         while True:
             try:
-                stack.enter_context(whole.alone(folder))
+                stack.enter_context(atomic.locked(folder))
                 break
             except BlockingIOError:
                 time.sleep(1)

@@ -1,0 +1,282 @@
+import json
+from dataclasses import replace
+from pathlib import Path
+
+import numpy as np
+import pytest
+import tensorflow as tf
+import tensorflow_datasets as tfds
+
+from tfaffect.errors import UsageError
+from tfaffect.labels import CLASSES, Expression
+from tfaffect.media import faces
+from tfaffect.records.prepared import open_corpus
+from tfrecords_builders.base import Corpus, Face, Note, RawFolderError, Skip, find
+from tfrecords_builders.prepare import prepare
+from tfrecords_builders.record import affect, distribution
+
+
+class Handmade(Corpus):
+    """A corpus whose annotations a test hands over."""
+
+    name = "handmade"
+    labels = licence = instructions = "for tests"
+    expressions = {"happy": Expression.HAPPINESS, "sad": Expression.SADNESS}
+    affect_range = (1.0, 10.0)
+
+    def __init__(self, *items):
+        self.items = items
+
+    def faces(self, root):
+        yield from self.items
+
+
+def picture(value=100, height=40, width=60):
+    return lambda: np.full((height, width, 3), value, np.uint8)
+
+
+def face(number=0, **facts):
+    return Face(**{"key": f"k{number}", "group": f"g{number}", "image": picture(), "split": "train", **facts})
+
+
+def read(folder, split="train"):
+    dataset = tfds.builder_from_directory(folder / "handmade" / "1.0.0").as_dataset(split=split)
+    return {record["key"].decode(): record for record in tfds.as_numpy(dataset)}
+
+
+def test_what_is_stated_is_what_reads_back(tmp_path):
+    stated = face(
+        image=picture(77, 100, 100),
+        box=(40, 40, 60, 60),
+        expression={"happy": 3, "sad": 1},
+        valence=10.0,
+        arousal=5.5,
+        tags=("strict", "clear"),
+        sex="female",
+        age="20-29",
+        ethnicity="x",
+    )
+    prepare(Handmade(stated), tmp_path, tmp_path)
+    record = read(tmp_path)["k0"]
+    assert record["image"].shape == (24, 24, 3)  # the box of 20 with a margin of 0.1 on each side
+    assert (record["image"] == 77).all()
+    np.testing.assert_allclose(record["expression"], [0, 0.75, 0.25, 0, 0, 0, 0, 0])
+    assert (record["valence"], record["arousal"]) == (1.0, 0.0)
+    texts = {name: record[name].decode() for name in ("group", "tags", "sex", "age", "ethnicity")}
+    assert texts == {"group": "g0", "tags": "strict,clear", "sex": "female", "age": "20-29", "ethnicity": "x"}
+
+
+def test_what_is_not_annotated_is_marked_so(tmp_path):
+    prepare(Handmade(face(0, expression="sad"), face(1, valence=1.0), face(2)), tmp_path, tmp_path)
+    records = read(tmp_path)
+    assert records["k0"]["expression"].argmax() == Expression.SADNESS
+    assert np.isnan([records["k0"]["valence"], records["k0"]["arousal"], records["k1"]["arousal"]]).all()
+    assert records["k1"]["valence"] == -1.0
+    assert not records["k2"]["expression"].any()
+
+
+def test_the_vocabulary_travels_with_the_records(tmp_path):
+    prepare(Handmade(face()), tmp_path, tmp_path)
+    metadata = json.loads((tmp_path / "handmade" / "1.0.0" / "metadata.json").read_text())
+    assert tuple(metadata["classes"]) == CLASSES
+    assert metadata["version"] == "1.0.0"
+    assert metadata["crop_margin"] == 0.1
+
+
+def test_the_fields_of_a_record_lie_in_one_order_so_that_builds_are_equal_byte_by_byte(tmp_path):
+    prepare(Handmade(*map(face, range(5))), tmp_path, tmp_path)
+    (path,) = (tmp_path / "handmade" / "1.0.0").glob("*.tfrecord*")
+    for record in tf.data.TFRecordDataset(str(path)).as_numpy_iterator():
+        assert tf.train.Example.FromString(record).SerializeToString(deterministic=True) == record
+        names = [record.index(name) for name in (b"age", b"arousal", b"ethnicity", b"expression", b"image", b"valence")]
+        assert names == sorted(names)
+
+
+def test_large_pictures_shrink_to_288_and_small_ones_never_grow(tmp_path):
+    prepare(Handmade(face(0, image=picture(9, 600, 300)), face(1, image=picture(9, 30, 20))), tmp_path, tmp_path)
+    shapes = {key: record["image"].shape for key, record in read(tmp_path).items()}
+    assert shapes == {"k0": (288, 144, 3), "k1": (30, 20, 3)}
+
+
+def test_pictures_are_read_from_files_by_content(tmp_path):
+    path = tmp_path / "face.jpg"  # a PNG in truth
+    path.write_bytes(faces.encode(picture(50)()))
+    prepare(Handmade(face(image=path)), tmp_path, tmp_path)
+    assert (read(tmp_path)["k0"]["image"] == 50).all()
+
+
+def test_every_skip_has_its_reason_and_count(tmp_path):
+    broken = tmp_path / "broken.png"
+    broken.write_bytes(b"no picture")
+    items = [
+        face(0),
+        Skip("uncertain"),
+        Skip("uncertain"),
+        Note("a defect survived"),
+        face(1, image=tmp_path / "missing.png"),
+        face(2, image=broken),
+        face(3, box=(500, 500, 510, 510)),
+    ]
+    report = prepare(Handmade(*items), tmp_path, tmp_path, max_skipped=0.9)
+    assert report["skipped"] == {
+        "uncertain": 2,
+        "picture file missing or unreadable": 1,
+        "picture cannot be decoded": 1,
+        "box outside the picture or of no area": 1,
+    }
+    assert report["notes"] == {"a defect survived": 1}
+    assert (report["splits"]["train"]["annotated"], report["splits"]["train"]["records"]) == (4, 1)
+
+
+def test_too_many_skips_fail_with_the_reasons_and_leave_nothing(tmp_path):
+    items = [*(face(number) for number in range(8)), Skip("no landmarks"), Skip("no landmarks")]
+    with pytest.raises(UsageError, match=r"2 of 10 annotations(?s:.*)no landmarks"):
+        prepare(Handmade(*items), tmp_path, tmp_path / "records", max_skipped=0.1)
+    assert [path.name for path in (tmp_path / "records").iterdir()] == []
+    assert prepare(Handmade(*items), tmp_path, tmp_path / "records", max_skipped=0.2)
+
+
+def test_no_face_at_all_is_an_error(tmp_path):
+    with pytest.raises(UsageError, match="Not one usable face"):
+        prepare(Handmade(Skip("nobody there")), tmp_path, tmp_path)
+
+
+def test_an_interrupted_build_leaves_nothing_that_reads_as_records(tmp_path):
+    def pull_the_plug():
+        raise KeyboardInterrupt
+
+    with pytest.raises(KeyboardInterrupt):
+        prepare(Handmade(face(0), face(1, image=pull_the_plug)), tmp_path, tmp_path)
+    with pytest.raises(UsageError, match="No records of 'handmade'"):
+        open_corpus(tmp_path, "handmade")
+    prepare(Handmade(face(0)), tmp_path, tmp_path)
+    assert open_corpus(tmp_path, "handmade").size("train") == 1
+
+
+def test_a_killed_build_is_swept_away_by_the_next(tmp_path):
+    leftover = tmp_path / ".building-handmade" / "handmade" / "1.0.0.incomplete"
+    leftover.mkdir(parents=True)
+    prepare(Handmade(face(0)), tmp_path, tmp_path)
+    assert not leftover.exists()
+
+
+def test_two_builds_of_one_corpus_do_not_mix(tmp_path):
+    def build_again():
+        with pytest.raises(UsageError, match="Another process"):
+            prepare(Handmade(face(0)), tmp_path, tmp_path)
+        return picture()()
+
+    prepare(Handmade(face(0, image=build_again)), tmp_path, tmp_path)
+
+
+def test_records_are_not_overwritten_unless_told(tmp_path):
+    prepare(Handmade(face(0)), tmp_path, tmp_path)
+    with pytest.raises(UsageError, match="--overwrite"):
+        prepare(Handmade(face(1)), tmp_path, tmp_path)
+    assert set(read(tmp_path)) == {"k0"}
+    prepare(Handmade(face(1)), tmp_path, tmp_path, overwrite=True)
+    assert set(read(tmp_path)) == {"k1"}
+
+
+def test_a_group_in_two_official_splits_stays_in_the_latest(tmp_path):
+    twins = [
+        face(0, group="same", split="train"),
+        face(1, group="same", split="validation"),
+        face(2, group="other", split="train"),
+    ]
+    report = prepare(Handmade(*twins), tmp_path, tmp_path)
+    assert set(read(tmp_path)) == {"k2"}
+    assert read(tmp_path, "validation")["k1"]["tags"] == b"twin"
+    assert report["skipped"] == {"its picture or group is in a later split too": 1}
+    assert report["splits"]["train"]["annotated_tags"] == {"twin": 1}
+
+
+def test_twins_can_be_kept(tmp_path):
+    twins = [face(0, group="same", split="train"), face(1, group="same", split="test")]
+    assert prepare(Handmade(*twins), tmp_path, tmp_path, keep_twins=True)["options"]["keep_twins"]
+    assert read(tmp_path)["k0"]["tags"] == b"twin"
+
+
+def test_splits_are_drawn_by_group(tmp_path):
+    items = [face(f"{group}-{place}", group=str(group), split=None) for group in range(20) for place in range(3)]
+    prepare(Handmade(*items), tmp_path, tmp_path)
+    of_split = {
+        split: {r["group"] for r in read(tmp_path, split).values()} for split in ("train", "validation", "test")
+    }
+    assert [len(groups) for groups in of_split.values()] == [16, 2, 2]
+    assert len(set.union(*of_split.values())) == 20
+
+
+def test_duplicate_keys_are_an_error(tmp_path):
+    with pytest.raises(UsageError, match="k0"):
+        prepare(Handmade(face(0), replace(face(1), key="k0")), tmp_path, tmp_path)
+
+
+def test_distribution_and_affect_by_hand():
+    table = {1: Expression.FEAR, 2: Expression.ANGER}
+    assert distribution(2, table).tolist() == [0, 0, 0, 0, 0, 0, 1, 0]
+    assert distribution({1: 1, 2: 3}, table).tolist() == [0, 0, 0, 0, 0.25, 0, 0.75, 0]
+    with pytest.raises(KeyError):
+        distribution(3, table)
+    assert affect(10, (-10, 10)) == 1
+    assert affect(1, (1, 10)) == -1
+    assert affect(5.5, (1, 10)) == 0
+    with pytest.raises(ValueError, match=r"\[-1, 1\]. Received: -2"):
+        affect(-2, (-1, 1))
+
+
+def test_find_goes_by_name_at_any_shallow_depth(tmp_path):
+    (tmp_path / "a" / "b").mkdir(parents=True)
+    (tmp_path / "a" / "b" / "Labels.CSV").touch()
+    (tmp_path / "loop").symlink_to(tmp_path, target_is_directory=True)
+    assert find(tmp_path, "labels.csv") == tmp_path / "a" / "b" / "Labels.CSV"
+    assert find(tmp_path, "other.csv") is None
+    (tmp_path / "a" / "labels.csv").touch()
+    assert find(tmp_path, "labels.csv") == tmp_path / "a" / "labels.csv"
+
+
+def test_a_missing_raw_folder_says_what_is_expected():
+    error = RawFolderError(Handmade(), Path("raw"), "labels.csv is missing.")
+    assert "labels.csv is missing." in str(error)
+    assert "Received: --raw raw" in str(error)
+    assert "for tests" in str(error)
+
+
+def test_a_split_of_which_nothing_can_be_read_is_an_error_with_the_reasons(tmp_path):
+    items = [face(0), face(1, split="test", image=tmp_path / "missing.png")]
+    with pytest.raises(UsageError, match=r"Not one face of the test split(?s:.*)1  picture file missing"):
+        prepare(Handmade(*items), tmp_path, tmp_path / "records", max_skipped=1)
+    assert [path.name for path in (tmp_path / "records").iterdir()] == []
+
+
+def test_validation_is_carved_from_train_where_only_train_and_test_exist(tmp_path):
+    items = [face(n, expression="happy" if n % 2 else "sad", split="test" if n < 10 else "train") for n in range(50)]
+    report = prepare(Handmade(*items), tmp_path, tmp_path)
+    assert {name: split["records"] for name, split in report["splits"].items()} == {
+        "train": 36,
+        "validation": 4,
+        "test": 10,
+    }
+    assert report["splits"]["validation"]["expression"] == dict.fromkeys(CLASSES, 0) | {"happiness": 2, "sadness": 2}
+    carved = set(read(tmp_path, "validation"))
+    prepare(Handmade(*reversed(items)), tmp_path, tmp_path, overwrite=True)
+    assert set(read(tmp_path, "validation")) == carved
+
+
+@pytest.mark.parametrize(
+    ("label", "reason"),
+    [
+        ({"expression": "bored"}, "class code that the corpus's table does not have"),
+        ({"expression": {"happy": 3, "bored": 1}}, "class code that the corpus's table does not have"),
+        ({"valence": 10.5}, "valence or arousal outside of [1, 10]"),
+        ({"arousal": float("nan")}, "valence or arousal outside of [1, 10]"),
+    ],
+)
+def test_a_label_that_the_corpus_does_not_allow_costs_the_face_and_not_the_build(tmp_path, label, reason):
+    report = prepare(Handmade(face(0), face(1), face(2, **label)), tmp_path, tmp_path, max_skipped=0.5)
+    assert report["skipped"] == {reason: 1}
+
+
+def test_splits_are_given_for_all_faces_or_for_none(tmp_path):
+    with pytest.raises(UsageError, match="Either all faces have a split"):
+        prepare(Handmade(face(0), face(1, split=None)), tmp_path, tmp_path)

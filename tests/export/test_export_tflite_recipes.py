@@ -1,0 +1,266 @@
+"""Smaller TFLite files: what the recipes do to a network, what they promise, and that nothing is written otherwise."""
+
+import json
+from dataclasses import replace
+
+import numpy as np
+import pytest
+from ai_edge_litert import schema_py_generated as schema
+
+from tfaffect import contract as contracts
+from tfaffect.errors import UsageError
+from tfaffect.export import artefact, saved_model, tflite, tflite_metadata
+from tfaffect.export.quantisation import faces as faces_of
+from tfaffect.export.quantisation import fidelity, recipes, weights
+from tfaffect.export.quantisation.fidelity import Fidelity
+from tfaffect.export.quantisation.graph import pack
+from tfaffect.export.quantisation.making import candidates
+from tfaffect.export.quantisation.ranges import choose_range, parameters, swish
+from tfaffect.export.quantisation.recipes import RECIPES, Promise
+from tfaffect.networks import model as models
+from tfaffect.records.prepared import open_corpus
+from tfaffect.runtimes import predictions
+from tfaffect.runtimes.opening import open_model
+from tfaffect.scoring.scores import score
+
+REDUCED = ("float16", "dynamic_int8", "int8")
+NONE_LOST = Fidelity(1000, 0, 0.0, {"valence": 0.0}, 1.0, 1.0, 0.0, {"embedding": 0.0})
+
+
+@pytest.fixture(scope="module")
+def folders(run, tmp_path_factory):
+    """One run by every recipe."""
+    root = tmp_path_factory.mktemp("recipes")
+    for recipe in ("float32", *REDUCED):
+        tflite.export(run, root / recipe, recipe=recipe)
+    return root
+
+
+@pytest.fixture(scope="module")
+def validation(config):
+    return faces_of.read(config, None, "validation", 1000, config.image_size)
+
+
+def convolutions(content):
+    """Of each convolution of a file: the number type of what it reads, that of its weights, and how many these are."""
+    tree = schema.ModelT.InitFromPackedBuf(content)
+    names = {code: name for name, code in vars(schema.TensorType).items() if isinstance(code, int)}
+    body = tree.subgraphs[0]
+    for operator in body.operators:
+        if tree.operatorCodes[operator.opcodeIndex].builtinCode == schema.BuiltinOperator.CONV_2D:
+            read, kernel = (body.tensors[place] for place in operator.inputs[:2])
+            yield names[read.type], names[kernel.type], int(np.prod(kernel.shape))
+
+
+@pytest.fixture(scope="module")
+def int8_candidates(run, config, tmp_path_factory):
+    """The convolutions of what int8 tries, in its order; which of them keeps the promise depends on the network."""
+    source = tmp_path_factory.mktemp("source")
+    network, *_ = artefact.open_run(run, None)
+    saved_model.write(network, source)
+    pictures = faces_of.read(config, None, "train", faces_of.CALIBRATION_FACES, config.image_size).pictures
+    return [list(convolutions(pack(tree))) for tree in candidates("int8", tflite._convert(source), lambda: pictures)]
+
+
+def test_each_recipe_is_smaller_by_its_weights(folders):
+    """The graph, 27 kB, and weights of small layers stay: of EfficientNet-B1 int8 is less than a third."""
+    sizes = {recipe: (folders / recipe / tflite.FILE).stat().st_size for recipe in RECIPES}
+    shares = {recipe: size / sizes["float32"] for recipe, size in sizes.items()}
+    assert 0.5 < shares["float16"] < 0.6
+    assert 0.25 < shares["dynamic_int8"] < 0.45
+    assert 0.25 < shares["int8"] < 0.4
+
+
+def test_int8_calculates_in_integers_and_dynamic_int8_only_where_it_pays(folders, int8_candidates):
+    """Of the small network's maps, 16 pixels a side to 4, all are at least an eighth of the picture's side."""
+    found = {recipe: list(convolutions((folders / recipe / tflite.FILE).read_bytes())) for recipe in RECIPES}
+    assert {kinds[:2] for kinds in found["float32"]} == {("FLOAT32", "FLOAT32")}
+    for read, kernel, size in found["dynamic_int8"]:
+        assert (read, kernel) == ("FLOAT32", "FLOAT32" if size < weights.FEWEST else "INT8")
+    assert any(size >= weights.FEWEST for *_, size in found["dynamic_int8"])
+    assert found["int8"] in int8_candidates
+
+
+def test_int8_is_tried_in_integers_everywhere_and_then_with_care(int8_candidates):
+    everywhere, careful = int8_candidates
+    assert [kinds[:2] for kinds in everywhere] == [("INT8", "INT8")] * 9
+    assert 0 < sum(kinds[0] == "INT8" for kinds in careful) < 9
+
+
+@pytest.mark.parametrize("recipe", REDUCED)
+def test_what_is_lost_is_what_the_recipe_allows_and_says(folders, run, validation, recipe):
+    """Counted here anew, from the files, over the faces on which the promise is given."""
+    network = models.predictor(*models.load(run))
+    expected = network.predict(validation.pictures, verbose=0)
+    received = open_model(folders / recipe)(validation.pictures)
+    told = contracts.read(folders / recipe).artefact
+    labelled = validation.labels["expression"].sum(axis=1) > 0
+    right = [
+        (values.argmax(axis=1) == validation.labels["expression"].argmax(axis=1))[labelled].mean()
+        for values in (expected["expression"], received.expression)
+    ]
+    assert told["losses"]["accuracy"] == pytest.approx(right[0] - right[1])
+    lengths = np.linalg.norm(expected["embedding"], axis=1) * np.linalg.norm(received.embedding, axis=1)
+    cosines = (expected["embedding"] * received.embedding).sum(axis=1) / lengths
+    assert told["losses"]["embedding cosine"] == pytest.approx(1 - cosines.mean(), abs=1e-6)
+    assert cosines.mean() > RECIPES[recipe].promise.cosine
+    assert told["faces"] == len(validation.pictures) == 60
+    assert told["differences"]["valence"] == pytest.approx(np.abs(expected["valence"] - received.valence).max())
+    assert 1e-7 < told["differences"]["embedding"] < 0.2
+    assert told["recipe"] == recipe
+
+
+@pytest.mark.parametrize("recipe", REDUCED)
+def test_the_figures_are_those_of_the_file_and_not_of_the_network(folders, run, config, recipe):
+    contract = contracts.read(folders / recipe)
+    corpus, network = open_corpus(config.records, "synthetic"), open_model(folders / recipe)
+    table = predictions.tabulate(lambda faces: network(faces)._asdict(), corpus, "validation", config.image_size)
+    found = score(table)
+    for name in ("expression", "valence", "arousal"):
+        assert json.loads(json.dumps(found[name])) == contract.scores[name]
+    report = json.loads((run / "report" / "report.json").read_text())
+    assert contract.scores["protocol"] == report["protocol"]
+    assert contract.scores["valence"] != report["scores"]["pooled"]["valence"]
+    inside = tflite_metadata.read((folders / recipe / tflite.FILE).read_bytes())
+    assert inside == replace(contract, weights_sha256="", artefact=None)
+
+
+def test_a_run_without_figures_is_exported_without(run, tmp_path):
+    (tmp_path / "run").mkdir()
+    for name in ("model.keras", "config.json"):
+        (tmp_path / "run" / name).write_bytes((run / name).read_bytes())
+    tflite.export(tmp_path / "run", tmp_path / "out", recipe="dynamic_int8")
+    assert contracts.read(tmp_path / "out").scores is None
+
+
+def test_a_broken_promise_leaves_nothing(run, tmp_path, monkeypatch):
+    strict = replace(RECIPES["int8"], promise=replace(RECIPES["int8"].promise, cosine=0.99999999))
+    monkeypatch.setitem(recipes.RECIPES, "int8", strict)
+    with pytest.raises(artefact.ExportError, match=r"the mean cosine between embeddings is 0\.99\d*, less than 1"):
+        tflite.export(run, tmp_path / "out", recipe="int8")
+    assert list(tmp_path.iterdir()) == []
+
+
+@pytest.mark.parametrize(
+    ("change", "size", "expected"),
+    [
+        ({}, 9_500_000, None),
+        ({}, 9_500_001, "it has 9.5 MB, more than 9.5"),
+        ({"lost": 3}, 1, None),
+        ({"lost": 4}, 1, "it loses 0.40 points of accuracy (4 of 1,000 faces), more than 0.3"),
+        ({"lost": -9}, 1, None),
+        ({"lost": 1, "labelled": 20}, 1, None),
+        ({"lost": 2, "labelled": 20}, 1, "it loses 10.00 points of accuracy (2 of 20 faces)"),
+        ({"ccc": {"valence": 0.0, "arousal": 0.011}}, 1, "it loses 0.0110 of arousal's CCC, more than 0.01"),
+        ({"ccc": {"valence": float("nan")}}, 1, "it loses nan of valence's CCC"),
+        ({"cosine": 0.9899}, 1, "the mean cosine between embeddings is 0.9899, less than 0.99"),
+        ({"cosine": float("nan")}, 1, "the mean cosine between embeddings is nan"),
+        ({"missing": {"embedding": 0.11}}, 1, "0.110 of the variance of embedding is missing"),
+    ],
+)
+def test_promises(change, size, expected):
+    promise = Promise(megabytes=9.5, accuracy=0.003, ccc=0.01, cosine=0.99, missing=0.1)
+    broken = promise.broken(size, replace(NONE_LOST, **change))
+    assert broken is None if expected is None else broken.startswith(expected)
+
+
+def test_int8_promises_what_the_project_does():
+    promise = RECIPES["int8"].promise
+    assert promise.megabytes <= 9.5
+    assert promise.accuracy <= 0.003
+    assert promise.ccc <= 0.01
+    assert promise.cosine >= 0.99
+
+
+def test_what_a_file_loses_by_hand():
+    """Four faces: the file gets one wrong that was right, changes two classes, and turns an embedding by 60 degrees."""
+    classes = np.eye(8, dtype=np.float32)
+    truth = {"expression": classes[[0, 1, 2, 0]] * [[1], [1], [1], [0]]}
+    truth |= {"valence": np.array([0.5, -0.5, np.nan, np.nan]), "arousal": np.full(4, np.nan)}
+    expected = {"expression": classes[[0, 1, 3, 4]], "valence": np.array([0.5, -0.5, 0.1, 0.2], np.float32)}
+    received = {"expression": classes[[0, 5, 3, 6]], "valence": np.array([0.25, -0.25, 0.1, 0.2], np.float32)}
+    for given in (expected, received):
+        given["arousal"] = np.full(4, np.nan, np.float32)
+        given["embedding"] = np.tile(np.float32([1, 0]), (4, 1))
+    received["embedding"][3] = [0.5, np.sqrt(0.75)]
+    found = fidelity.compare(expected, received, truth)
+    assert (found.labelled, found.lost, found.changed) == (3, 1, 0.5)
+    assert found.accuracy == pytest.approx(1 / 3)
+    # Truths (0.5, -0.5) and predictions half as large: CCC 2 * 0.125 / (0.25 + 0.0625) = 0.8.
+    assert found.ccc == {"valence": pytest.approx(0.2)}
+    assert found.cosine == pytest.approx((3 + 0.5) / 4)
+    assert found.worst_cosine == pytest.approx(0.5)
+    assert found.turned == 0.25
+    variance = np.var([0.5, -0.5, 0.1, 0.2])
+    assert found.missing["valence"] == pytest.approx(2 * 0.25**2 / 4 / variance, rel=1e-5)
+    assert "arousal" not in found.missing
+    assert set(fidelity.differences(expected, received)) == {"expression", "valence", "embedding"}
+    assert fidelity.differences(expected, received)["valence"] == 0.25
+
+
+def test_a_head_that_should_say_nothing_and_does_is_all_missing():
+    outputs = {"expression": np.eye(8)[:2], "valence": np.full(2, np.nan), "arousal": np.full(2, np.nan)}
+    outputs["embedding"] = np.eye(2)
+    labels = {"expression": np.eye(8)[:2], "valence": np.zeros(2), "arousal": np.zeros(2)}
+    found = fidelity.compare(outputs, outputs | {"valence": np.zeros(2)}, labels)
+    assert found.missing["valence"] == float("inf")
+    assert found.ccc == {}
+
+
+def test_eight_bits_meet_zero_and_both_ends():
+    for low, high in [(-1.0, 1.0), (0.0, 6.0), (-0.2785, 12.0), (-3.0, 0.0)]:
+        scale, zero = parameters(low, high)
+        assert scale == pytest.approx((high - low) / 255)
+        assert -128 <= zero <= 127
+        assert (-128 - zero) * scale == pytest.approx(low, abs=scale / 2 + 1e-9)
+        assert (127 - zero) * scale == pytest.approx(high, abs=scale / 2 + 1e-9)
+
+
+def test_a_range_gives_up_what_costs_less_than_it_frees():
+    values = np.append(np.random.default_rng(0).normal(size=1_000_000), 40.0)
+
+    def error(low, high):
+        scale, zero = parameters(low, high)
+        rounded = (np.clip(np.round(values / scale) + zero, -128, 127) - zero) * scale
+        return np.square(rounded - values).sum()
+
+    low, high = choose_range(values)
+    tried = [error(low, high) for low in (-5.0, -4.0, -3.0, -2.0) for high in (3.0, 5.0, 8.0, 12.0, 20.0, 30.0, 40.0)]
+    assert error(low, high) < 1.05 * min(tried)
+    assert high < 30, "one value of a million does not decide"
+
+
+def test_a_range_holds_zero():
+    assert choose_range(np.zeros(5)) == (0.0, 1.0)
+    assert choose_range(np.array([2.0, 3.0]))[0] == 0
+    assert choose_range(np.array([-3.0, -2.0]))[1] == 0
+
+
+def test_what_swish_forgets_needs_no_bits():
+    values = np.random.default_rng(0).uniform(-40, 5, 100_000)
+    assert choose_range(values)[0] == pytest.approx(-40, abs=1)
+    low, high = choose_range(values, swish)
+    assert -20 < low < -4
+    assert high == pytest.approx(5, abs=0.2)
+    assert swish(np.array([0.0, 1.0])) == pytest.approx([0, 1 / (1 + np.exp(-1))])
+
+
+def test_weights_have_a_scale_for_each_channel():
+    kernel = np.float32([[[[1.0, -0.5]]], [[[100.0, 50.0]]]])  # two output channels, as a convolution has them
+    integers, scales = weights.quantise(kernel, axis=0)
+    assert integers.dtype == np.int8
+    np.testing.assert_allclose(scales, [1 / 127, 100 / 127], rtol=1e-6)
+    assert integers.ravel().tolist() == [127, -64, 127, 64]
+
+
+def test_calibration_faces_come_from_all_of_a_split(config):
+    corpus = open_corpus(config.records, "synthetic")
+    some = faces_of.read(config, None, "train", 50, 24)
+    assert some.pictures.shape[1:] == (24, 24, 3)
+    assert some.pictures.dtype == np.uint8
+    assert 40 <= len(some.pictures) <= 50
+    every = list(corpus.records("train").as_numpy_iterator())
+    wanted = every[:: -(-len(every) // 50)]
+    np.testing.assert_array_equal(some.labels["valence"], [record["valence"] for record in wanted])
+    with pytest.raises(UsageError, match="has a split 'holiday'"):
+        faces_of.read(config, None, "holiday", 50, 24)

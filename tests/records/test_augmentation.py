@@ -1,0 +1,139 @@
+import numpy as np
+import pytest
+
+from tfaffect.records import augmentation
+from tfaffect.records.augmentation import CHANGES, augment, change_probabilities, choose
+
+
+@pytest.fixture
+def picture():
+    grid = np.mgrid[0:48, 0:48].sum(axis=0)
+    return np.stack([grid * 2, 255 - grid * 2, grid // 2 + 90], axis=-1).astype(np.uint8)
+
+
+def draw(seed=0):
+    return np.random.default_rng(seed)
+
+
+@pytest.mark.parametrize(
+    "change", [*CHANGES, augmentation.flip_vertically, augmentation.degrade], ids=lambda change: change.__name__
+)
+@pytest.mark.parametrize("side", [32, 240])
+def test_every_change_keeps_shape_and_type_and_changes_something(change, side):
+    picture = np.random.default_rng(1).integers(0, 256, (side, side, 3), dtype=np.uint8)
+    before = picture.copy()
+    changed = change(picture, draw())
+    assert (changed.shape, changed.dtype) == (picture.shape, np.uint8)
+    assert not np.array_equal(changed, picture)
+    assert np.array_equal(picture, before), "the change wrote into its input"
+
+
+def test_there_are_eleven_and_the_vertical_flip_is_an_option():
+    assert len(CHANGES) == 11
+    assert augmentation.flip_vertically not in CHANGES
+
+
+def test_no_change_returns_the_very_picture(picture):
+    assert augment(picture, [], draw()) is picture
+    assert change_probabilities(probability=0.0) == []
+
+
+def test_changes_come_in_their_order(picture):
+    changed = augment(picture, [augmentation.flip, augmentation.posterise], draw())
+    assert np.array_equal(changed, picture[:, ::-1] // 16 * 16)
+
+
+def test_the_same_generator_gives_the_same_picture(picture):
+    def changed(seed):
+        return augment(picture, CHANGES, draw(seed))
+
+    assert np.array_equal(changed(5), changed(5))
+    assert not np.array_equal(changed(5), changed(6))
+
+
+def test_each_change_comes_with_its_probability_independently():
+    chosen = choose(change_probabilities(0.05, erasing_probability=0.3), draw(), 4000)
+    shares = [np.mean([change in changes for changes in chosen]) for change in (*CHANGES, augmentation.erase)]
+    # standard deviation of a share: sqrt(0.05 * 0.95 / 4000) = 0.0034, of 0.3 0.0072
+    assert np.abs(np.subtract(shares[:-1], 0.05)).max() < 0.015
+    assert abs(shares[-1] - 0.3) < 0.03
+    pairs = np.mean([{augmentation.flip, augmentation.erase} <= set(changes) for changes in chosen])
+    assert abs(pairs - 0.05 * 0.3) < 0.006  # standard deviation 0.0019
+
+
+def test_vertical_flip_and_moves_only_when_asked(picture):
+    assert [change for change, _ in change_probabilities(1.0)] == [*CHANGES]
+    ((change, share),) = change_probabilities(0.0, vertical_flip=True, affine_strength=0.5)
+    assert share == 1.0
+    assert np.array_equal(change(picture, draw()), augmentation.move(picture, draw(), 0.5))
+    assert change_probabilities(0.1, vertical_flip=True)[-1] == (augmentation.flip_vertically, 0.1)
+
+
+def test_changes_that_can_be_said_by_hand(picture):
+    assert np.array_equal(augmentation.flip(picture, draw()), picture[:, ::-1])
+    assert np.array_equal(augmentation.posterise(picture, draw()), picture // 16 * 16)
+    grey = augmentation.greyscale(picture, draw())
+    assert np.array_equal(grey[..., 0], grey[..., 1])
+    assert np.array_equal(grey[..., 0], grey[..., 2])
+
+
+def test_moved_faces_are_mirrored_half_of_the_time(picture):
+    kept = [np.array_equal(augmentation.move(picture, draw(seed), 0.0), picture) for seed in range(400)]
+    mirrored = [np.array_equal(augmentation.move(picture, draw(seed), 0.0), picture[:, ::-1]) for seed in range(400)]
+    assert np.logical_xor(kept, mirrored).all()
+    assert 0.4 < np.mean(mirrored) < 0.6  # standard deviation 0.025
+
+
+@pytest.mark.parametrize("strength", [1.0, 0.5])
+def test_a_point_moves_as_far_as_the_strength_says(strength):
+    """The centre can be shifted by 6 of 48 pixels each way at a strength of 1, turning and scaling leave it."""
+    dot = np.zeros((48, 48, 3), np.uint8)
+    dot[22:26, 22:26] = 255
+    moved = []
+    for seed in range(200):
+        rows, columns = np.nonzero(augmentation.move(dot, draw(seed), strength)[..., 0] > 64)
+        moved.append(max(abs(rows.mean() - 23.5), abs(columns.mean() - 23.5)))
+    assert 6.0 * strength - 1 < max(moved) <= 6.0 * strength + 0.5
+
+
+def test_nothing_black_comes_in_from_outside():
+    white = np.full((48, 48, 3), 255, np.uint8)
+    assert all(np.array_equal(augmentation.move(white, draw(seed), 1.0), white) for seed in range(50))
+
+
+@pytest.mark.parametrize("side", [32, 240])
+def test_a_rectangle_of_2_to_20_percent_is_erased(side):
+    black = np.zeros((side, side, 3), np.uint8)
+    for seed in range(100):
+        erased = augmentation.erase(black, draw(seed)).any(axis=2)
+        rows, columns = np.nonzero(erased)
+        box = (np.ptp(rows) + 1) * (np.ptp(columns) + 1)
+        assert 0.01 < box / side**2 < 0.22
+        assert erased.sum() == pytest.approx(box, rel=0.02)  # noise is 0 in all three channels at 1 of 16.8 million
+    assert not black.any()
+
+
+def test_focus_or_light_is_taken_as_often():
+    white = np.full((48, 48, 3), 200, np.uint8)
+    white[:, 24:] = 100
+    light, widths = [], []
+    for seed in range(400):
+        changed = augmentation.degrade(white, draw(seed)).astype(float)
+        if changed.mean() > 149:  # an edge between 200 and 100 rises by 100 / (deviation * sqrt(2 pi)) a pixel
+            rise = np.diff(changed[24, :, 0])[23]
+            widths.append(-100 / rise / np.sqrt(2 * np.pi) / 48)
+        else:
+            light.append(changed[:, :24].mean() / 200)
+    assert 160 < len(light) < 240  # standard deviation 10
+    assert 0.045 < min(light) < 0.07
+    assert 0.55 < max(light) < 0.61
+    assert np.median(light) == pytest.approx(np.sqrt(0.05 * 0.6), rel=0.2)  # as many stops of light above as below
+    assert 0.045 < max(widths) < 0.053
+    assert min(widths) < 0.012  # a narrower edge is less than a pixel
+
+
+def test_padding_shifts_by_an_eighth_at_most(picture):
+    white = np.full_like(picture, 255)
+    for seed in range(50):
+        kept = augmentation.pad_and_crop(white, draw(seed)).any(axis=2)
+        assert min(kept.any(axis=0).sum(), kept.any(axis=1).sum()) >= 48 - 48 // 8

@@ -1,0 +1,203 @@
+"""A run to one TFLite file of builtin operators, for phones and browsers."""
+
+from __future__ import annotations
+
+import tempfile
+from collections.abc import Callable
+from dataclasses import replace
+from functools import partial
+from pathlib import Path
+from typing import TYPE_CHECKING, Literal
+
+import tyro
+
+from tfaffect import cli
+from tfaffect import contract as contracts
+from tfaffect.config import load as load_config
+from tfaffect.export.quantisation.recipes import RECIPES
+
+if TYPE_CHECKING:
+    import numpy as np
+    from ai_edge_litert.schema_py_generated import ModelT
+
+    from tfaffect.export.artefact import Measured
+    from tfaffect.export.quantisation.faces import Faces
+    from tfaffect.runtimes.runtime import Runtime
+
+FILE = "model.tflite"
+
+RecipeName = Literal["float32", "float16", "dynamic_int8", "int8"]
+
+# Keras, TensorFlow and LiteRT are imported where they are used: --help answers within half a second.
+
+
+def export(
+    run: Path, out: Path, records: Path | None = None, overwrite: bool = False, recipe: RecipeName = "float32"
+) -> Measured:
+    """Write `out/model.tflite` with model.json beside it; return what was measured of it.
+
+    A float32 file is made first and held against the network as closely as every format. One of another recipe is made
+    of it, and held against what the recipe promises on the validation faces of the run's corpora; its contract has
+    the file's own figures, under the protocol of the run's report. Raises UsageError for a run that cannot be read, and
+    ExportError when a file disagrees, breaks a promise, or needs operators that a phone does not have.
+    """
+    contracts.read(run)  # what is no run is said before seconds of imports
+    from tfaffect.export import artefact, saved_model, tflite_metadata
+    from tfaffect.export.quantisation import faces as faces_of
+    from tfaffect.export.quantisation.graph import pack
+    from tfaffect.export.rescoring import rescored
+    from tfaffect.runtimes.opening import open_model
+
+    network, contract, faces = artefact.open_run(run, records)
+    with artefact.new_folder(out, overwrite) as folder:
+        path = folder / FILE
+        with tempfile.TemporaryDirectory() as source:
+            saved_model.write(network, Path(source))
+            content = _convert(Path(source))
+        tree = _simplified(content)
+        tflite_metadata.put(tree, contract)
+        path.write_bytes(pack(tree))
+        refuse_custom_operators(path)
+        measured = artefact.measure(path, load(path), network, faces, "TFLite", operators(path))
+        if RECIPES[recipe].promise:
+            config = load_config(run / "config.json")
+            read = partial(faces_of.read, config, records, size=contract.input_size)
+            tree, found = _reduce(path, content, recipe, open_model(run), read)
+            contract = rescored(path, contract, records or config.records)
+            tflite_metadata.put(tree, contract)
+            path.write_bytes(pack(tree))
+            measured = replace(
+                measured,
+                recipe=recipe,
+                bytes=artefact.check_size(path, network, bytes_per_weight=RECIPES[recipe].weights),
+                operators=operators(path),
+                **artefact.check_milliseconds(load(path), network, faces[:1]),
+                **found,
+            )
+        artefact.write_contract(contract, path, folder, measured)
+    return measured
+
+
+def convert(source: Path) -> bytes:
+    """Convert a SavedModel to float32 TFLite with the signatures of `SIGNATURES`."""
+    from tfaffect.export.quantisation.graph import pack
+
+    return pack(_simplified(_convert(source)))
+
+
+def _convert(source: Path) -> bytes:
+    """Convert the signature serving_default of a SavedModel.
+
+    From the SavedModel and not from concrete functions: there the converter loses the weights of a Keras 3 model
+    without a word.
+    """
+    import tensorflow as tf
+
+    from tfaffect.export.artefact import ExportError
+
+    converter = tf.lite.TFLiteConverter.from_saved_model(str(source), signature_keys=["serving_default"])
+    converter.target_spec.supported_ops = [tf.lite.OpsSet.TFLITE_BUILTINS]
+    try:
+        return converter.convert()
+    except Exception as error:  # the converter's error type is private
+        raise ExportError(f"The network cannot be expressed in TFLite's builtin operators: {error}") from error
+
+
+def _simplified(content: bytes) -> ModelT:
+    """What the file of the recipe float32 is made of."""
+    from tfaffect.export.quantisation.making import candidates
+
+    return next(candidates("float32", content))
+
+
+def _reduce(
+    path: Path,
+    content: bytes,
+    recipe: RecipeName,
+    network: Runtime,
+    read: Callable[[str, int], Faces],
+) -> tuple[ModelT, dict[str, object]]:
+    """Write the first file of a recipe that keeps its promise; raise ExportError if none does.
+
+    `read` gives faces of a split, at most so many. Return what the file is made of, and what it costs.
+    """
+    from tfaffect.export.artefact import ExportError
+    from tfaffect.export.quantisation import faces, fidelity
+    from tfaffect.export.quantisation.graph import pack
+    from tfaffect.export.quantisation.making import candidates
+    from tfaffect.runtimes.tflite_file import TFLiteFile
+
+    known = read("validation", faces.VALIDATION_FACES)
+    expected = network(known.pictures)._asdict()
+    for tree in candidates(recipe, content, lambda: read("train", faces.CALIBRATION_FACES).pictures):
+        path.write_bytes(pack(tree))
+        refuse_custom_operators(path)
+        received = TFLiteFile(path, network.contract)(known.pictures)._asdict()
+        found = fidelity.compare(expected, received, known.labels)
+        broken = RECIPES[recipe].promise.broken(path.stat().st_size, found)
+        if broken is None:
+            differences = fidelity.differences(expected, received)
+            return tree, {"differences": differences, "faces": len(known.pictures), "losses": found.losses()}
+    raise ExportError(
+        f"{recipe} does not keep its promise here: {broken}. Nothing was written. Try another recipe, or train longer: "
+        "a network that is sure of little loses much."
+    )
+
+
+def refuse_custom_operators(path: Path) -> None:
+    """Raise ExportError for a file with an operator that is not builtin, such as TensorFlow's own (Select TF)."""
+    from ai_edge_litert import schema_py_generated as schema
+
+    from tfaffect.export.artefact import ExportError
+
+    codes = schema.ModelT.InitFromPackedBuf(path.read_bytes()).operatorCodes
+    custom = [code.customCode.decode() for code in codes if code.builtinCode == schema.BuiltinOperator.CUSTOM]
+    if custom:
+        raise ExportError(f"The file needs operators that are not builtin: {', '.join(custom)}. Nothing was written.")
+
+
+def operators(path: Path) -> tuple[str, ...]:
+    """Return the names of the operators in a TFLite file."""
+    from ai_edge_litert import schema_py_generated as schema
+
+    names = {code: name for name, code in vars(schema.BuiltinOperator).items() if isinstance(code, int)}
+    codes = schema.ModelT.InitFromPackedBuf(path.read_bytes()).operatorCodes
+    return tuple(sorted({names[code.builtinCode] for code in codes}))
+
+
+def load(
+    path: Path, signature: str = "serving_default", threads: int = 1
+) -> Callable[[np.ndarray], dict[str, np.ndarray]]:
+    """Return one signature of a TFLite file in LiteRT; it takes pictures."""
+    from ai_edge_litert.interpreter import Interpreter
+
+    runner = Interpreter(str(path), num_threads=threads).get_signature_runner(signature)
+    return lambda pictures: runner(image=pictures)
+
+
+def main(
+    run: tyro.conf.Positional[Path],
+    out: tyro.conf.Positional[Path],
+    records: Path | None = None,
+    overwrite: bool = False,
+    recipe: RecipeName = "float32",
+) -> None:
+    """Write a run as TFLite with the signatures serving_default, classify and embed.
+
+    Args:
+        run: Run folder that train.py left.
+        out: Folder that receives model.tflite and model.json.
+        records: Folder of the prepared corpora, for the check and for calibration; the run's own when not named.
+        overwrite: Replace what is there.
+        recipe: float32; float16, half the size; dynamic_int8, a third of the size and faster; int8, as small and two to
+            three times as fast as float32, calibrated on faces from the training split. All but float32 are refused
+            where they lose more than they promise on validation faces.
+    """
+    measured = export(run, out, records, overwrite, recipe)
+    print(measured.summary(out / FILE))
+    for name, loss in measured.losses.items():
+        print(f"  {name}: {loss:+.4f}")
+
+
+if __name__ == "__main__":
+    cli.run(main)

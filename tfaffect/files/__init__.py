@@ -1,0 +1,1 @@
+"""Files: atomic writes, archives, storage in buckets, versions."""

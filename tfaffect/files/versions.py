@@ -1,0 +1,53 @@
+"""What a run was made with: versions, backend and devices, one entry for every time that it was started."""
+
+from __future__ import annotations
+
+import json
+import platform
+from contextlib import suppress
+from datetime import UTC, datetime
+from importlib.metadata import PackageNotFoundError, version
+from pathlib import Path
+
+from tfaffect.files import atomic
+
+PACKAGES = (
+    "tensorflow",
+    "keras",
+    "tensorflow-datasets",
+    "numpy",
+    "pandas",
+    "opencv-python-headless",
+    "ai-edge-litert",
+    "jax",
+)
+
+
+def record(path: Path, first_epoch: int) -> None:
+    """Add an entry to the JSON list in `path`; `first_epoch` is the next epoch of the run, counted from 1."""
+    entries = json.loads(path.read_text()) if path.exists() else []
+    entries.append({"from_epoch": first_epoch, **_surroundings()})
+    with atomic.write_file(path) as partial:
+        partial.write_text(json.dumps(entries, indent=2) + "\n")
+
+
+def _surroundings() -> dict:
+    """What figures may depend on, and nothing that names a person's machine or folders: run folders are handed on."""
+    import keras
+
+    return {
+        "time": datetime.now(UTC).isoformat(timespec="seconds"),
+        "python": platform.python_version(),
+        "platform": platform.platform(),
+        "backend": keras.backend.backend(),
+        "packages": _installed(),
+        "devices": keras.distribution.list_devices(),
+    }
+
+
+def _installed() -> dict[str, str]:
+    found = {}
+    for name in PACKAGES:
+        with suppress(PackageNotFoundError):
+            found[name] = version(name)
+    return found

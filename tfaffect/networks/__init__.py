@@ -1,0 +1,1 @@
+"""The networks, their kernels, and weights that come from elsewhere."""

@@ -1,0 +1,1 @@
+"""Prepared corpora, and the augmented batches that are made of them."""

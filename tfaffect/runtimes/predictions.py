@@ -1,0 +1,87 @@
+"""What a network says of every record of a split, as a table: one row per record, labels beside predictions."""
+
+from __future__ import annotations
+
+from collections.abc import Callable, Mapping
+from pathlib import Path
+from typing import TYPE_CHECKING
+
+import numpy as np
+import pandas as pd
+
+from tfaffect.errors import UsageError
+from tfaffect.labels import AFFECT, CLASSES
+from tfaffect.records import batches
+from tfaffect.records.prepared import Prepared, open_corpus
+from tfaffect.scoring import raters, scores
+
+if TYPE_CHECKING:
+    import keras
+
+    from tfaffect.config import Config
+    from tfaffect.contract import Contract
+
+
+def predict_validation(
+    model: keras.Model, contract: Contract, config: Config, records: Path | None = None
+) -> tuple[pd.DataFrame, dict[str, str]]:
+    """Return `predict` of the validation splits of a run's corpora, and the versions of these corpora by name.
+
+    The corpora lie below `records`, or where the run found them. Raises UsageError when none has a validation split.
+    """
+    corpora = [open_corpus(records or config.records, name) for name in config.corpora]
+    scored = [corpus for corpus in corpora if corpus.size("validation")]
+    if not scored:
+        raise UsageError(f"No corpus of the run has a validation split. Received: {', '.join(config.corpora)}.")
+    tables = [predict(model, contract, corpus, "validation", config.batch_size) for corpus in scored]
+    return pd.concat(tables), {corpus.name: corpus.version for corpus in scored}
+
+
+def predict(model: keras.Model, contract: Contract, corpus: Prepared, split: str, batch_size: int = 64) -> pd.DataFrame:
+    """Return one row per record: labels under `true_...`, predictions under the names that `report.write` reads."""
+    from tfaffect.networks.model import predictor
+
+    return tabulate(predictor(model, contract).predict_on_batch, corpus, split, contract.input_size, batch_size)
+
+
+def tabulate(
+    network: Callable[[np.ndarray], Mapping[str, np.ndarray]],
+    corpus: Prepared,
+    split: str,
+    image_size: int,
+    batch_size: int = 64,
+) -> pd.DataFrame:
+    """Return the same of whatever turns uint8 RGB pictures (n, size, size, 3) into outputs by name."""
+    rows = []
+    for pictures, records in batches.evaluation_batches(corpus, split, image_size, batch_size):
+        outputs = {name: np.asarray(values) for name, values in network(pictures.numpy()).items()}
+        labels = {name: values.numpy() for name, values in records.items()}
+        table = {name: [text.decode() for text in labels[name]] for name in ("key", "group", "tags")}
+        for place, name in enumerate(CLASSES):
+            table[f"true_{name}"] = labels["expression"][:, place]
+            table[f"expression_{name}"] = outputs["expression"][:, place]
+        for name in AFFECT:
+            table |= {f"true_{name}": labels[name], name: outputs[name]}
+        rows.append(pd.DataFrame(table))
+    predictions = pd.concat(rows, ignore_index=True)
+    predictions.insert(0, "corpus", corpus.name)
+    return predictions
+
+
+def with_people(predictions: pd.DataFrame, corpus: Prepared) -> pd.DataFrame:
+    """Return predictions with what another panel of raters would score, where the labels of their corpus are votes."""
+    if not corpus.raters:
+        return predictions
+    return predictions.assign(**{scores.HUMAN: raters.agreement(predictions[[*scores.TRUE]].to_numpy(), corpus.raters)})
+
+
+def with_tag(predictions: pd.DataFrame, tag: str) -> pd.DataFrame:
+    """Return the rows with a tag, all rows for "". Raises UsageError when there are none."""
+    if not tag:
+        return predictions
+    tags = predictions["tags"].str.split(",")
+    kept = predictions[tags.map(lambda names: tag in names)]
+    if kept.empty:
+        known = sorted({name for names in tags for name in names if name})
+        raise UsageError(f"No record has the tag {tag!r}. Tags there: {', '.join(known) or 'none'}.")
+    return kept
