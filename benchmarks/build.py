@@ -1,9 +1,9 @@
-"""Build speed: records a second against the bare cost of decoding, cropping and encoding the same pictures.
+"""Speed of a build, compared with only decoding, cropping and encoding the same pictures.
 
     python benchmarks/build.py
 
-Draws photos, then takes turns: the whole build (annotations, crops, TFRecords, report), and nothing but decode, crop,
-shrink and encode, each on all cores. Prints the median ratio and the largest memory of any process of the build.
+Draws photos and then alternates two measurements on all cores: the complete build (annotations, crops, TFRecords,
+report), and only decode, crop, shrink and encode. Prints the median ratio, and the peak memory of the writing process.
 """
 
 import csv
@@ -14,11 +14,13 @@ import statistics
 import sys
 import tempfile
 import time
+from collections.abc import Callable, Iterator
 from concurrent.futures import ProcessPoolExecutor
 from multiprocessing import get_context
 from pathlib import Path
 
 import cv2
+import numpy as np
 import tyro
 
 sys.path.insert(0, str(Path(__file__).parents[1]))
@@ -37,35 +39,35 @@ def main(photos: int = 12_000, side: int = 512, rounds: int = 5) -> None:
     Args:
         photos: Photos, each with one face.
         side: Their side in pixels.
-        rounds: Turns that each of the two takes.
+        rounds: Number of measurements of each kind.
     """
-    from tfrecords_builders.prepare import prepare  # here, because workers import this file and need no TensorFlow
+    from tfrecords_builders.prepare import prepare  # here, because workers import this file, but need no TensorFlow
 
-    importlib.import_module("tensorflow")  # five seconds that a build of any size spends once
+    importlib.import_module("tensorflow")  # before the measurement: it takes 5 s, once for a build of any size
     workers = os.cpu_count() or 1
-    with tempfile.TemporaryDirectory() as place, ProcessPoolExecutor(workers, get_context("spawn"), settle) as pool:
+    with tempfile.TemporaryDirectory() as place, ProcessPoolExecutor(workers, get_context("spawn"), one_thread) as pool:
         raw, records = Path(place, "raw"), Path(place, "records")
         paths = write_photos(raw, photos, side)
-        cut(paths[:workers], pool, workers)  # the bare cost has its processes running when its time begins
+        crop_all(paths[:workers], pool, workers)  # starts the processes before the measurement
         ratios = []
-        for turn in range(rounds):
-            bare = timed(cut, paths, pool, workers)
-            whole = timed(prepare, Folder(), raw, records, workers=workers, overwrite=True)
-            ratios.append(bare / whole)
+        for number in range(rounds):
+            bare = timed(lambda: crop_all(paths, pool, workers))
+            build = timed(lambda: prepare(Folder(), raw, records, workers=workers, overwrite=True))
+            ratios.append(bare / build)
             print(
-                f"round {turn + 1}: bare {photos / bare:,.0f} faces/s, build {photos / whole:,.0f} faces/s, "
+                f"round {number + 1}: only crops {photos / bare:,.0f} faces/s, build {photos / build:,.0f} faces/s, "
                 f"ratio {ratios[-1]:.2f}",
                 flush=True,
             )
     megabytes = resource.getrusage(resource.RUSAGE_SELF).ru_maxrss / 1024
     print(f"median ratio {statistics.median(ratios):.2f} with {workers} workers")
-    print(f"largest memory: {megabytes:,.0f} MB in the process that writes")
+    print(f"peak memory: {megabytes:,.0f} MB in the process that writes")
 
 
 def write_photos(folder: Path, photos: int, side: int) -> list[Path]:
-    """Write photos and their table; a few hundred drawn ones under many names, because drawing is slow."""
+    """Write photos and their table: a few hundred drawn photos with many names, because drawing is slow."""
     folder.mkdir()
-    drawn = [cv2.resize(face.image(), (side, side))[..., ::-1] for face in Synthetic(subjects=6).faces(folder)]
+    drawn = [cv2.resize(face, (side, side))[..., ::-1] for face in drawn_faces(Synthetic(subjects=6))]
     encoded = [cv2.imencode(".jpg", picture)[1].tobytes() for picture in drawn]
     paths = [folder / f"{number:06d}.jpg" for number in range(photos)]
     box = [round(edge * side / 512) for edge in BOX]
@@ -78,25 +80,30 @@ def write_photos(folder: Path, photos: int, side: int) -> list[Path]:
     return paths
 
 
-def cut(paths: list[Path], pool: ProcessPoolExecutor, workers: int) -> int:
-    """Decode, crop, shrink and encode the pictures on all cores; return the bytes that come out."""
-    return sum(pool.map(cut_here, (paths[first::workers] for first in range(workers))))
+def drawn_faces(corpus: Synthetic) -> Iterator[np.ndarray]:
+    """Yield drawn faces, RGB uint8 (128, 128, 3)."""
+    return (face.image() for face in corpus.faces(Path()) if callable(face.image))
 
 
-def cut_here(paths: list[Path]) -> int:
+def crop_all(paths: list[Path], pool: ProcessPoolExecutor, workers: int) -> int:
+    """Decode, crop, shrink and encode the pictures on all cores; return the number of encoded bytes."""
+    return sum(pool.map(crop_here, (paths[first::workers] for first in range(workers))))
+
+
+def crop_here(paths: list[Path]) -> int:
     """Decode, crop, shrink and encode the pictures in this process."""
     return sum(len(faces.encode(shrink(faces.crop(faces.read(path), BOX)))) for path in paths)
 
 
-def timed(call, *arguments, **more) -> float:
-    """Return the seconds that a call takes."""
-    begin = time.perf_counter()
-    call(*arguments, **more)
-    return time.perf_counter() - begin
+def timed(work: Callable[[], object]) -> float:
+    """Return the seconds that `work` takes."""
+    start = time.perf_counter()
+    work()
+    return time.perf_counter() - start
 
 
-def settle() -> None:
-    """One thread a process, as in the build."""
+def one_thread() -> None:
+    """Use one OpenCV thread in each process, as the build does."""
     cv2.setNumThreads(1)
 
 

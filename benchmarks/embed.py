@@ -1,14 +1,14 @@
-"""Speed of `tfaffect.embed` against its own parts, and against the loop that people write.
+"""Speed of `tfaffect embed`, compared with its own parts and with a simple loop.
 
     python benchmarks/embed.py --face-detector FILE
 
-EfficientNet-B1 as the recipe has it (weights do not matter for speed), as `.keras` and as TFLite. In every round:
+EfficientNet-B1 of the recipe (weights do not matter for speed), as `.keras` and as TFLite. Each round measures:
 
-crops   ready face crops in JPEG files to a Parquet table, against the bare network on an array at the same batch size;
-video   a 720p video to a table of its largest face, against the slowest of decoding, detecting and the network, each
+crops   face crops in JPEG files to a Parquet table, compared with only the network on an array at the same batch size;
+video   a 720p video to a table of its largest face, compared with the slowest of decoding, detection and network, each
         alone on all cores;
-loop    the same video, one frame at a time: read, search the whole frame for faces, cut, resize, call the network on
-        one face (`model.predict` of Keras, an interpreter as it is made by default), keep a row.
+loop    the same video, one frame at a time: read, detect faces in the complete frame, crop, resize, run the network on
+        one face (`model.predict` of Keras, or an interpreter with default options), append a row.
 """
 
 import os
@@ -28,6 +28,7 @@ import pandas as pd
 import tyro
 
 sys.path.insert(0, str(Path(__file__).parents[1]))
+from benchmarks.build import drawn_faces
 from tfaffect.config import Config
 from tfaffect.contract import MEMBER, Contract, artefact_sha256
 from tfaffect.export import saved_model, tflite
@@ -38,7 +39,7 @@ from tfaffect.features.sources import Source
 from tfaffect.labels import HEADS
 from tfaffect.media import video
 from tfaffect.media.detector import FaceDetector, find_weights
-from tfaffect.media.faces import crop, letterbox
+from tfaffect.media.faces import crop, letterbox, read
 from tfaffect.networks import model as models
 from tfrecords_builders.synthetic import Synthetic
 
@@ -50,73 +51,75 @@ def main(
 
     Args:
         image_size: Input size of the network.
-        crops: Ready face crops.
-        frames: Frames of the video.
-        rounds: Times that everything is measured; ratios are taken within a round.
-        face_detector: Weights of YuNet; those of TFAFFECT_FACE_DETECTOR, or downloaded, when not given.
+        crops: Number of face crops.
+        frames: Number of frames in the video.
+        rounds: Number of measurements; ratios are computed within a round.
+        face_detector: Weights of YuNet. Without it, TFAFFECT_FACE_DETECTOR is used, or they are downloaded.
     """
     weights = find_weights(face_detector)
     with tempfile.TemporaryDirectory() as name:
         folder = Path(name)
-        names = make_models(folder, image_size)
-        pictures, clip = make_crops(folder / "crops", crops, image_size), make_video(folder / "clip.mp4", frames)
-        for kind, path in names.items():
+        models_by_format = make_models(folder, image_size)
+        make_crops(folder / "crops", crops, image_size)
+        make_video(folder / "clip.mp4", frames)
+        for kind, path in models_by_format.items():
             embedder = Embedder(path, face_detector=weights)
-            ratios = {"crops": [], "video": [], "loop": []}
+            ratios: dict[str, list[float]] = {"crops": [], "video": [], "loop": []}
             for number in range(rounds + 1):
-                seconds = measure(kind, path, embedder, pictures, clip, weights, folder / f"{kind}-{number}")
+                seconds = measure(kind, path, embedder, folder, weights, folder / f"{kind}-{number}")
                 if number:  # the first warms up
                     parts = ("decode", "detect", "network")
                     ratios["crops"].append(seconds["bare"] / seconds["crops"])
                     ratios["video"].append(max(seconds[part] for part in parts) / seconds["video"])
                     ratios["loop"].append(seconds["loop"] / seconds["video"])
-                    shown = "  ".join(f"{part} {1000 * value:.1f}" for part, value in seconds.items())
-                    print(f"{kind} round {number}, ms a face: {shown}", flush=True)
+                    times = "  ".join(f"{part} {1000 * value:.1f}" for part, value in seconds.items())
+                    print(f"{kind} round {number}, ms a face: {times}", flush=True)
             report(kind, embedder, ratios)
 
 
 def report(kind: str, embedder: Embedder, ratios: dict[str, list[float]]) -> None:
-    """Print the medians of one kind of model."""
-    words = {
-        "crops": f"of the bare network's speed at batch {embedder.batch_size} on ready crops",
-        "video": "of the slowest of decoding, detecting and the network alone, on video",
+    """Print the medians of one model format."""
+    meanings = {
+        "crops": f"of the speed of only the network at batch {embedder.batch_size}, on face crops",
+        "video": "of the speed of the slowest of decoding, detection and network, on video",
         "loop": "times the speed of one frame at a time",
     }
     for name, values in ratios.items():
         print(
-            f"{kind}: {statistics.median(values):.2f} {words[name]} (rounds {min(values):.2f} to {max(values):.2f})",
+            f"{kind}: {statistics.median(values):.2f} {meanings[name]} (rounds {min(values):.2f} to {max(values):.2f})",
             flush=True,
         )
 
 
-def measure(kind, path, embedder, pictures: Path, clip: Path, weights: Path, out: Path) -> dict[str, float]:
-    """Return the seconds a face of every way, in one round."""
+def measure(kind: str, path: Path, embedder: Embedder, folder: Path, weights: Path, out: Path) -> dict[str, float]:
+    """Return the seconds a face of every measurement in one round."""
+    pictures, clip = folder / "crops", folder / "clip.mp4"
     size, detector = embedder.contract.input_size, FaceDetector(weights)
-    shown = [frame.picture for frame in video.sampled(clip)]
-    found = [letterbox(crop(picture, detector(picture)[0].box), size) for picture in shown]
+    frames = [frame.picture for frame in video.sample_frames(clip)]
+    faces = [letterbox(crop(picture, detector(picture)[0].box), size) for picture in frames]
     files = sorted(pictures.iterdir())
-    ready = np.stack([cv2.imread(str(file))[..., ::-1] for file in files])
+    crops = np.stack([read(file) for file in files])
     loop = one_frame_at_a_time(kind, path, weights, size)
     return {
-        "bare": timed(lambda: embedder(ready), len(files)),
+        "bare": timed(lambda: embedder(crops), len(files)),
         "crops": timed(lambda: embed(embedder, files, out.with_suffix(".crops.parquet"), False), len(files)),
-        "decode": timed(lambda: list(video.sampled(clip)), len(shown)),
-        "detect": timed(lambda: [detector(picture, 1) for picture in shown], len(shown)),
-        "network": timed(lambda: embedder(found), len(shown)),
-        "video": timed(lambda: embed(embedder, [clip], out.with_suffix(".video.parquet"), True), len(shown)),
-        "loop": timed(lambda: loop(clip), len(shown)),
+        "decode": timed(lambda: list(video.sample_frames(clip)), len(frames)),
+        "detect": timed(lambda: [detector(picture, 1) for picture in frames], len(frames)),
+        "network": timed(lambda: embedder(faces), len(frames)),
+        "video": timed(lambda: embed(embedder, [clip], out.with_suffix(".video.parquet"), True), len(frames)),
+        "loop": timed(lambda: loop(clip), len(frames)),
     }
 
 
 def timed(work: Callable[[], object], count: int) -> float:
-    """Return the seconds that work takes, by the face."""
-    begun = time.perf_counter()
+    """Return the seconds a face that `work` takes for `count` faces."""
+    start = time.perf_counter()
     work()
-    return (time.perf_counter() - begun) / count
+    return (time.perf_counter() - start) / count
 
 
 def embed(embedder: Embedder, paths: list[Path], out: Path, detect: bool) -> None:
-    """Write the table as the command does."""
+    """Write the table as `tfaffect embed` does."""
     threads = cv2.getNumThreads()
     cv2.setNumThreads(1)  # as the command does
     job = Job([Source(path, str(path)) for path in paths], out, Options(faces=1), detect)
@@ -126,12 +129,12 @@ def embed(embedder: Embedder, paths: list[Path], out: Path, detect: bool) -> Non
 
 
 def one_frame_at_a_time(kind: str, path: Path, weights: Path, size: int) -> Callable[[Path], pd.DataFrame]:
-    """Return the loop as scripts have it."""
-    network = bare(kind, path)
+    """Return the loop that simple scripts have."""
+    network = plain_network(kind, path)
     net = cv2.FaceDetectorYN.create(str(weights), "", (320, 320), 0.6)
 
     def run(clip: Path) -> pd.DataFrame:
-        rows, capture = [], cv2.VideoCapture(str(clip))
+        rows, capture = list[dict[str, np.ndarray]](), cv2.VideoCapture(str(clip))
         while True:
             decoded, frame = capture.read()
             if not decoded:
@@ -144,8 +147,8 @@ def one_frame_at_a_time(kind: str, path: Path, weights: Path, size: int) -> Call
     return run
 
 
-def bare(kind: str, path: Path) -> Callable[[np.ndarray], dict[str, np.ndarray]]:
-    """Return the network as scripts call it."""
+def plain_network(kind: str, path: Path) -> Callable[[np.ndarray], dict[str, np.ndarray]]:
+    """Return the network as simple scripts call it."""
     if kind == "TFLite":
         from ai_edge_litert.interpreter import Interpreter
 
@@ -156,7 +159,7 @@ def bare(kind: str, path: Path) -> Callable[[np.ndarray], dict[str, np.ndarray]]
 
 
 def make_models(folder: Path, image_size: int) -> dict[str, Path]:
-    """Write one network in both formats."""
+    """Write one network in both formats; return the path of each."""
     model = models.build(Config(image_size=image_size, weights="none"))
     contract = Contract(input_size=image_size, trained=HEADS, corpora={})
     models.save(model, contract, folder / "model.keras")
@@ -169,27 +172,25 @@ def make_models(folder: Path, image_size: int) -> dict[str, Path]:
     return {"Keras": folder / "model.keras", "TFLite": path.parent}
 
 
-def make_crops(folder: Path, count: int, size: int) -> Path:
+def make_crops(folder: Path, count: int, size: int) -> None:
     """Write drawn faces as JPEG files of the network's input size."""
     folder.mkdir()
-    for number, face in zip(range(count), Synthetic(subjects=8, pictures=count).faces(None), strict=False):
-        picture = cv2.resize(face.image(), (size, size), interpolation=cv2.INTER_CUBIC)
+    for number, face in zip(range(count), drawn_faces(Synthetic(subjects=8, pictures=count)), strict=False):
+        picture = cv2.resize(face, (size, size), interpolation=cv2.INTER_CUBIC)
         cv2.imwrite(str(folder / f"{number:05d}.jpg"), picture[..., ::-1])
-    return folder
 
 
-def make_video(path: Path, frames: int) -> Path:
-    """Write a drawn face of 300 pixels that walks through a frame of 1280 x 720."""
-    face = cv2.resize(next(iter(Synthetic(subjects=1, pictures=1).faces(None))).image(), (300, 300))
+def make_video(path: Path, frames: int) -> None:
+    """Write a video of a drawn face of 300 pixels that moves through frames of 1280 x 720."""
+    face = cv2.resize(next(drawn_faces(Synthetic(subjects=1, pictures=1))), (300, 300))
     noise = np.random.default_rng(0).integers(96, 160, (720, 1280, 3), np.uint8)
-    room = cv2.GaussianBlur(noise, None, 5)
-    writer = cv2.VideoWriter(str(path), cv2.VideoWriter_fourcc(*"mp4v"), 25, (1280, 720))
+    background = cv2.GaussianBlur(noise, (0, 0), 5)
+    writer = cv2.VideoWriter(str(path), cv2.VideoWriter.fourcc(*"mp4v"), 25, (1280, 720))
     for number in range(frames):
-        frame, left = room.copy(), 100 + 5 * number % 800
+        frame, left = background.copy(), 100 + 5 * number % 800
         frame[200:500, left : left + 300] = face[..., ::-1]
         writer.write(frame)
     writer.release()
-    return path
 
 
 if __name__ == "__main__":

@@ -1,10 +1,10 @@
-"""Every format of one run: size, speed and what it still knows, against Keras and against ONNX Runtime.
+"""Size, speed and scores of every exported format of a run, compared with Keras and with ONNX Runtime.
 
     python benchmarks/export.py RUN
 
-Latency is of one face, throughput of batches of 32; each format is measured in a process of its own, with one and with
-two threads, in turn with the others, and medians over the rounds are shown. The figures are of the validation faces of
-the run's corpora; the cosine is between the embeddings of a format and those of Keras, over all of these faces.
+Latency is for one face, throughput for batches of 32. Each format has its own process, with one and with two threads.
+The formats are measured in turns, and medians over the rounds are printed. Scores are on the validation faces of the
+run's corpora. The cosine compares the embeddings of a format with those of Keras on the same faces.
 """
 
 import multiprocessing
@@ -14,6 +14,7 @@ import sys
 import tempfile
 import time
 from collections.abc import Callable
+from multiprocessing.connection import Connection
 from pathlib import Path
 from typing import get_args
 
@@ -27,16 +28,17 @@ sys.path.insert(0, str(Path(__file__).parents[1]))
 
 BATCH = 32
 THREADS = (1, 2)
+Times = dict[tuple[str, int], dict[str, list[float]]]
 
 
 def main(run: tyro.conf.Positional[Path], records: Path | None = None, rounds: int = 7, faces: int = 64) -> None:
     """Measure and print a table.
 
     Args:
-        run: Run folder that train.py left.
-        records: Folder of the prepared corpora; the run's own when not named.
-        rounds: Times that every format is timed.
-        faces: Faces that go through a format in a round and thread count, one by one and in batches.
+        run: Run folder.
+        records: Folder of the prepared corpora; without it, that of the run.
+        rounds: Number of measurements of every format.
+        faces: Faces in a measurement, one by one and in batches.
     """
     with tempfile.TemporaryDirectory() as name:
         artefacts = make_artefacts(run, Path(name), records)
@@ -47,7 +49,7 @@ def main(run: tyro.conf.Positional[Path], records: Path | None = None, rounds: i
 
 
 def make_artefacts(run: Path, folder: Path, records: Path | None) -> dict[str, Path]:
-    """Export the run in every format, by the exporters that users call."""
+    """Export the run in every format, with the exporters that users call."""
     from tfaffect.export import onnx, saved_model, tflite
 
     saved_model.export(run, folder / "saved_model", records)
@@ -63,7 +65,7 @@ def make_artefacts(run: Path, folder: Path, records: Path | None) -> dict[str, P
 
 
 def score(path: Path, run: Path, records: Path | None) -> dict:
-    """Return the figures of a format on the validation faces, and its embeddings (n, 256)."""
+    """Return the scores of a format on the validation faces, and its embeddings of shape (n, 256)."""
     import pandas as pd
 
     from tfaffect.config import load as load_config
@@ -72,7 +74,7 @@ def score(path: Path, run: Path, records: Path | None) -> dict:
     from tfaffect.runtimes.predictions import tabulate
     from tfaffect.scoring.scores import score as score_table
 
-    config, network, embeddings = load_config(run / "config.json"), open_model(path), []
+    config, network, embeddings = load_config(run / "config.json"), open_model(path), list[np.ndarray]()
 
     def describe(pictures: np.ndarray) -> dict[str, np.ndarray]:
         outputs = network(pictures)
@@ -85,17 +87,17 @@ def score(path: Path, run: Path, records: Path | None) -> dict:
     return {"figures": score_table(pd.concat(tables), resamples=0), "embedding": np.concatenate(embeddings)}
 
 
-def time_all(artefacts: dict[str, Path], rounds: int, faces: int) -> dict[str, dict]:
-    """Return the milliseconds of a single face and faces a second in batches, by format and threads, in rounds."""
+def time_all(artefacts: dict[str, Path], rounds: int, faces: int) -> Times:
+    """Return milliseconds of a single face and faces a second in batches, by format and threads, for each round."""
     spawn = multiprocessing.get_context("spawn")
     workers = {}
     for kind, path in artefacts.items():
         for threads in THREADS:
-            mine, theirs = spawn.Pipe()
-            process = spawn.Process(target=serve, args=(theirs, path, threads), daemon=True)
+            here, there = spawn.Pipe()
+            process = spawn.Process(target=serve, args=(there, path, threads), daemon=True)
             process.start()
-            workers[kind, threads] = mine
-    times = {worker: {"single": [], "batch": []} for worker in workers}
+            workers[kind, threads] = here
+    times: Times = {worker: {"single": [], "batch": []} for worker in workers}
     for number in range(rounds + 1):
         for worker, pipe in workers.items():
             pipe.send(faces)
@@ -108,25 +110,22 @@ def time_all(artefacts: dict[str, Path], rounds: int, faces: int) -> dict[str, d
     return times
 
 
-def serve(pipe, path: Path, threads: int) -> None:
-    """Time one format with so many threads over the number of faces received, one by one and in batches, until it is 0.
-
-    Sends the seconds a face of both.
-    """
+def serve(pipe: Connection, path: Path, threads: int) -> None:
+    """Receive a number of faces until it is 0, and send the seconds a face, one by one and in batches."""
     call, size = load(path, threads)
     pictures = np.random.default_rng(0).integers(0, 256, (BATCH, size, size, 3), np.uint8)
     while faces := pipe.recv():
-        begun = time.perf_counter()
+        start = time.perf_counter()
         for number in range(faces):
             call(pictures[number % BATCH : number % BATCH + 1])
         middle = time.perf_counter()
         for _ in range(faces // BATCH):
             call(pictures)
-        pipe.send(((middle - begun) / faces, (time.perf_counter() - middle) / (faces // BATCH * BATCH)))
+        pipe.send(((middle - start) / faces, (time.perf_counter() - middle) / (faces // BATCH * BATCH)))
 
 
 def load(path: Path, threads: int) -> tuple[Callable[[np.ndarray], object], int]:
-    """Return a format as its own runtime runs it, and its input size."""
+    """Return a function that runs a format in its own runtime, and the input size."""
     from tfaffect import contract
 
     size = contract.read(path).input_size
@@ -155,26 +154,25 @@ def load(path: Path, threads: int) -> tuple[Callable[[np.ndarray], object], int]
 
 
 def print_table(artefacts: dict[str, Path], speeds: dict, quality: dict, reference: np.ndarray) -> None:
-    """Print Markdown, and the ratios that the formats are held to."""
+    """Print a Markdown table, and the ratios that the formats must reach."""
     from tfaffect.export.artefact import size
 
-    heads = ("format", "MB", "ms a face, 1 thread", "2 threads", "faces/s in 32s, 2 threads", "accuracy", "macro F1")
-    heads += ("ECE", "cosine, mean (worst)")
-    print(f"| {' | '.join(heads)} |\n|{'---|' * len(heads)}")
+    heads = "format | MB | ms a face, 1 thread | 2 threads | faces/s in 32s, 2 threads | accuracy | macro F1 | ECE"
+    print(f"| {heads} | cosine, mean (worst) |\n|{'---|' * 9}")
     for kind, path in artefacts.items():
         one, two = (statistics.median(speeds[kind, threads]["single"]) for threads in THREADS)
         batch = statistics.median(speeds[kind, 2]["batch"])
-        expression, near = quality[kind]["figures"]["expression"], cosine(quality[kind]["embedding"], reference)
+        expression, cosines = quality[kind]["figures"]["expression"], cosine(quality[kind]["embedding"], reference)
         shares = [expression["accuracy"]["value"], expression["macro_f1"]["value"], expression["ece"]]
         cells = [f"{size(path) / 1e6:.1f}", f"{one:.1f}", f"{two:.1f}", f"{batch:.0f}"]
-        cells += [f"{100 * share:.2f} %" for share in shares] + [f"{near.mean():.4f} ({near.min():.4f})"]
+        cells += [f"{100 * share:.2f} %" for share in shares] + [f"{cosines.mean():.4f} ({cosines.min():.4f})"]
         print(f"| {kind} | {' | '.join(cells)} |")
-    for above, below in (("TFLite float32", "TFLite int8"), ("ONNX", "TFLite float32")):
+    for slow, fast in (("TFLite float32", "TFLite int8"), ("ONNX", "TFLite float32")):
         for threads in THREADS:
-            pairs = zip(speeds[above, threads]["single"], speeds[below, threads]["single"], strict=True)
-            ratios = [slow / fast for slow, fast in pairs]
+            pairs = zip(speeds[slow, threads]["single"], speeds[fast, threads]["single"], strict=True)
+            ratios = [one / other for one, other in pairs]
             print(
-                f"{below} is {statistics.median(ratios):.2f} times as fast as {above} with {threads} threads "
+                f"{fast} is {statistics.median(ratios):.2f} times as fast as {slow} with {threads} threads "
                 f"(rounds {min(ratios):.2f} to {max(ratios):.2f})"
             )
 

@@ -1,9 +1,9 @@
-"""Scaling: building and reading over cores and over the size of a corpus, and training in two processes against one.
+"""Time to build and read corpora of several sizes, to build on several cores, and to train in two processes.
 
     python benchmarks/scaling.py
 
-Every size is built and read in a process of its own, so that its largest memory is known. The photos are a few hundred
-drawn ones under many names.
+Every size is built and read in its own process, so that its peak memory is known. The photos are a few hundred drawn
+photos with many names.
 """
 
 import os
@@ -25,9 +25,9 @@ from pathlib import Path
 from tfrecords_builders.folder import Folder
 from tfrecords_builders.prepare import prepare
 import tensorflow
-begin = time.perf_counter()
+start = time.perf_counter()
 prepare(Folder(), Path(sys.argv[1]), Path(sys.argv[2]), workers=int(sys.argv[3]), overwrite=True)
-seconds = time.perf_counter() - begin
+seconds = time.perf_counter() - start
 """
 READ = """
 import sys, time
@@ -37,9 +37,9 @@ from tfaffect.records.batches import training_batches
 from tfaffect.records.prepared import open_corpus
 corpus = open_corpus(Path(sys.argv[1]), "folder")
 config = Config(corpora=("folder",), image_size=64, batch_size=64, epochs=1)
-begin = time.perf_counter()
+start = time.perf_counter()
 count = sum(len(pictures) for pictures, _, _ in training_batches([corpus], config))
-seconds = (time.perf_counter() - begin) * corpus.report["splits"]["train"]["annotated"] / count
+seconds = (time.perf_counter() - start) * corpus.report["splits"]["train"]["annotated"] / count
 """
 MEASURED = """
 import resource
@@ -53,13 +53,13 @@ def main(
     side: int = 64,
     processes: bool = True,
 ) -> None:
-    """Measure what grows.
+    """Measure and print.
 
     Args:
-        sizes: Photos of a corpus, each with one face.
-        cores_at: The size that is built on one core, on two, and so on; the others on all.
+        sizes: Number of photos in a corpus, each with one face.
+        cores_at: The size that is also built on fewer cores, from one core on; the others use all cores.
         side: Side of the photos in pixels.
-        processes: Also train in one and in two processes under JAX.
+        processes: Also train in one and in two processes with JAX.
     """
     with tempfile.TemporaryDirectory() as place:
         for size in sizes:
@@ -74,21 +74,23 @@ def main(
 
 
 def report(name: str, size: int, code: str, *arguments: object) -> None:
-    """Run code in a process of its own; print its speed and memory.
+    """Run code; print speed and memory. Workers are left out: Linux adds their parent's memory to theirs."""
+    seconds, memory = measured(code + MEASURED, *arguments)
+    print(f"{name:<36} {1e6 * seconds / size:7,.0f} us each  {memory:6,.0f} MB", flush=True)
 
-    Not that of its workers: what Linux says of children begins with their parent's, before they become themselves.
-    """
-    words = [sys.executable, "-c", code + MEASURED, *map(str, arguments)]
+
+def measured(code: str, *arguments: object) -> list[float]:
+    """Run code in its own process, and return the numbers that it prints after "measured"."""
+    words = [sys.executable, "-c", code, *map(str, arguments)]
     done = subprocess.run(words, cwd=ROOT, env={**os.environ, "PYTHONPATH": str(ROOT)}, capture_output=True, text=True)
     if done.returncode:
         sys.exit(done.stderr)
     (line,) = [line for line in done.stdout.splitlines() if line.startswith("measured")]
-    seconds, memory = map(float, line.split()[1:])
-    print(f"{name:<36} {1e6 * seconds / size:7,.0f} us each  {memory:6,.0f} MB", flush=True)
+    return [float(word) for word in line.split()[1:]]
 
 
 def two_over_one(place: Path) -> float:
-    """Return the time of an epoch in two processes of one device each over that in one, under JAX."""
+    """Return the time of an epoch in two processes of one device each, divided by that in one process, with JAX."""
     subprocess.run(
         [sys.executable, "-m", "tfrecords_builders", "synthetic", "--records", place, "--pictures", "20"],
         cwd=ROOT,
@@ -99,16 +101,16 @@ def two_over_one(place: Path) -> float:
 
 
 def epoch_seconds(place: Path, processes: int) -> float:
-    """Return the seconds of an epoch: what three take longer than one, so that starting and tracing are left out."""
-    taken = []
+    """Return the seconds of an epoch, from the difference between runs of three epochs and one: without the start."""
+    seconds = []
     for epochs in (1, 3):
-        begin = time.perf_counter()
-        started = [train(place, processes, number, epochs) for number in range(processes)]
-        for process in started:
+        start = time.perf_counter()
+        running = [train(place, processes, number, epochs) for number in range(processes)]
+        for process in running:
             if process.communicate()[1] and process.returncode:
-                sys.exit(process.args)
-        taken.append(time.perf_counter() - begin)
-    return (taken[1] - taken[0]) / 2
+                sys.exit(str(process.args))
+        seconds.append(time.perf_counter() - start)
+    return (seconds[1] - seconds[0]) / 2
 
 
 def train(place: Path, processes: int, number: int, epochs: int) -> subprocess.Popen:
@@ -122,9 +124,9 @@ def train(place: Path, processes: int, number: int, epochs: int) -> subprocess.P
         }
     run = place / f"run{processes}-{epochs}"
     flags = ["--records", place, "--run", run, "--epochs", epochs, "--architecture", "micro", "--image-size", 48]
-    words = ["train.py", "--corpora", "synthetic", "--weights", "none", *flags]
+    command = ["train.py", "--corpora", "synthetic", "--weights", "none", *flags]
     return subprocess.Popen(
-        [sys.executable, *map(str, words)], cwd=ROOT, env=environment, stdout=subprocess.PIPE, stderr=subprocess.PIPE
+        [sys.executable, *map(str, command)], cwd=ROOT, env=environment, stdout=subprocess.PIPE, stderr=subprocess.PIPE
     )
 
 

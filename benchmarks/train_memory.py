@@ -1,18 +1,18 @@
-"""Memory of training: ours against a plain Keras `fit` of the same network, each in a process of its own.
+"""Memory of training, compared with a plain Keras `fit` of the same network, each in its own process.
 
     python benchmarks/train_memory.py
 
-Three steps on random pictures; the largest resident memory of the process, and that of one which only imports.
+Measures the peak resident memory of a process that trains three steps on random pictures, and of one that only imports.
 """
 
-import os
-import subprocess
 import sys
 from pathlib import Path
 
 import tyro
 
-ROOT = Path(__file__).parents[1]
+sys.path.insert(0, str(Path(__file__).parents[1]))
+from benchmarks.scaling import measured
+
 CODE = """
 import resource, sys
 from benchmarks import train_step
@@ -30,22 +30,12 @@ def main(sides: tuple[int, ...] = (64, 240), batch_size: int = 32) -> None:
 
     Args:
         sides: Sides of the pictures in pixels.
-        batch_size: Faces a step.
+        batch_size: Faces in a step.
     """
-    print(f"imports alone  {measured('plain', 0, 0):6,.0f} MB")
+    print(f"imports only   {measured(CODE, 'plain', 0, 0)[0]:6,.0f} MB")
     for side in sides:
-        plain, ours = (measured(which, side, batch_size) for which in ("plain", "ours"))
-        print(f"{side:>3} px  plain  {plain:6,.0f} MB  ours {ours:6,.0f} MB, {ours / plain:.2f} of it", flush=True)
-
-
-def measured(which: str, side: int, batch_size: int) -> float:
-    """Return the largest memory of a training in MB."""
-    words = [sys.executable, "-c", CODE, which, str(side), str(batch_size)]
-    done = subprocess.run(words, cwd=ROOT, env={**os.environ, "PYTHONPATH": str(ROOT)}, capture_output=True, text=True)
-    if done.returncode:
-        sys.exit(done.stderr)
-    (line,) = [line for line in done.stdout.splitlines() if line.startswith("measured")]
-    return float(line.split()[1])
+        plain, ours = (measured(CODE, which, side, batch_size)[0] for which in ("plain", "ours"))
+        print(f"{side:>3} px  plain  {plain:6,.0f} MB  ours {ours:6,.0f} MB, {ours / plain:.2f} of plain", flush=True)
 
 
 if __name__ == "__main__":

@@ -1,13 +1,13 @@
-"""Step time: ours against a plain Keras `fit` of the same network, and against itself at each stage of unfreezing.
+"""Time of a training step, compared with a plain Keras `fit` of the same network, and at each stage of unfreezing.
 
     python benchmarks/train_step.py
     python benchmarks/train_step.py --architecture micro --image-size 48 --batch-size 64 --no-stages
 
-Takes turns between plain (keras.optimizers.AdamW, Keras's own losses, no metrics), the same with our optimizer, all of
-ours (fused kernels, losses for partial labels, metrics, schedule, a rate per layer), and with --bfloat16 all of ours in
-that precision. Then our own step from the first epoch of gradual unfreezing to the last, each with the seconds that its
-first step, traced anew, took on top, and what all of these are of a real run. Pictures and labels are made beforehand
-and the same for all, so that nothing but the step is timed.
+Alternates these measurements: plain (keras.optimizers.AdamW, Keras's own losses, no metrics); plain with our optimizer;
+ours (fused kernels, losses for partial labels, metrics, schedule, a rate for each layer); and with --bfloat16 ours in
+that precision. Then measures our step at every stage of gradual unfreezing. The first step of a stage is traced again:
+its extra seconds are printed, and their share of a real run. Pictures and labels are made before and are the same for
+all, so that only the step is timed.
 """
 
 import statistics
@@ -21,6 +21,7 @@ import keras
 import numpy as np
 import tensorflow as tf
 import tyro
+from keras.callbacks import Callback
 
 sys.path.insert(0, str(Path(__file__).parents[1]))
 from tfaffect.config import Config
@@ -30,25 +31,25 @@ from tfaffect.training.objective import compile_model, make_optimizer
 from tfaffect.training.unfreezing import GradualUnfreezing, trainable_groups
 
 
-class StepTimes(keras.callbacks.Callback):
-    """Keeps the seconds of every step of the last epoch."""
+class StepTimes(Callback):
+    """Stores the seconds of every step of the last epoch."""
 
     def on_epoch_begin(self, epoch: int, logs: dict | None = None) -> None:
-        """Begin anew."""
-        self.seconds = []
+        """Forget the last epoch."""
+        self.seconds: list[float] = []
 
     def on_train_batch_begin(self, batch: int, logs: dict | None = None) -> None:
-        """Take the time."""
-        self.begun = time.perf_counter()
+        """Store the time."""
+        self.start = time.perf_counter()
 
     def on_train_batch_end(self, batch: int, logs: dict | None = None) -> None:
-        """Take the time again, when the loss has been computed."""
-        float(logs["loss"])
-        self.seconds.append(time.perf_counter() - self.begun)
+        """Store the seconds of the step, after waiting for the loss."""
+        float((logs or {})["loss"])
+        self.seconds.append(time.perf_counter() - self.start)
 
 
 FACES, EPOCHS = 28_053, 20
-"""Training faces and epochs of the run that tracing is compared with: FER+'s."""
+"""Training faces and epochs of the run on FER+, with which the time of tracing is compared."""
 
 
 def main(
@@ -63,13 +64,13 @@ def main(
     """Measure training steps.
 
     Args:
-        architecture: Network that learns.
-        image_size: Side of the pictures.
-        batch_size: Faces a step.
-        bfloat16: Measure ours in bfloat16 as well.
-        steps: Steps a turn.
-        rounds: Turns that each takes.
-        stages: Measure the stages of unfreezing as well.
+        architecture: Network to train.
+        image_size: Side of the pictures in pixels.
+        batch_size: Faces in a step.
+        bfloat16: Also measure ours in bfloat16.
+        steps: Steps in a measurement.
+        rounds: Number of measurements of each kind.
+        stages: Also measure the stages of unfreezing.
     """
     config = Config(
         architecture=architecture,
@@ -82,39 +83,39 @@ def main(
     models = {"plain": plain(config), "our optimizer": with_our_optimizer(config), "ours": ours(config)}
     if bfloat16:
         models["ours in bfloat16"] = ours(replace(config, precision="bfloat16"))
-    watch = StepTimes()
+    times = StepTimes()
     for name, model in models.items():
-        fit(model, batches, 2, watch)  # traces
-        print(f"{name}: {watch.seconds[0]:.0f} s to the first step's end", flush=True)
-    medians = {name: [] for name in models}
+        fit(model, batches, 2, times)  # traces
+        print(f"{name}: {times.seconds[0]:.0f} s to the end of the first step", flush=True)
+    medians: dict[str, list[float]] = {name: [] for name in models}
     for number in range(rounds):
         for name, model in models.items():
-            fit(model, batches, steps, watch)
-            medians[name].append(statistics.median(watch.seconds))
-        shown = "  ".join(f"{name} {1000 * values[-1]:.0f} ms" for name, values in medians.items())
-        print(f"round {number + 1}: {shown}", flush=True)
+            fit(model, batches, steps, times)
+            medians[name].append(statistics.median(times.seconds))
+        text = "  ".join(f"{name} {1000 * values[-1]:.0f} ms" for name, values in medians.items())
+        print(f"round {number + 1}: {text}", flush=True)
     for name in list(models)[1:]:
         ratios = [value / base for value, base in zip(medians[name], medians["plain"], strict=True)]
         print(f"{name}: median {statistics.median(ratios):.3f} of the plain step (rounds {min(ratios):.3f} to ", end="")
         print(f"{max(ratios):.3f})")
     if stages:
-        show_stages(models["ours"], batches, steps, statistics.median(medians["ours"]), batch_size)
+        print_stages(models["ours"], batches, steps, statistics.median(medians["ours"]), batch_size)
 
 
-def show_stages(model: keras.Model, batches: tf.data.Dataset, steps: int, whole: float, batch_size: int) -> None:
-    """Print the step time of every epoch in which the layers that learn change, and what tracing costs."""
-    groups, watch, before = layer_groups(model), StepTimes(), None
-    tracing, training, step = 0.0, 0.0, whole
+def print_stages(model: keras.Model, batches: tf.data.Dataset, steps: int, complete: float, batch_size: int) -> None:
+    """Print the step time of every stage, compared with `complete` seconds when all layers learn, and of tracing."""
+    groups, times, before = layer_groups(model), StepTimes(), list[str]()
+    tracing, training, step = 0.0, 0.0, complete
     for epoch in range(EPOCHS):
         learning = [name for name in trainable_groups(epoch, tuple(groups)) if groups[name]]
         if learning != before:
-            fit(model, batches, steps, GradualUnfreezing(groups), watch, epoch=epoch)
-            first, *rest = watch.seconds
+            fit(model, batches, steps, GradualUnfreezing(groups), times, epoch=epoch)
+            first, *rest = times.seconds
             step = statistics.median(rest)
             tracing += first - step
             print(
                 f"epoch {epoch + 1:>2}, {len(learning):>2} groups learn: {1000 * step:5.0f} ms a step, "
-                f"{step / whole:.2f} of the whole network's; tracing {first - step:.0f} s",
+                f"{step / complete:.2f} of that of the complete network; tracing {first - step:.0f} s",
                 flush=True,
             )
         training += step * (FACES // batch_size)
@@ -122,8 +123,8 @@ def show_stages(model: keras.Model, batches: tf.data.Dataset, steps: int, whole:
     print(f"tracing is {tracing / (tracing + training):.1%} of a run of {EPOCHS} epochs on FER+")
 
 
-def fit(model: keras.Model, batches: tf.data.Dataset, steps: int, *callbacks, epoch: int = 0) -> None:
-    """Train some steps of one epoch."""
+def fit(model: keras.Model, batches: tf.data.Dataset, steps: int, *callbacks: Callback, epoch: int = 0) -> None:
+    """Train `steps` of one epoch."""
     model.fit(
         batches,
         steps_per_epoch=steps,
@@ -136,7 +137,7 @@ def fit(model: keras.Model, batches: tf.data.Dataset, steps: int, *callbacks, ep
 
 
 def random_batches(config: Config) -> tf.data.Dataset:
-    """Return a few batches over and over: random pictures, all of them labelled."""
+    """Return a few batches of random pictures with all labels, repeated without end."""
     rng, size, faces = np.random.default_rng(0), config.image_size, 4 * config.batch_size
     pictures = rng.integers(0, 256, (faces, size, size, 3), np.uint8)
     targets = {"expression": rng.dirichlet(np.ones(8), faces).astype(np.float32)}
@@ -146,14 +147,14 @@ def random_batches(config: Config) -> tf.data.Dataset:
 
 
 def plain(config: Config) -> keras.Model:
-    """Return the network as a Keras user would compile it."""
+    """Return the network compiled as a Keras user would do it."""
     model = build(config)
     compile_plainly(model, config, keras.optimizers.AdamW(config.learning_rate, weight_decay=config.weight_decay))
     return model
 
 
 def with_our_optimizer(config: Config) -> keras.Model:
-    """Return the plain network with nothing else changed."""
+    """Return the plain network with only our optimizer."""
     model = build(config)
     compile_plainly(model, config, make_optimizer(model, config, 100))
     return model
@@ -170,7 +171,7 @@ def compile_plainly(model: keras.Model, config: Config, optimizer: keras.optimiz
 
 
 def ours(config: Config) -> keras.Model:
-    """Return the network as train.py compiles it."""
+    """Return the network compiled as in `tfaffect train`."""
     model = build(config)
     compile_model(model, config, HEADS, np.ones(8), 100)
     return model

@@ -1,1 +1,1 @@
-"""The page of tfaffect/demo/ under the name that a checkout gives it."""
+"""The earlier name of tfaffect/demo/, for `python -m demo` in a checkout."""

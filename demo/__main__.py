@@ -1,4 +1,4 @@
-"""`python -m demo` in a checkout; the code is in tfaffect/demo/."""
+"""`python -m demo` in a checkout: the same as `tfaffect demo`."""
 
 from tfaffect import cli
 from tfaffect.demo.__main__ import main

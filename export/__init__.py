@@ -1,1 +1,1 @@
-"""The commands of tfaffect/export/ under the names that a checkout gives them."""
+"""The earlier names of the commands in tfaffect/export/, for a checkout."""

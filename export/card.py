@@ -1,4 +1,4 @@
-"""`python -m export.card` in a checkout; the code is in tfaffect/export/."""
+"""`python -m export.card` in a checkout: the same as `tfaffect card`."""
 
 from tfaffect import cli
 from tfaffect.export.card import main

@@ -1,4 +1,4 @@
-"""`python -m export.onnx` in a checkout; the code is in tfaffect/export/."""
+"""`python -m export.onnx` in a checkout: the same as `tfaffect export onnx`."""
 
 from tfaffect import cli
 from tfaffect.export.onnx import main

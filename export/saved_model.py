@@ -1,4 +1,4 @@
-"""`python -m export.saved_model` in a checkout; the code is in tfaffect/export/."""
+"""`python -m export.saved_model` in a checkout: the same as `tfaffect export saved-model`."""
 
 from tfaffect import cli
 from tfaffect.export.saved_model import main

@@ -1,4 +1,4 @@
-"""`python -m export.tflite` in a checkout; the code is in tfaffect/export/."""
+"""`python -m export.tflite` in a checkout: the same as `tfaffect export tflite`."""
 
 from tfaffect import cli
 from tfaffect.export.tflite import main

@@ -1,4 +1,4 @@
-"""`python -m export.verify` in a checkout; the code is in tfaffect/export/."""
+"""`python -m export.verify` in a checkout: the same as `tfaffect verify`."""
 
 from tfaffect import cli
 from tfaffect.export.verify import main

@@ -31,7 +31,7 @@ def records(tmp_path_factory):
 
     folder = tmp_path_factory.mktemp("records")
     with pytest.MonkeyPatch.context() as patch:
-        patch.setattr(synthetic, "detected", lambda outline, rng: outline)
+        patch.setattr(synthetic, "draw_detector_box", lambda outline, rng: outline)
         prepare(synthetic.Synthetic(subjects=30, pictures=20), folder, folder)
     return folder
 

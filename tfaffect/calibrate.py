@@ -1,4 +1,4 @@
-"""A trained run learns how sure it may be: a temperature, and intervals, go into its contract."""
+"""The command `tfaffect calibrate`: fit a temperature and intervals, and store them in the run's contract."""
 
 from __future__ import annotations
 
@@ -9,35 +9,32 @@ from typing import Literal
 import tyro
 
 from tfaffect import cli
-
-# TensorFlow, Keras and pandas are imported where they are used: --help answers within half a second.
+from tfaffect import contract as contracts
+from tfaffect.config import load as load_config
+from tfaffect.errors import UsageError
 
 
 def calibrate(run: Path, records: Path | None = None, coverage: float = 0.9, mirror: bool | None = None) -> dict:
-    """Fit on the validation splits of the run's corpora, keep it in the contract inside model.keras, and return it.
+    """Calibrate on the validation splits of the run's corpora; store the result in model.keras and return it.
 
-    What is kept: `scoring.calibration.calibrate`, with `split` and `corpora`. The weights stay as they are; reports
-    written before speak of another temperature. Raises UsageError for records that are not there, and for a run that
-    names no corpus. `mirror` changes whether the run answers with the mean over a face and its mirror image.
+    The result: that of `scoring.calibration.calibrate`, with `split` and `corpora`. The weights do not change; earlier
+    reports show the earlier temperature. `mirror` turns flip test-time augmentation on or off; None keeps it. Raises
+    UsageError when records are missing, and for a run that names no corpus.
     """
-    from tfaffect import contract as contracts
-    from tfaffect.config import load as load_config
-    from tfaffect.errors import UsageError
     from tfaffect.networks import model as models
     from tfaffect.runtimes.predictions import predict_validation
     from tfaffect.scoring import calibration
 
     config = load_config(run / "config.json")
     if not config.corpora:
-        raise UsageError(f"{run} names no corpus, for its weights were imported: there is nothing to calibrate it on.")
+        raise UsageError(f"{run} has no corpus, because its weights were imported. Import them again with --corpora.")
     model, contract = models.load(run)
     contract = replace(contract, temperature=1.0, mirror=contract.mirror if mirror is None else mirror)
     predictions, versions = predict_validation(model, contract, config, records)
     found = calibration.calibrate(predictions, coverage)
     temperature = found.pop("temperature")
     found = {"split": "validation", "corpora": versions, **found}
-    contract = replace(contract, temperature=temperature, calibration=found)
-    contracts.replace_in_archive(run / "model.keras", contract)
+    contracts.replace_in_archive(run / "model.keras", replace(contract, temperature=temperature, calibration=found))
     return {"temperature": temperature, **found}
 
 
@@ -45,16 +42,13 @@ def summarise(calibration: dict) -> str:
     """Return lines for the terminal."""
     lines = []
     if ece := calibration.get("ece"):
-        errors = (
-            f"{100 * ece['before']:.1f} % before, {100 * ece['after']:.1f} % after (on the other half of the faces)"
-        )
+        errors = f"{100 * ece['before']:.1f} % before, {100 * ece['after']:.1f} % after (2-fold cross-validation)"
         lines.append(f"temperature {calibration['temperature']:.3f}; expected calibration error {errors}")
     for name, width in calibration["half_width"].items():
         if width is not None:
-            lines.append(
-                f"{name} +- {width:.3f} holds the truth for {100 * calibration['coverage']:.0f} % of the faces"
-            )
-    return "\n".join(lines) or "No head was both learned and labelled: nothing to calibrate."
+            share = f"{100 * calibration['coverage']:.0f} % of the faces"
+            lines.append(f"{name} +- {width:.3f} contains the label for {share}")
+    return "\n".join(lines) or "Nothing to calibrate: no trained head has labels in these records."
 
 
 def main(
@@ -63,13 +57,16 @@ def main(
     coverage: float = 0.9,
     mirror: Literal["as_before", "on", "off"] = "as_before",
 ) -> None:
-    """Fit temperature and intervals of a run on its validation faces, and write its report anew. train.py does so too.
+    """Fit temperature and intervals of a run on validation faces; rewrite its report.
+
+    `tfaffect train` calibrates at its end; run this command to change an option afterwards.
 
     Args:
-        run: Run folder that train.py left.
-        records: Folder of the prepared corpora; the run's own when not named.
-        coverage: Share of faces for which an interval around valence or arousal is to hold the truth.
-        mirror: Answer with the mean over a face and its mirror image from now on, in twice the time, or no longer.
+        run: Run folder of `tfaffect train`.
+        records: Folder of the prepared corpora. Default: the one in the run's config.
+        coverage: Share of faces whose label must lie in the interval around valence or arousal, from 0 to 1.
+        mirror: on: return the mean over a face and its mirror image (flip test-time augmentation), in twice the time.
+            off: use the face only. as_before: keep the run's setting.
     """
     from tfaffect.evaluate import evaluate
 

@@ -1,4 +1,7 @@
-"""How every command starts and fails: flags from a signature, errors of use without a traceback."""
+"""How every command starts and ends: flags from a function's signature, user errors without a traceback.
+
+Commands import TensorFlow, Keras, pandas and OpenCV inside functions, so that --help answers within half a second.
+"""
 
 from __future__ import annotations
 
@@ -7,51 +10,52 @@ import os
 import re
 import sys
 from collections.abc import Callable, Sequence
+from typing import NoReturn
 
 import tyro
 
 from tfaffect.errors import UsageError
 
-OF_THE_USER = (errno.ENOSPC, errno.EDQUOT, errno.EROFS, errno.EACCES, errno.EPERM, errno.ENOTDIR, errno.ENAMETOOLONG)
-"""Errors of the system that are not faults of this project."""
+USER_ERRORS = (errno.ENOSPC, errno.EDQUOT, errno.EROFS, errno.EACCES, errno.EPERM, errno.ENOTDIR, errno.ENAMETOOLONG)
+"""Errors of the operating system that the user can fix; they are not bugs in this project."""
 
-LONGEST = 200
-"""Letters of what TensorFlow says that are shown: it may quote a whole record."""
+MAX_LENGTH = 200
+"""Characters of a TensorFlow message that are shown; the message may quote a complete record."""
 
 
 def run(command: Callable[..., None], words: Sequence[str] | None = None, name: str | None = None) -> None:
-    """Parse the command line into the arguments of `command`, call it, and exit with 0, or 2 after an error of use.
+    """Parse the command line into the arguments of `command` and call it. Exit with status 2 after a user error.
 
-    `words` take the place of the command line and `name` that of the command's own, for a command below another.
+    A subcommand gives `words` and `name` instead of the command line and the program's name.
     """
-    os.environ.setdefault("TF_CPP_MIN_LOG_LEVEL", "2")  # TensorFlow's start-up notes would bury our own lines
+    os.environ.setdefault("TF_CPP_MIN_LOG_LEVEL", "2")  # TensorFlow's start-up notes would hide our own lines
     try:
-        tyro.cli(command, args=words, prog=name or _name(), config=(tyro.conf.AvoidSubcommands,))
+        tyro.cli(command, args=words, prog=name or _program_name(), config=(tyro.conf.AvoidSubcommands,))
     except UsageError as error:
         fail(str(error))
-    except BrokenPipeError:  # the reader of our output, such as head, has seen enough
+    except BrokenPipeError:  # the reader of our output, for example head, has closed the pipe
         os.dup2(os.open(os.devnull, os.O_WRONLY), sys.stdout.fileno())
         sys.exit(1)
     except KeyboardInterrupt:
-        fail("Interrupted; what was not whole was removed.", status=130)
+        fail("Interrupted. Incomplete files were removed.", status=130)
     except Exception as error:
-        if reason := _of_the_system(error):
-            fail(f"{reason}. Nothing half-written has its final name; make room or name another folder, and try again.")
-        if reason := _of_damaged_records(error):
-            fail(f"The records are not whole: {reason}. Build them again with --overwrite.")
+        if reason := _system_error(error):
+            fail(f"{reason}. No incomplete file has its final name. Free space or name another folder, and try again.")
+        if reason := _record_error(error):
+            fail(f"The records are damaged: {reason}. Build them again with --overwrite.")
         raise
 
 
-def _of_the_system(error: Exception) -> str | None:
-    """Return what the system said when it is no fault of this project; TensorFlow and TFDS wrap it into their own."""
+def _system_error(error: Exception) -> str | None:
+    """Return the system's message for one of `USER_ERRORS`, also from inside an error of TensorFlow or TFDS."""
     if isinstance(error, OSError):
-        return str(error) if error.errno in OF_THE_USER else None
-    lines = [line for line in str(error).splitlines() if any(os.strerror(number) in line for number in OF_THE_USER)]
-    return _plain(lines[-1]) if lines else None
+        return str(error) if error.errno in USER_ERRORS else None
+    lines = [line for line in str(error).splitlines() if any(os.strerror(number) in line for number in USER_ERRORS)]
+    return _without_node_names(lines[-1]) if lines else None
 
 
-def _of_damaged_records(error: Exception) -> str | None:
-    """Return what TensorFlow said of records that were changed or cut since they were written; each has a checksum."""
+def _record_error(error: Exception) -> str | None:
+    """Return TensorFlow's message about records that were changed or cut after writing; each record has a checksum."""
     signs = {
         "DataLossError": ("",),
         "FailedPreconditionError": ("expected to contain",),
@@ -61,26 +65,25 @@ def _of_damaged_records(error: Exception) -> str | None:
         ),
     }.get(type(error).__name__, ())
     lines = [line for line in str(error).splitlines() if any(sign in line for sign in signs)]
-    return _plain(lines[0])[:LONGEST] if lines else None
+    return _without_node_names(lines[0])[:MAX_LENGTH] if lines else None
 
 
-def _plain(line: str) -> str:
-    """A line of TensorFlow's without the names of its nodes."""
+def _without_node_names(line: str) -> str:
     return re.sub(r"\{\{.*?\}\} | \[Op:.*$", "", line).rstrip(".")
 
 
-def _name() -> str:
-    """The command as people type it."""
+def _program_name() -> str:
+    """Return the command as the user typed it."""
     module = sys.modules["__main__"].__spec__
     return f"python -m {module.name.removesuffix('.__main__')}" if module else f"python {os.path.basename(sys.argv[0])}"
 
 
 def typed(command: str) -> str:
-    """Return how a command is typed where this one was: `tfaffect NAME`, or `python -m tfaffect NAME` in a checkout."""
+    """Return `tfaffect COMMAND`, or `python -m tfaffect COMMAND` in a checkout that is not installed."""
     return f"{'tfaffect' if os.path.basename(sys.argv[0]) == 'tfaffect' else 'python -m tfaffect'} {command}"
 
 
-def fail(message: str, status: int = 2) -> None:
-    """Print an error and leave."""
+def fail(message: str, status: int = 2) -> NoReturn:
+    """Print an error and exit."""
     print(f"error: {message}", file=sys.stderr)
     sys.exit(status)

@@ -1,4 +1,4 @@
-"""Every knob of a run, once: the defaults are the recipe."""
+"""The settings of a training run, defined once. The defaults are the recipe of docs/training.md."""
 
 from __future__ import annotations
 
@@ -8,159 +8,153 @@ import tomllib
 from collections.abc import Mapping
 from dataclasses import asdict, dataclass, fields
 from pathlib import Path
-from typing import Any, Literal, get_args, get_type_hints
+from typing import Any, Literal, get_args, get_origin, get_type_hints
 
 from tfaffect.errors import UsageError
 from tfaffect.files import atomic
 
-SHARES = (
+Strategy = Literal["auto", "single", "mirrored", "data_parallel"]
+
+COUNTS = (
+    *("image_size", "epochs", "patience", "batch_size", "gradient_accumulation_steps", "annealing_period"),
+    "groups_at_start",
+)
+NOT_NEGATIVE = (
+    *("warmup_steps", "weight_decay", "focal_gamma", "expression_loss_weight", "min_learning_rate"),
+    *("min_layer_rate", "mixup"),
+)
+FRACTIONS = (
     *("dropout", "stochastic_depth", "batchnorm_momentum", "weight_averaging", "label_smoothing"),
     *("distillation_weight", "augmentation_probability", "affine_strength", "erasing_probability"),
     "degradation_probability",
 )
 LISTS = ("corpora", "corpus_weights", "teachers")
-"""The fields that are tuples here and lists in a file."""
+"""Fields that are tuples here and lists in a file."""
 
 
 @dataclass(frozen=True)
 class Config:
-    """Every knob of a training run."""
+    """All settings of a training run. Its field docstrings are the help of `tfaffect train`."""
 
     corpora: tuple[str, ...] = ()
-    """Prepared corpora to train on, mixed. None named: drawn faces, built on the spot."""
+    """Prepared corpora to train on; several are mixed. Default: drawn faces, built on the spot."""
     records: Path = Path("records")
     """Folder of the prepared corpora."""
     corpus_weights: tuple[float, ...] = ()
-    """How often each corpus is drawn in an epoch, in the order of --corpora: 0.2 is another fifth of it each time, 2 is
-    all of it twice. None named: once."""
+    """How often an epoch uses each corpus, in the order of --corpora. Default: once each.
+    0.2 takes a different fifth of the corpus in every epoch; 2 takes every face twice."""
 
     architecture: Literal["efficientnet_b1", "small", "micro"] = "efficientnet_b1"
-    """Network below the affective features; `small` and `micro` are residual ones of 1.1 and 0.19 million weights,
-    made for pictures of 48 pixels."""
+    """Backbone. `small` and `micro`: residual networks of 1.1 and 0.19 million weights for faces of 48 pixels."""
     image_size: int = 240
     """Side of the square input in pixels; EfficientNet-B1 was designed for 240."""
     weights: str = "auto"
-    """Start of the backbone: `imagenet`, `none`, or a file (Keras's efficientnetb1_notop.h5, a run's model.keras, or a
-    .pth of torchvision or of the original);
-    `auto` takes ImageNet's when they can be had, says so when not, and config.json keeps which it was."""
+    """First weights of the backbone: `imagenet`, `none` (random), `auto`, a run folder, or a file.
+    Files: Keras's efficientnetb1_notop.h5, the model.keras of a run, or a .pth of torchvision or of the original.
+    `auto`: ImageNet's if they can be downloaded, otherwise random. It prints its choice; config.json records it."""
     dropout: float = 0.1
-    """Share of the pooled features dropped in training."""
+    """Fraction of the pooled features that is dropped in training."""
     stochastic_depth: float = 0.2
-    """Highest rate at which a residual block is skipped in training; it grows from 0 at the first block."""
+    """Highest probability that training skips a residual block; it grows from 0 at the first block."""
     batchnorm_momentum: float = 0.99
-    """How slowly BatchNorm's running mean and variance follow; a run of a few hundred steps needs less."""
+    """Momentum of BatchNorm's running mean and variance; a run of a few hundred steps needs a lower one."""
     affect_range: Literal["bounded", "linear"] = "bounded"
-    """Valence and arousal through tanh, or as the linear head of the original."""
+    """Valence and arousal through tanh (`bounded`), or without it, as in the original (`linear`)."""
     mirror: bool = False
-    """Let the report and everything that is made of the run answer with the mean over a face and its mirror image, in
-    twice the time. The figures of single epochs are without."""
+    """Predict the mean over a face and its mirror image (flip test-time augmentation), in twice the time.
+    It applies to the report, evaluation and exports of the run, not to the metrics of single epochs."""
 
     epochs: int = 100
-    """Epochs at most."""
+    """Maximum number of epochs."""
     patience: int = 30
-    """Epochs without a better selection metric before training stops."""
+    """Training stops after this many epochs without a better selection metric."""
     keep: Literal["best", "last"] = "best"
-    """Epoch whose weights model.keras holds: that with the best selection metric, or the last, by which nothing is
-    chosen on validation faces."""
+    """Epoch whose weights model.keras holds: the one with the best selection metric, or the last one.
+    With `last`, nothing is chosen on validation faces."""
     batch_size: int = 64
-    """Faces a step; the rest of an epoch that fills no batch is left out."""
+    """Faces per step; an epoch leaves out the last faces that do not fill a batch."""
     gradient_accumulation_steps: int = 1
-    """Batches whose mean gradient makes one step of the optimizer; the schedule counts the optimizer's steps."""
+    """Batches whose mean gradient makes one optimizer step; the schedule counts optimizer steps."""
     learning_rate: float = 5e-3
     """Highest learning rate of AdamW."""
     min_learning_rate: float = 1e-4
-    """Lowest point of the cosine."""
+    """Lowest learning rate of the cosine."""
     warmup_learning_rate: float = 1e-5
-    """Where the linear warm-up starts."""
+    """Learning rate at the start of the linear warm-up."""
     warmup_steps: int = 100
     """Optimizer steps of the warm-up."""
     annealing_period: int = 5
-    """Epochs from the top of the cosine to its lowest point; it climbs back in as many."""
+    """Epochs in which the cosine falls from the highest rate to the lowest; it rises again in as many."""
     weight_decay: float = 1e-4
     """Decoupled weight decay."""
     weight_averaging: float = 0.0
-    """Share of the weights' moving average that each step keeps, such as 0.999; validation and model.keras then have
-    the averaged weights. 0: none."""
+    """Momentum of a moving average of the weights, for example 0.999; 0: no average.
+    Validation and model.keras then use the averaged weights."""
 
     gradual_unfreezing: Literal["auto", "on", "off"] = "auto"
-    """Train the newest layer groups first, one more with every epoch; `auto`: unless the backbone starts from random
-    weights, where nothing is worth keeping. config.json keeps which it was."""
+    """Train the last layer groups first, and one more group with every epoch.
+    `auto`: off if the backbone starts from random weights (nothing to preserve), else on. config.json records it."""
     groups_at_start: int = 7
-    """Layer groups that learn in the first epoch; 7 are the new layers."""
+    """Layer groups that learn in the first epoch; the last 7 are the new layers."""
     discriminative_rates: Literal["auto", "on", "off"] = "auto"
-    """Let each layer group below the new layers learn more slowly than the one above it; `auto` as above."""
+    """Each layer group below the new layers learns more slowly than the next one; `auto` as above."""
     layer_decay: float = 0.85
-    """Rate of a layer group over that of the group above it."""
+    """Learning rate of a layer group divided by that of the next group."""
     min_layer_rate: float = 5e-5
-    """Lowest rate of a layer group at the schedule's peak."""
+    """Lowest learning rate of a layer group at the peak of the schedule."""
 
     expression_loss: Literal["focal", "cross_entropy"] = "focal"
-    """Loss of the class head; both take vote distributions."""
+    """Loss of the class head; both accept vote distributions."""
     focal_gamma: float = 2.0
-    """How much the focal loss turns from faces that are classified well already."""
+    """Exponent of the focal loss; a higher one gives well classified faces less weight."""
     class_weights: Literal["inverse_frequency", "effective_number", "none"] = "inverse_frequency"
-    """Weights of the classes in their loss. On FER+ inverse frequency costs 12 to 15 points of accuracy."""
+    """Class weights of the class loss. On FER+ inverse frequency costs 12 to 15 points of accuracy."""
     expression_loss_weight: float = 10.5
-    """Factor of the class loss beside those of valence and arousal."""
+    """Factor of the class loss; the losses of valence and arousal have a factor of 1."""
     affect_loss: Literal["rmse", "mse", "ccc"] = "rmse"
     """Loss of valence and of arousal."""
     label_smoothing: float = 0.0
-    """Share of every class distribution that is spread evenly over the classes."""
+    """Fraction of every class distribution that is spread evenly over the classes."""
     teachers: tuple[str, ...] = ()
-    """Runs or exported models whose mean answer to a face is mixed into its classes: distillation."""
+    """Distillation: runs or exported models whose mean class probabilities are mixed into the labels."""
     distillation_weight: float = 0.5
-    """Share of the teachers in the mixed distribution."""
+    """Fraction of the teachers in the mixed class distribution."""
 
     augmentation_probability: float = 0.05
-    """Probability of each of the eleven picture changes, drawn independently."""
+    """Probability of each of the eleven picture changes, independent of the others."""
     vertical_flip: bool = False
-    """Flip faces upside down as well, as the original did."""
+    """Also flip faces upside down with that probability, as the original did."""
     affine_strength: float = 0.0
-    """Mirror every other face, and turn, scale and shift each by up to this share of 15 degrees, 15 % and an eighth of
-    the side. 0: none of it."""
+    """Mirror half of the faces, and rotate, scale and shift every face at random; 0: off.
+    A strength of 1 means up to 15 degrees, 15 % and an eighth of the side."""
     erasing_probability: float = 0.0
-    """Probability that a rectangle of a face is painted over with noise."""
+    """Probability that noise replaces a rectangle of a face (random erasing)."""
     degradation_probability: float = 0.0
-    """Probability that a face is blurred by up to 5 % of the side, or has 5 to 60 % of its light left."""
+    """Probability that a face is blurred by up to 5 % of the side, or keeps only 5 to 60 % of its light."""
     mixup: float = 0.0
-    """Parameter of the Beta distribution by which pairs of faces are mixed; 0: none are."""
+    """Parameter of the Beta distribution of mixup, which mixes pairs of faces; 0: off."""
 
     seed: int = 0
-    """Decides the first weights, the order of the faces and every change of a picture."""
+    """Determines the first weights, the order of the faces and every random change of a picture."""
 
     precision: Literal["float32", "bfloat16"] = "float32"
-    """What the convolutions compute in while they learn; weights and the saved model are float32 in any case. bfloat16
-    is for GPUs and, but for EfficientNet-B1, for processors with AMX; other CPUs take twice as long in it."""
-    strategy: Literal["auto", "single", "mirrored", "data_parallel"] = "auto"
-    """Devices that train together: `mirrored`, all of this machine through TensorFlow; `data_parallel`, all of one or
-    of many machines through JAX (KERAS_BACKEND=jax); `auto`: one, but all that JAX sees."""
+    """Number format of the convolutions in training; weights and the saved model are always float32.
+    bfloat16 is for GPUs, and for CPUs with AMX except with EfficientNet-B1. Other CPUs take twice as long with it."""
+    strategy: Strategy = "auto"
+    """Devices that train together. `single`: one. `mirrored`: all of this machine, with TensorFlow.
+    `data_parallel`: all of one or more machines, with JAX (KERAS_BACKEND=jax). `auto`: all with JAX, otherwise one."""
     tracker: Literal["none", "wandb"] = "none"
-    """Send the figures to an experiment tracker too, when its package is installed. TensorBoard's files are always
-    written."""
+    """Also send the metrics to an experiment tracker; TensorBoard's files are always written."""
 
     def __post_init__(self) -> None:
-        _check_choices(self)
-        for name in (
-            "image_size",
-            "epochs",
-            "patience",
-            "batch_size",
-            "gradient_accumulation_steps",
-            "annealing_period",
-            "groups_at_start",
-        ):
+        for name, kind in get_type_hints(Config).items():
+            if get_origin(kind) is Literal:
+                _require(self, name, getattr(self, name) in get_args(kind), f"one of {', '.join(get_args(kind))}")
+        for name in COUNTS:
             _require(self, name, getattr(self, name) >= 1, "at least 1")
-        for name in (
-            "warmup_steps",
-            "weight_decay",
-            "focal_gamma",
-            "expression_loss_weight",
-            "min_learning_rate",
-            "min_layer_rate",
-            "mixup",
-        ):
+        for name in NOT_NEGATIVE:
             _require(self, name, getattr(self, name) >= 0, "at least 0")
-        for name in SHARES:
+        for name in FRACTIONS:
             _require(self, name, 0 <= getattr(self, name) <= 1, "from 0 to 1")
         _require(self, "image_size", self.image_size >= 32, "at least 32: the network halves the picture five times")
         for name in ("dropout", "stochastic_depth", "batchnorm_momentum", "weight_averaging", "label_smoothing"):
@@ -179,7 +173,7 @@ class Config:
 
 
 def load(path: Path) -> Config:
-    """Read a config that `Config.save` wrote, or a recipe in TOML. Raises UsageError for a file that is neither."""
+    """Read the JSON of `Config.save`, or a recipe in TOML. Raises UsageError for any other file."""
     try:
         text = Path(path).read_text(encoding="utf-8")
         values = tomllib.loads(text) if Path(path).suffix == ".toml" else json.loads(text)
@@ -193,15 +187,9 @@ def load(path: Path) -> Config:
 
 
 def from_values(values: Mapping[str, Any]) -> Config:
-    """Return a config of values as a file has them: paths are text, tuples are lists, and defaults are left out."""
+    """Return the config of values from a file, where paths are text, tuples are lists and defaults may be missing."""
     tuples = {name: tuple(values.get(name, ())) for name in LISTS}
     return Config(**{**values, **tuples, "records": Path(values.get("records", Config.records))})
-
-
-def _check_choices(config: Config) -> None:
-    for name, kind in get_type_hints(Config).items():
-        if choices := get_args(kind) if "Literal" in str(kind) else ():
-            _require(config, name, getattr(config, name) in choices, f"one of {', '.join(choices)}")
 
 
 def _require(config: Config, name: str, holds: bool, expected: str) -> None:
@@ -226,11 +214,11 @@ DRAWN_FACES = Config(
     expression_loss_weight=2.0,
     augmentation_probability=0.0,
 )
-"""What a run without a corpus does: six minutes on two cores, from scratch, on the embedded drawn faces.
+"""The settings of a run without a corpus: drawn faces, from scratch, in six minutes on two cores.
 
-All of it is there to learn in 1,000 steps what the recipe learns in thousands: running statistics that follow within
-ten steps, no block skipped, no class weighted, one cosine down. 40 pixels are the smallest side at which the faces can
-be told apart; the network then learns from about 100 of them a second. Small batches: 600 steps of 32 gave 92.5 % of
-the classes where 300 of 64 gave 89.1 %, at the same cost (of crops along exact outlines; in a detector's boxes 600 gave
-70.7 %, 1,000 gave 84.4 %, and 94.7 % since residual blocks start at the identity).
+They reach in 1,000 steps what the recipe needs thousands for: running statistics follow within ten steps, no block is
+skipped, no class has a weight, the cosine falls once. 40 pixels are the smallest side at which the faces can be told
+apart; training then processes about 100 faces a second. Accuracy with small batches, at the same cost: 600 steps of 32
+gave 92.5 %, 300 of 64 gave 89.1 % (crops along exact outlines). Crops in a detector's boxes gave 70.7 % in 600 steps,
+84.4 % in 1,000, and 94.7 % since residual blocks start as the identity.
 """

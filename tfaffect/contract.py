@@ -1,4 +1,4 @@
-"""What a model promises to whoever runs it: `model.json`, beside every export and inside every `.keras`."""
+"""The contract of a model, `model.json`: its inputs, outputs and figures. Beside every export, in every `.keras`."""
 
 from __future__ import annotations
 
@@ -7,6 +7,7 @@ import json
 import zipfile
 from dataclasses import asdict, dataclass, field, fields, replace
 from pathlib import Path
+from typing import Any
 
 from tfaffect.errors import UsageError
 from tfaffect.files import archive as archives
@@ -16,26 +17,36 @@ from tfaffect.media.margin import MARGIN
 
 MEMBER = "model.json"
 CARD = "card.md"
-"""What lies beside an artefact and speaks of it, so that its hash leaves both out."""
+"""Files beside an artefact that describe it; `artefact_sha256` leaves both out."""
 MIRRORED = "means over the picture and its mirror image"
-"""What reports and cards say of the answers of a model that makes such means."""
+"""How reports and cards describe the outputs of a model with flip test-time augmentation."""
+
+TYPES: dict[Any, tuple[str, ...]] = {
+    int: ("input_size", "embedding_size"),
+    int | float: ("crop_margin", "temperature"),
+    bool: ("mirror",),
+    str: ("architecture", "weights_sha256"),
+    tuple: ("trained", "classes", "affect"),
+    dict: ("corpora", "input", "outputs"),
+    dict | None: ("scores", "calibration", "artefact"),
+}
 
 
 @dataclass(frozen=True)
 class Contract:
-    """Everything needed to feed a model and to read what it gives.
+    """Everything needed to give a model its input and to read its outputs.
 
     architecture: the network below the embedding, as a config names it.
-    trained: the heads that learned from labels; the outputs of the others are NaN.
-    corpora: the training corpora and their versions.
+    trained: the heads that learned from labels; the other heads return NaN.
+    corpora: training corpus -> version.
     scores: figures with their protocol, as in report.json; None before the first evaluation.
-    temperature: what divides the logits of the classes, inside the model; 1 before it is calibrated.
-    mirror: whether logits, valence, arousal and embedding are, inside the model, means over the picture and its mirror
-    image.
-    calibration: how that was found, and the intervals around valence and arousal: `scoring.calibration.calibrate`, with
-    the `split` and `corpora` of it; None before.
-    artefact: what an exporter measured of its own file: format, recipe, bytes, operators, differences; None in a run.
-    weights_sha256: of the weights that the artefact holds, as its own format stores them.
+    temperature: the model divides the logits of the classes by it; 1 before calibration.
+    mirror: flip test-time augmentation inside the model: logits, valence, arousal and embedding are means over the
+    picture and its mirror image.
+    calibration: result of `scoring.calibration.calibrate` without the temperature, with `split` and `corpora`; None
+    before calibration.
+    artefact: the exporter's measurements of its file: format, recipe, bytes, operators, differences; None in a run.
+    weights_sha256: hash of the weights in the artefact, as its format stores them.
     """
 
     input_size: int
@@ -80,23 +91,23 @@ class Contract:
         return json.dumps(asdict(self), indent=2, allow_nan=False) + "\n"
 
     def preprocessing(self) -> str:
-        """Return in one line what a picture must go through first."""
+        """Return the input in one line: size, colour order and number type."""
         return f"{self.input_size} x {self.input_size} {self.input['colour']} {self.input['dtype']}"
 
 
 def loads(text: str, source: object) -> Contract:
-    """Parse the text of a model.json. Raises UsageError when it is not one, or speaks another vocabulary."""
+    """Parse the text of a model.json. Raises UsageError when it is invalid or has other classes or heads."""
     try:
         values = json.loads(text)
         known = {field.name for field in fields(Contract)}
-        contract = Contract(**{name: _frozen(value) for name, value in values.items() if name in known})
+        contract = Contract(**{name: _to_tuple(value) for name, value in values.items() if name in known})
         _check_types(contract)
     except (ValueError, TypeError, AttributeError, RecursionError) as error:
         raise UsageError(f"{source} holds no usable model.json: {error}") from error
     if (contract.classes, contract.affect) != (CLASSES, AFFECT) or set(contract.trained) - set(HEADS):
         raise UsageError(
-            f"{source} speaks another vocabulary. Received: {contract.classes}, {contract.affect}, trained "
-            f"{contract.trained}. Expected: {CLASSES}, {AFFECT}, trained of {HEADS}."
+            f"{source} has other classes or heads. Received: {contract.classes}, {contract.affect}, trained "
+            f"{contract.trained}. Expected: {CLASSES}, {AFFECT}, trained from {HEADS}."
         )
     if contract.format_version != 1:
         raise UsageError(
@@ -106,7 +117,7 @@ def loads(text: str, source: object) -> Contract:
     received, expected = ([given.get(name) for name in fixed] for given in (contract.input, Contract(1, (), {}).input))
     if received != expected or contract.affect_range not in (None, (-1.0, 1.0)):
         raise UsageError(
-            f"{source} asks for an input or a range that this version cannot give. Received: {received}, "
+            f"{source} needs an input or a range that this version does not support. Received: {received}, "
             f"affect_range {contract.affect_range}. Expected: {expected}, -1 to 1."
         )
     return contract
@@ -114,23 +125,17 @@ def loads(text: str, source: object) -> Contract:
 
 def _check_types(contract: Contract) -> None:
     """Raise TypeError for a value that no exporter writes."""
-    kinds = {"input_size": int, "embedding_size": int, "crop_margin": (int, float), "trained": tuple, "classes": tuple}
-    kinds |= {"affect": tuple, "corpora": dict, "input": dict, "outputs": dict, "weights_sha256": str}
-    kinds |= {"temperature": (int, float), "architecture": str, "mirror": bool}
-    for name, kind in kinds.items():
+    for name, kind in ((name, kind) for kind, names in TYPES.items() for name in names):
         value = getattr(contract, name)
         if not isinstance(value, kind) or (isinstance(value, (int, float)) and not 0 <= value < 10_000):
             raise TypeError(f"{name} is {value!r}")
     for name in ("input_size", "embedding_size", "temperature"):
         if not getattr(contract, name) > 0:
             raise TypeError(f"{name} is {getattr(contract, name)}")
-    for name in ("scores", "calibration", "artefact"):
-        if not isinstance(getattr(contract, name), dict | None):
-            raise TypeError(f"{name} is {getattr(contract, name)!r}")
 
 
 def read(path: Path) -> Contract:
-    """Return the contract of a run folder, a `.keras` file, or an export beside whose files lies a model.json."""
+    """Return the contract of a run folder, a `.keras` file, or an export with a model.json beside it."""
     path = Path(path)
     keras_file = path / "model.keras" if path.is_dir() else path
     if keras_file.suffix == ".keras" and keras_file.is_file():
@@ -145,13 +150,13 @@ def read(path: Path) -> Contract:
 
 
 def add_to_archive(path: Path, contract: Contract) -> None:
-    """Put the contract into a `.keras` file, which is a zip archive; Keras ignores members it does not know."""
+    """Add the contract to a `.keras` file, which is a zip archive; Keras ignores members it does not know."""
     with zipfile.ZipFile(path, "a") as archive:
         archive.writestr(MEMBER, contract.dumps())
 
 
 def replace_in_archive(path: Path, contract: Contract) -> None:
-    """Give a `.keras` file another contract for the same weights; the file is whole at every moment."""
+    """Replace the contract in a `.keras` file and keep the weights. The replacement is atomic."""
     with atomic.write_file(path) as partial:
         with zipfile.ZipFile(path) as old, zipfile.ZipFile(partial, "w") as new:
             for member in old.infolist():
@@ -163,11 +168,11 @@ def replace_in_archive(path: Path, contract: Contract) -> None:
 def archive_sha256(path: Path) -> str:
     """Return the hash of the weights in a `.keras` file."""
     with zipfile.ZipFile(path) as archive, archive.open("model.weights.h5") as weights:
-        return hashlib.file_digest(weights, "sha256").hexdigest()
+        return hashlib.file_digest(weights, "sha256").hexdigest()  # type: ignore[arg-type]  # it has `readinto`
 
 
 def artefact_sha256(path: Path) -> str:
-    """Return the hash of an export: of its file, or of all files of a SavedModel but its model.json and card.md."""
+    """Return the hash of an export: of its file, or of all files of a SavedModel except model.json and card.md."""
     files = sorted(file for file in path.rglob("*") if file.is_file()) if path.is_dir() else [path]
     digest = hashlib.sha256()
     for file in files:
@@ -177,7 +182,7 @@ def artefact_sha256(path: Path) -> str:
 
 
 def check_weights(path: Path, contract: Contract) -> None:
-    """Raise UsageError for an export that is not the one its contract was written for."""
+    """Raise UsageError when the contract belongs to another export."""
     digest = artefact_sha256(path)
     if digest != contract.weights_sha256:
         raise UsageError(
@@ -193,13 +198,13 @@ def _read_from_archive(path: Path) -> Contract:
             contract = loads(archive.read(MEMBER).decode(), path)
         digest = archive_sha256(path)
     except (zipfile.BadZipFile, KeyError, OSError) as error:
-        raise UsageError(f"{path} is not a whole model of this project: {error}") from error
+        raise UsageError(f"{path} is not a complete model of this project: {error}") from error
     if digest != contract.weights_sha256:
         raise UsageError(
-            f"{path} holds other weights than its contract names: {digest}, not {contract.weights_sha256}."
+            f"{path} and its contract do not match: the hash of the weights is {digest}, not {contract.weights_sha256}."
         )
     return contract
 
 
-def _frozen(value):
+def _to_tuple(value: Any) -> Any:
     return tuple(value) if isinstance(value, list) else value

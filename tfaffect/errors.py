@@ -1,5 +1,5 @@
-"""The one error that commands show without a traceback."""
+"""The error that commands show without a traceback."""
 
 
 class UsageError(ValueError):
-    """Something the user gave cannot be used; the message says what was received and what to do."""
+    """The user gave something that cannot be used. The message states what was received and what to do."""

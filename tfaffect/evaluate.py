@@ -1,4 +1,4 @@
-"""A model on prepared corpora: predictions, and the report on them."""
+"""The command `tfaffect evaluate`: score a model on prepared corpora and write the report."""
 
 from __future__ import annotations
 
@@ -8,9 +8,9 @@ from typing import Annotated
 import tyro
 
 from tfaffect import cli
+from tfaffect.config import load as load_config
+from tfaffect.contract import MIRRORED
 from tfaffect.errors import UsageError
-
-# TensorFlow, Keras and pandas are imported where they are used: --help answers within half a second.
 
 
 def evaluate(
@@ -21,20 +21,19 @@ def evaluate(
     only: str = "",
     out: Path | None = None,
 ) -> dict:
-    """Score a model on a split of prepared corpora and write the report; return what report.json holds.
+    """Score a model on a split of prepared corpora, write the report, and return the content of report.json.
 
-    model: a run folder, or anything else that `runtimes.opening.open_model` opens. `corpora` default to those that it
-    was trained on; `records` and `out` to the run's own and to `report_folder`, and must be named for an export. `only`
-    keeps the records with that tag. Raises UsageError for a split, tag or corpus that is not there.
+    model: a run folder, or any file that `runtimes.opening.open_model` reads. `corpora` defaults to the training
+    corpora, `records` to the records of the run, and `out` to `report_folder`; an export needs `records` and `out`.
+    `only` keeps the records with this tag. Raises UsageError when a split, tag or corpus does not exist.
     """
-    names, records, out = _places(model, corpora, split, records, only, out)  # said before seconds of imports
+    names, records, out = _resolve_paths(model, corpora, split, records, only, out)  # before seconds of imports
 
     import pandas as pd
 
-    from tfaffect.contract import MIRRORED
     from tfaffect.records.prepared import open_corpus, with_split
     from tfaffect.runtimes.opening import open_model
-    from tfaffect.runtimes.predictions import tabulate, with_people, with_tag
+    from tfaffect.runtimes.predictions import tabulate, with_rater_agreement, with_tag
     from tfaffect.scoring import report
     from tfaffect.scoring.protocol import Protocol
 
@@ -46,16 +45,16 @@ def evaluate(
     tables = [
         tabulate(lambda faces: network(faces)._asdict(), corpus, split, contract.input_size) for corpus in prepared
     ]
-    predictions = pd.concat([with_people(table, corpus) for table, corpus in zip(tables, prepared, strict=True)])
+    tables = [with_rater_agreement(table, corpus) for table, corpus in zip(tables, prepared, strict=True)]
     history = model / "history.csv"
     protocol = Protocol({corpus.name: corpus.version for corpus in prepared}, split, only)
     return report.write(
-        with_tag(predictions, only),
+        with_tag(pd.concat(tables), only),
         out,
         {
             "model": model.resolve().name,
             "trained on": ", ".join(f"{name} {version}" for name, version in contract.corpora.items()),
-            **protocol.words(),
+            **protocol.as_text(),
             "input": contract.preprocessing(),
             "weights": contract.weights_sha256[:12],
             "temperature": round(contract.temperature, 4),
@@ -65,35 +64,31 @@ def evaluate(
     )
 
 
-def _places(
+def _resolve_paths(
     model: Path, corpora: tuple[str, ...], split: str, records: Path | None, only: str, out: Path | None
 ) -> tuple[tuple[str, ...], Path, Path]:
-    """Return the corpora named, or those of a run, and where records and report are."""
+    """Return the corpora, the records folder and the report folder, from the arguments or from the run's config."""
     if (model / "config.json").is_file():
-        from tfaffect.config import load as load_config
-
         config = load_config(model / "config.json")
         if not (corpora or config.corpora):
-            raise UsageError(f"{model} names no corpus, for its weights were imported. Name one with --corpora.")
-        folder = out or report_folder(model, corpora, split, only)
-        return corpora or config.corpora, records or config.records, folder
+            raise UsageError(f"{model} has no corpus, because its weights were imported. Name one with --corpora.")
+        out = out or report_folder(model, corpora, split, only)
+        return corpora or config.corpora, records or config.records, out
     if records is None or out is None:
         raise UsageError(
-            f"{model} is no run folder, which would know where records and reports are. Name them with --records and "
+            f"{model} is not a run folder, so it has no folders for records and reports. Name them with --records and "
             "--out."
         )
     return corpora, records, out
 
 
 def report_folder(run: Path, corpora: tuple[str, ...] = (), split: str = "validation", only: str = "") -> Path:
-    """Return the folder of a report: `report` for the protocol that training ends with, one of its own for others.
+    """Return the folder of a report: `report` for the protocol at the end of training, another for other protocols.
 
-    So the scores on a test split stand beside those on the validation split, and not in their place.
+    So a report on the test split does not replace the report on the validation split.
     """
-    from tfaffect.config import load as load_config
-
-    own = set(corpora) in (set(), set(load_config(run / "config.json").corpora))
-    parts = [*(() if own else corpora), "" if split == "validation" else split, only]
+    same = set(corpora) in (set(), set(load_config(run / "config.json").corpora))
+    parts = [*(() if same else corpora), "" if split == "validation" else split, only]
     return run / "-".join(["report", *filter(None, parts)])
 
 
@@ -105,15 +100,15 @@ def main(
     only: Annotated[str, tyro.conf.arg(metavar="TAG")] = "",
     out: Path | None = None,
 ) -> None:
-    """Score a model on prepared corpora: tables on the terminal, report.html with pictures for people.
+    """Score a model on prepared corpora: tables on the terminal and report.html.
 
     Args:
-        model: Run folder that train.py left; or a .keras, SavedModel, .tflite or .onnx with its model.json.
-        corpora: Prepared corpora; those of its training when none is named.
+        model: Run folder of `tfaffect train`, or a .keras, SavedModel, .tflite or .onnx with its model.json.
+        corpora: Prepared corpora. Default: the training corpora.
         split: train, validation or test.
-        records: Folder of the prepared corpora; a run's own when not named.
-        only: Keep the records with this tag, such as strict.
-        out: Folder of the report; RUN/report when not named, or beside it for another split, tag or corpus.
+        records: Folder of the prepared corpora. Default: the one in the run's config.
+        only: Keep only records with this tag, for example strict.
+        out: Folder of the report. Default: RUN/report, or a folder beside it for another split, tag or corpus.
     """
     from tfaffect.scoring import report
 

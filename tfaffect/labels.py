@@ -1,10 +1,10 @@
-"""The vocabulary that every record, model and export shares."""
+"""The label vocabulary of all records, models and exports."""
 
 from enum import IntEnum
 
 
 class Expression(IntEnum):
-    """The eight expression classes of AffectNet and FER+, in the order of every vector in this project."""
+    """The eight expression classes of AffectNet and FER+. Every class vector in this project has this order."""
 
     NEUTRAL = 0
     HAPPINESS = 1
@@ -17,13 +17,13 @@ class Expression(IntEnum):
 
 
 CLASSES = tuple(expression.name.lower() for expression in Expression)
-"""The class names, lower case, in vocabulary order."""
+"""The class names in lower case, in that order."""
 
 AFFECT = ("valence", "arousal")
-"""The continuous dimensions, each in [-1, 1], in vocabulary order (Russell's circumplex)."""
+"""The continuous dimensions of Russell's circumplex, each in [-1, 1]."""
 
 HEADS = ("expression", *AFFECT)
-"""What the network predicts, and what a record may or may not be labelled with."""
+"""What the network predicts. A record may have labels for all of them, for some, or for none."""
 
 SPLITS = ("train", "validation", "test")
-"""The splits, earliest first: where two hold the same picture, the later one keeps it."""
+"""The splits. A picture that is in several of them stays in the last one only."""

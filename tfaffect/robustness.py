@@ -1,4 +1,4 @@
-"""How well a model still reads faces that are cut askew, turned, blurred, covered or dark."""
+"""The command `tfaffect robustness`: score a model on corrupted faces (shifted, rotated, blurred, covered, dark)."""
 
 from __future__ import annotations
 
@@ -18,8 +18,6 @@ if TYPE_CHECKING:
     from tfaffect.records.prepared import Prepared
     from tfaffect.runtimes.runtime import Runtime
 
-# TensorFlow, OpenCV and pandas are imported where they are used: --help answers within half a second.
-
 UNCORRUPTED = "none"
 SEED = 0
 
@@ -27,17 +25,15 @@ SEED = 0
 def measure(network: Runtime, corpora: list[Prepared], split: str = "validation", only: str = "") -> pd.DataFrame:
     """Return a row per corruption and severity, `none` first: accuracy, uar, macro_f1, ccc_valence, ccc_arousal.
 
-    Every face is corrupted by its own draw, the same for each model. NaN where a head was never trained or no record
-    has its label. `only` keeps the records with that tag. Raises UsageError for a split or a tag that is not there.
+    Each face has its own random seed, the same for every model. A figure is NaN when its head was never trained or no
+    record has its label. `only` keeps the records with this tag. Raises UsageError for an unknown split or tag.
     """
     import pandas as pd
 
     from tfaffect.records.corruptions import CORRUPTIONS
 
-    def identity(picture, severity, rng):
-        return picture
-
-    rows = [{"corruption": UNCORRUPTED, "severity": 0.0, **_score(network, corpora, split, only, identity, 0.0)}]
+    uncorrupted = _score(network, corpora, split, only, lambda picture, severity, rng: picture, 0.0)
+    rows = [{"corruption": UNCORRUPTED, "severity": 0.0, **uncorrupted}]
     for name, kind in CORRUPTIONS.items():
         for severity in kind.severities:
             figures = _score(network, corpora, split, only, kind.apply, severity)
@@ -53,9 +49,8 @@ def _score(
     from tfaffect.runtimes.predictions import tabulate, with_tag
     from tfaffect.scoring import scores
 
-    tables = [
-        tabulate(_corrupted(network, apply, severity), corpus, split, network.contract.input_size) for corpus in corpora
-    ]
+    size = network.contract.input_size
+    tables = [tabulate(_corrupted(network, apply, severity), corpus, split, size) for corpus in corpora]
     figures = scores.score(with_tag(pd.concat(tables, ignore_index=True), only), resamples=0)
     wanted = {name: ("expression", name) for name in ("accuracy", "uar", "macro_f1")}
     wanted |= {f"ccc_{name}": (name, "ccc") for name in ("valence", "arousal")}
@@ -65,18 +60,17 @@ def _score(
 
 
 def _corrupted(network: Runtime, apply: Callable, severity: float) -> Callable[[np.ndarray], dict[str, np.ndarray]]:
-    """Return the network behind a corruption; a face's draw follows from its place among the faces."""
+    """Return the network with a corruption before it. The random seed of a face is its index in the corpus."""
     import numpy as np
 
     seen = 0
 
     def run(pictures: np.ndarray) -> dict[str, np.ndarray]:
         nonlocal seen
-        places = range(seen, seen := seen + len(pictures))
-        changed = [
-            apply(own, severity, np.random.default_rng((SEED, at))) for own, at in zip(pictures, places, strict=True)
-        ]
-        return network(np.stack(changed))._asdict()
+        rngs = [np.random.default_rng((SEED, seen + index)) for index in range(len(pictures))]
+        seen += len(pictures)
+        corrupted = [apply(picture, severity, rng) for picture, rng in zip(pictures, rngs, strict=True)]
+        return network(np.stack(corrupted))._asdict()
 
     return run
 
@@ -90,16 +84,16 @@ def main(
     only: Annotated[str, tyro.conf.arg(metavar="TAG")] = "",
     people: Annotated[float | None, tyro.conf.arg(metavar="ACCURACY")] = None,
 ) -> None:
-    """Score a model on corrupted faces: a table on the terminal, robustness.csv and robustness.png in OUT.
+    """Score a model on corrupted faces: robustness.csv and robustness.png in OUT.
 
     Args:
         model: Run folder, .keras, SavedModel, .tflite or .onnx with its model.json.
         records: Folder of the prepared corpora.
-        out: Folder that receives the table and the picture.
-        corpora: Prepared corpora; those that the model was trained on when none is named.
+        out: Folder for the table and the plot.
+        corpora: Prepared corpora. Default: the training corpora.
         split: train, validation or test.
-        only: Keep the records with this tag, such as strict.
-        people: How often people agree with the labels, from 0 to 1: a line in the picture.
+        only: Keep only records with this tag, for example strict.
+        people: Accuracy of people against the labels, from 0 to 1. The plot shows it as a line.
     """
     from tfaffect.records.prepared import open_corpus, with_split
     from tfaffect.runtimes.opening import open_model
@@ -114,7 +108,7 @@ def main(
         table.to_csv(partial, index=False, float_format="%.6g")
     with atomic.write_file(out / "robustness.png") as partial:
         draw(table, people).savefig(partial, dpi=150, bbox_inches="tight")
-    print(f"\nTable and picture: {out / 'robustness.csv'}, {out / 'robustness.png'}")
+    print(f"\nTable and plot: {out / 'robustness.csv'}, {out / 'robustness.png'}")
 
 
 if __name__ == "__main__":

@@ -1,8 +1,7 @@
-"""The search for a better config than the recipe's: many runs, each of them one that train.py could make."""
+"""`tfaffect search`: many training runs, to find a better config than the given one."""
 
 from __future__ import annotations
 
-import os
 import shlex
 import sys
 import time
@@ -10,7 +9,7 @@ from collections.abc import Callable
 from contextlib import nullcontext
 from dataclasses import dataclass, fields, replace
 from pathlib import Path
-from typing import TYPE_CHECKING, Annotated, Literal
+from typing import TYPE_CHECKING, Annotated, Any, Literal
 
 import tyro
 
@@ -19,15 +18,15 @@ from tfaffect.config import Config
 from tfaffect.errors import UsageError
 from tfaffect.files import atomic
 from tfaffect.training import interruption
-from tfaffect.tuning.settings import COMBINATIONS, FILE, Objective, Settings, Strategy, check_same, load
+from tfaffect.tuning.settings import COMBINATIONS, FILE, Objective, Settings, Strategy, load, load_same
 
 if TYPE_CHECKING:
     import keras
 
 # TensorFlow, Keras and keras-tuner are imported where they are used: --help answers within half a second.
 
-PATIENCE_SECONDS = 600
-"""How long a worker waits for its chief to begin the search."""
+CHIEF_TIMEOUT_SECONDS = 600
+"""How long a worker waits for its chief to start the search."""
 
 
 def search(
@@ -36,77 +35,77 @@ def search(
     backbone: Callable[[int], keras.Model] | None = None,
     isolate: bool = True,
     command: str = "",
-) -> dict | None:
-    """Search as the settings say, or go on with it, and return the row of trials.csv of the best trial.
+) -> dict[str, Any] | None:
+    """Run or resume a search, and return the row of trials.csv of the best trial.
 
-    `out` receives search.json, trials/, trials.csv, best/config.json, report/ and tuner/; each is whole at every
-    moment. None where every trial failed, and for a worker, which trains what its chief hands out (see `main`).
-    `backbone` makes another network for an image size; with `isolate` False trials run in this process and not in their
-    own. Raises UsageError for a folder of another search, one that another process writes, and what cannot be searched;
-    KeyboardInterrupt after Ctrl-C: the trial under way is saved then.
+    `out` receives search.json, trials/, trials.csv, best/config.json, report/ and tuner/; all files are written
+    atomically. Returns None if every trial failed, and in a worker, which trains the trials of its chief (see `main`).
+    `backbone` makes another network for an image size. With `isolate` False trials run in this process. Raises
+    UsageError for the folder of another search, a folder that another process writes, and settings that cannot be
+    searched. Raises KeyboardInterrupt after Ctrl-C; the current trial is saved first.
     """
     from tfaffect.tuning.session import Session
     from tfaffect.tuning.strategies import is_chief, is_worker
 
     if is_worker():
-        settings = _of_the_chief(settings, out)
-        return Session(settings, out, backbone, isolate).work()
+        settings = _wait_for_settings(settings, out)
+        with interruption.stop_signals() as stop_requested:
+            Session(settings, out, backbone, isolate, stop_requested).work()
+        return None
     try:
         with atomic.locked(out / FILE):
-            settings = _begin(settings, out, command)
+            settings = _load_or_create(settings, out, command)
             with nullcontext(lambda: False) if is_chief() else interruption.stop_signals() as stop_requested:
                 return Session(settings, out, backbone, isolate, stop_requested).run()
     except BlockingIOError:
         raise UsageError(f"Another process searches in {out}. Wait for it, or name another folder.") from None
 
 
-def _begin(settings: Settings, out: Path, command: str) -> Settings:
-    """Return the settings of the search in `out`, written there when it is new."""
+def _load_or_create(settings: Settings, out: Path, command: str) -> Settings:
+    """Return the settings of the search in `out`; they are written there if it is new."""
     from tfaffect.training import training
     from tfaffect.tuning.session import describe
 
     atomic.remove_unfinished(out / FILE)
     if (out / FILE).exists():
-        saved = load(out)
-        check_same(settings, saved, out)
-        return saved
+        return load_same(settings, out)
     if any(path.name != f".{FILE}.lock" for path in out.iterdir()):
         raise UsageError(f"{out} is not empty, and holds no search. Name another folder with --out.")
     config = replace(settings.config, records=settings.config.records.absolute())
     settings = replace(settings, config=config)
-    describe(settings)  # what cannot be searched is said before ImageNet's weights are looked for
-    settings = replace(settings, config=training.decide(config))
+    describe(settings)  # raises its errors before `resolve_auto` looks for ImageNet's weights
+    settings = replace(settings, config=training.resolve_auto(config))
     if settings.strategy == "combinations" and settings.config.weights == "none":
         print(
-            "The network begins from random weights, and layers that are frozen or slowed down stay near them: plain "
-            "training will win. Name the weights that a real run would begin with by --weights.",
+            "The network starts from random weights, and layers that are frozen or slowed down stay close to them, so "
+            "plain training will win. Name the weights of a real run with --weights.",
             file=sys.stderr,
         )
-    settings.save(out, describe(settings), command)
+    settings.save(out, describe(settings)[1], command)
     return settings
 
 
-def _of_the_chief(settings: Settings, out: Path) -> Settings:
-    """Wait for the chief to write its settings, and return them."""
-    deadline = time.monotonic() + PATIENCE_SECONDS
+def _wait_for_settings(settings: Settings, out: Path) -> Settings:
+    """Wait until the chief has written its settings, and return them."""
+    deadline = time.monotonic() + CHIEF_TIMEOUT_SECONDS
     while not (out / FILE).exists():
         if time.monotonic() > deadline:
-            raise UsageError(f"No chief began a search in {out} within {PATIENCE_SECONDS} s. Do both see that folder?")
+            raise UsageError(
+                f"No chief started a search in {out} within {CHIEF_TIMEOUT_SECONDS} s. Do both see that folder?"
+            )
         time.sleep(1)
-    saved = load(out)
-    check_same(settings, saved, out)
-    return saved
+    return load_same(settings, out)
 
 
 @dataclass(frozen=True)
 class Flags(Config):
-    """The knobs of every trial, but for those that are searched."""
+    """The config of every trial, except for the knobs that are searched."""
 
-    # --strategy is the search's; a trial's devices go by the word that says what it is.
+    # --strategy is the search's, so the strategy for devices has another flag.
     strategy: Annotated[
         Literal["auto", "single", "mirrored", "data_parallel"], tyro.conf.arg(name="device-strategy")
     ] = "auto"
-    """Devices that train one trial together; --strategy of train.py."""
+    """Devices that train one trial together; --strategy of `tfaffect train`."""
 
 
 def main(
@@ -119,66 +118,60 @@ def main(
     seeds: Annotated[int, tyro.conf.arg(metavar="N")] = 3,
     resume: Annotated[Path | None, tyro.conf.arg(metavar="DIR", help_behavior_hint="")] = None,
 ) -> None:
-    """Search for a better config than the given one: trials that train.py could make, a table, a report.
+    """Search for better hyperparameters: many training runs, a table and a report.
 
-    python -m tfaffect.search --corpora fer_plus --records DIR --out DIR --strategy bayesian --trials 20 --epochs 12
+    tfaffect search --corpora fer_plus --records DIR --out DIR --strategy bayesian --trials 20 --epochs 12
 
-    The first trial is the config as given, without flags the recipe: a search begins with what it wants to beat. Scores
-    are those of validation splits; test splits are never opened. Killed or interrupted, it goes on with the same
-    command. Then: python train.py --config DIR/best/config.json
+    The first trial is the given config, by default the recipe: the other trials have to beat it. Scores are those of
+    the validation splits; test splits are never read. After a kill or Ctrl-C the same command resumes the search. To
+    use the result: tfaffect train --config DIR/best/config.json
 
-    Several processes or machines share a search when they see the same folders: start the same command once with
-    KERASTUNER_TUNER_ID=chief, which trains nothing, and once for each worker with a name of its own in
-    KERASTUNER_TUNER_ID, all with the chief's address in KERASTUNER_ORACLE_IP and a free port in KERASTUNER_ORACLE_PORT.
-    A worker that was stopped is started again under its name; the chief waits for it.
+    Several processes or machines can share a search if they see the same folders. Start the same command once with
+    KERASTUNER_TUNER_ID=chief, which trains nothing, and once for each worker with a unique name in KERASTUNER_TUNER_ID.
+    All need the chief's address in KERASTUNER_ORACLE_IP and a free port in KERASTUNER_ORACLE_PORT. Restart a worker
+    that was stopped with the same name; the chief waits for it.
 
     Args:
-        config: The knobs that every trial starts from.
+        config: The config that every trial starts from.
         out: Folder of the search.
-        strategy: random; bayesian, which proposes what a Gaussian process expects most of; hyperband, which gives many
-            configs few epochs and the best of them more, up to --epochs; combinations of gradual unfreezing and
-            discriminative rates, on and off, each with several seeds.
-        trials: Configs to try; combinations takes 4 times --seeds.
-        objective: What to maximise, on validation: the selection metric, or one figure.
-        knobs: Search these alone, by their names in config.json; all that can matter when none is named.
+        strategy: random; bayesian: a Gaussian process proposes the next config; hyperband: many configs train for few
+            epochs, and the best of them for more, up to --epochs; combinations: gradual unfreezing and discriminative
+            rates, each on and off, with several seeds.
+        trials: Number of configs to try; combinations runs 4 times --seeds.
+        objective: The metric to maximise on the validation split: the selection metric, or a single one.
+        knobs: Hyperparameters to search, by their names in config.json; by default all that have an effect.
         seeds: Seeds of each combination.
-        resume: Folder of a search that was stopped, in place of all other flags.
+        resume: Folder of a search to resume; leave all other flags out.
     """
-    folder, settings = _asked_for(config, out, strategy, trials, objective, knobs, seeds, resume)
-    command = shlex.join(["python", "-m", "tfaffect.search", *sys.argv[1:]])
-    try:
-        found = search(settings, folder, command=command)
-    except KeyboardInterrupt:
-        cli.fail(f"Interrupted. Go on where it was: python -m tfaffect.search --resume {folder}", status=130)
-    if found is None and "KERASTUNER_ORACLE_IP" in os.environ and "chief" not in os.environ["KERASTUNER_TUNER_ID"]:
-        print("The chief has no more trials.")
-    elif found is None:
-        cli.fail(f"Every trial failed. The reasons: {folder / 'trials.csv'}, {folder / 'tuner' / 'logs'}", status=1)
-    else:
-        print(f"\nBest:    trial {found['trial']}, {settings.objective} {found['score']:.4f}")
-        print(f"Report:  {folder / 'report' / 'report.html'}")
-        print(f"Next:    python train.py --config {folder / 'best' / 'config.json'}")
-
-
-def _asked_for(
-    given: Flags,
-    out: Path | None,
-    strategy: Strategy,
-    trials: int | None,
-    objective: Objective,
-    knobs: tuple[str, ...],
-    seeds: int,
-    resume: Path | None,
-) -> tuple[Path, Settings]:
-    """Return the folder and the settings that flags ask for. Raises UsageError where they contradict each other."""
-    config = Config(**{field.name: getattr(given, field.name) for field in fields(Config)})
-    rest = (config, out, strategy, trials, objective, knobs, seeds)
+    base = Config(**{field.name: getattr(config, field.name) for field in fields(Config)})
     if resume:
-        if rest != (Config(), None, "random", None, "selection", (), 3):
-            raise UsageError(f"--resume goes on with {resume / FILE} as it is. Leave the other flags out.")
-        return resume, load(resume)
-    if out is None:
-        raise UsageError("Name the folder of the search with --out, or one to go on with by --resume.")
+        if (base, out, strategy, trials, objective, knobs, seeds) != (
+            Config(),
+            None,
+            "random",
+            None,
+            "selection",
+            (),
+            3,
+        ):
+            raise UsageError(f"--resume continues the search in {resume / FILE} unchanged. Leave the other flags out.")
+        folder, settings = resume, load(resume)
+    elif out is None:
+        raise UsageError("Name the folder of the search with --out, or one to resume with --resume.")
+    else:
+        folder, settings = out, _make_settings(base, strategy, trials, objective, knobs, seeds)
+    command = f"{cli.typed('search')} {shlex.join(sys.argv[1:]).removeprefix('search ')}"
+    try:
+        best = search(settings, folder, command=command)
+    except KeyboardInterrupt:
+        cli.fail(f"Interrupted. To resume: {cli.typed('search')} --resume {folder}", status=130)
+    _print_result(best, folder, settings.objective)
+
+
+def _make_settings(
+    config: Config, strategy: Strategy, trials: int | None, objective: Objective, knobs: tuple[str, ...], seeds: int
+) -> Settings:
+    """Return the settings for these flags. Raises UsageError if they contradict each other."""
     if strategy == "combinations":
         needed = len(COMBINATIONS) * seeds
         if trials not in (None, needed) or knobs:
@@ -186,10 +179,23 @@ def _asked_for(
                 f"--strategy combinations runs {len(COMBINATIONS)} trials for each of --seeds and searches no knob. "
                 f"Received: trials={trials}, seeds={seeds}, knobs={knobs}."
             )
-        return out, Settings(config, strategy, objective, needed, seeds)
+        return Settings(config, strategy, objective, needed, seeds)
     if seeds != 3:
         raise UsageError(f"--seeds is for --strategy combinations. Received: --strategy {strategy} --seeds {seeds}.")
-    return out, Settings(config, strategy, objective, 20 if trials is None else trials, seeds, knobs)
+    return Settings(config, strategy, objective, 20 if trials is None else trials, seeds, knobs)
+
+
+def _print_result(best: dict[str, Any] | None, folder: Path, objective: str) -> None:
+    from tfaffect.tuning.strategies import is_worker
+
+    if best:
+        print(f"\nBest:    trial {best['trial']}, {objective} {best['score']:.4f}")
+        print(f"Report:  {folder / 'report' / 'report.html'}")
+        print(f"Next:    {cli.typed('train')} --config {folder / 'best' / 'config.json'}")
+    elif is_worker():
+        print("The chief has no more trials.")
+    else:
+        cli.fail(f"Every trial failed. The reasons: {folder / 'trials.csv'}, {folder / 'tuner' / 'logs'}", status=1)
 
 
 if __name__ == "__main__":

@@ -1,37 +1,33 @@
-"""The authors' PyTorch checkpoint as a run."""
+"""The command `tfaffect import-torch`: turn the original authors' PyTorch checkpoint into a run folder."""
 
 from __future__ import annotations
 
+import hashlib
+from dataclasses import replace
 from pathlib import Path
 from typing import TYPE_CHECKING
 
 import tyro
 
 from tfaffect import cli
+from tfaffect.config import Config
+from tfaffect.contract import Contract
+from tfaffect.errors import UsageError
+from tfaffect.files import atomic
+from tfaffect.labels import AFFECT, HEADS
 
 if TYPE_CHECKING:
     import keras
-
-    from tfaffect.config import Config
-
-# Keras is imported where it is used: --help answers within half a second.
 
 
 def import_checkpoint(
     checkpoint: Path, run: Path, corpora: tuple[str, ...] = (), records: Path = Path("records")
 ) -> None:
-    """Write the run folder (config.json, model.keras) of a checkpoint of the original.
+    """Write a run folder (config.json, model.keras) from a checkpoint of the original authors.
 
-    `corpora` and `records` go into config.json, as what `evaluate` and `export` use when none is named. Raises
-    UsageError for a checkpoint that is not one of the original, and for a folder that is not empty.
+    `corpora` and `records` go into config.json: `evaluate` and `export` use them by default. Raises UsageError for any
+    other checkpoint, and for a folder that is not empty.
     """
-    import hashlib
-
-    from tfaffect.config import Config
-    from tfaffect.contract import Contract
-    from tfaffect.errors import UsageError
-    from tfaffect.files import atomic
-    from tfaffect.labels import HEADS
     from tfaffect.networks.model import save
 
     if run.exists() and not (run.is_dir() and not any(run.iterdir())):
@@ -52,22 +48,18 @@ def import_checkpoint(
 
 
 def network(checkpoint: Path, config: Config) -> keras.Model:
-    """Return the network of `config` with all weights of a checkpoint of the original, its linear head included.
+    """Return the network of `config` with all weights of an original checkpoint, including its linear affect head.
 
-    Raises UsageError when a key is missing, unknown, of another shape, or holds no finite floats.
+    Raises UsageError when a key is missing, unknown, has another shape, or holds values that are not finite floats.
     """
-    from dataclasses import replace
-
-    from tfaffect.errors import UsageError
-    from tfaffect.labels import AFFECT
     from tfaffect.networks import model as models
     from tfaffect.networks.pytorch import layers as torch_layers
 
     state = torch_layers.state_dict(checkpoint)
     if any(key.startswith("features.") for key in state):
         raise UsageError(
-            f"{checkpoint} is torchvision's EfficientNet-B1, without the heads of the original. To train from it: "
-            f"python train.py --weights {checkpoint}"
+            f"{checkpoint} is torchvision's EfficientNet-B1 and has no heads for affect. To train from it: "
+            f"{cli.typed('train')} --weights {checkpoint}"
         )
     config = replace(config, weights="none", affect_range="linear")
     backbone = models.make_backbone(config)
@@ -89,19 +81,19 @@ def main(
     corpora: tuple[str, ...] = (),
     records: Path = Path("records"),
 ) -> None:
-    """Turn the authors' PyTorch checkpoint into a run folder, to evaluate, export or train from like any other.
+    """Turn the original authors' PyTorch checkpoint into a run folder.
 
-    The file is read without PyTorch, and nothing in it is run.
+    You can evaluate, export and train from the run. The file is read without PyTorch, and no code in it is executed.
 
     Args:
-        checkpoint: State dict of the original, such as best.pth.
+        checkpoint: State dict of the original authors, for example best.pth.
         run: Run folder to write.
-        corpora: Prepared corpora on which evaluate and export judge the run when none is named.
+        corpora: Prepared corpora that evaluate and export use by default.
         records: Folder of the prepared corpora.
     """
     import_checkpoint(checkpoint, run, corpora, records)
-    print(f"{run / 'model.keras'}: the weights of {checkpoint}, valence and arousal not bounded")
-    print(f"Next:    python -m tfaffect.evaluate {run}{'' if corpora else ' --corpora NAME'}")
+    print(f"{run / 'model.keras'}: the weights of {checkpoint}; valence and arousal have no bounds")
+    print(f"Next:    {cli.typed('evaluate')} {run}{'' if corpora else ' --corpora NAME'}")
 
 
 if __name__ == "__main__":

@@ -1,6 +1,4 @@
-"""List the corpora, or prepare one."""
-
-from __future__ import annotations
+"""List the corpora, or build the records of one."""
 
 import importlib
 import os
@@ -10,7 +8,9 @@ from collections.abc import Callable, Sequence
 from dataclasses import is_dataclass
 from difflib import get_close_matches
 from functools import partial
+from inspect import isabstract
 from pathlib import Path
+from typing import Any
 
 import tyro
 
@@ -21,8 +21,6 @@ from tfrecords_builders.base import Corpus
 
 Flag = tyro.conf.FlagCreatePairsOff[bool]
 
-# What builds records needs TensorFlow Datasets and is imported when a corpus is named.
-
 
 def corpora() -> dict[str, type[Corpus]]:
     """Return every corpus class by the name of its module."""
@@ -30,13 +28,13 @@ def corpora() -> dict[str, type[Corpus]]:
     for module in pkgutil.iter_modules(tfrecords_builders.__path__):
         if module.name not in ("__main__", "builder", "prepare"):  # these import TensorFlow Datasets
             for kind in vars(importlib.import_module(f"tfrecords_builders.{module.name}")).values():
-                if isinstance(kind, type) and issubclass(kind, Corpus) and kind is not Corpus:
+                if isinstance(kind, type) and issubclass(kind, Corpus) and not isabstract(kind):
                     found[kind().name] = kind
     return found
 
 
 def find_corpus(name: str) -> type[Corpus]:
-    """Return the corpus class of a name. Raises UsageError with the names there are."""
+    """Return the corpus class of a name. Raises UsageError with the known names."""
     known = corpora()
     if name not in known:
         guess = get_close_matches(name, known, n=1)
@@ -46,24 +44,25 @@ def find_corpus(name: str) -> type[Corpus]:
 
 
 def list_corpora() -> None:
-    """List the corpora with licence, how to obtain them, and the expected tree; NAME --help shows one's options."""
+    """List the corpora: licence, how to obtain them, and the expected files. NAME --help shows a corpus's options."""
     from rich.console import Console
     from rich.markup import escape
 
     console = Console(highlight=False, soft_wrap=True)
     for name, corpus in sorted(corpora().items()):
-        console.print(f"\n[bold]{name}[/bold]  {escape(corpus.labels)}  {corpus.homepage}")
+        console.print(f"\n[bold]{name}[/bold]  {escape(corpus.labels)}  {corpus.homepage}".rstrip())
         console.print(f"Licence: {escape(corpus.licence)}")
         console.print(escape(corpus.instructions.strip()))
-    console.print(f"\nPrepare one: {cli.typed('build')} NAME --raw DIR --records DIR")
-    console.print(f"Its options: {cli.typed('build')} NAME --help")
+    console.print("\nDIR is the folder that --raw names. `...` stands for any folders in between, or for more files.")
+    console.print(f"Build records: {cli.typed('build')} NAME --raw DIR --records FOLDER")
+    console.print(f"Options: {cli.typed('build')} NAME --help")
 
 
 def command(kind: type[Corpus]) -> Callable[..., None]:
-    """Return the command that prepares a corpus, with the corpus's own options among its own."""
+    """Return the command that builds the records of a corpus. Its options include those of the corpus."""
 
     def prepare_corpus(
-        corpus,
+        corpus: Any,
         raw: Path | None = None,
         records: Path = Path("records"),
         keep_twins: Flag = False,
@@ -74,24 +73,23 @@ def command(kind: type[Corpus]) -> Callable[..., None]:
         beam_runner: str = "",
         beam_options: tuple[str, ...] = (),
     ) -> None:
-        """Turn a corpus from its raw layout into TFRecords.
+        """Build the TFRecords of a corpus from its raw files.
 
         Args:
-            corpus: What this corpus leaves to choose.
-            raw: Folder into which the corpus was unpacked.
-            records: Folder that receives records/<corpus>/<version>/.
-            keep_twins: Keep pictures or groups that the official split repeats in a later split.
-            max_skipped: Share of the annotations that may give no record before the build fails.
+            corpus: Options of this corpus.
+            raw: Folder with the unpacked corpus.
+            records: Folder for the records; they are written to <corpus>/<version>/ in it.
+            keep_twins: Keep pictures or groups that an official split repeats in a later split.
+            max_skipped: Largest share of the annotations that may give no record; with more, the build fails.
             overwrite: Replace records that exist.
-            face_detector: Local copy of the face detector's weights; downloaded once when not named.
-            workers: Processes that decode and crop; 0 for all cores.
-            beam_runner: Build through Apache Beam on this runner, such as DirectRunner (docs/beam.md).
-            beam_options: Options of the Beam pipeline, such as runner_v2 settings, each as NAME=VALUE.
+            face_detector: Local copy of the face detector's weights; without it, they are downloaded once.
+            workers: Number of processes that decode and crop; 0 for one on each core.
+            beam_runner: Build with Apache Beam on this runner, for example DirectRunner (docs/clusters.md).
+            beam_options: Options of the Beam pipeline, each as NAME=VALUE.
         """
-        if kind.needs_raw and raw is None:
-            raise UsageError(f"Name the folder of the raw corpus with --raw DIR.\n\n{kind.instructions.strip()}")
-        if kind.needs_raw and not raw.is_dir():
-            raise UsageError(f"There is no folder {raw}.\n\n{kind.instructions.strip()}")
+        if kind.needs_raw and not (raw and raw.is_dir()):
+            missing = f"There is no folder {raw}." if raw else "Name the folder of the raw corpus with --raw DIR."
+            raise UsageError(f"{missing}\n\n{kind.instructions.strip()}")
         _build(
             corpus,
             raw or Path(),
@@ -104,30 +102,31 @@ def command(kind: type[Corpus]) -> Callable[..., None]:
             beam=(beam_runner, beam_options) if beam_runner else None,
         )
 
-    prepare_corpus.__annotations__["corpus"] = tyro.conf.OmitArgPrefixes[kind]
+    options = tyro.conf.OmitArgPrefixes[kind]  # type: ignore[valid-type]  # known only at run time
+    prepare_corpus.__annotations__["corpus"] = options
     return prepare_corpus if is_dataclass(kind) else partial(prepare_corpus, kind())
 
 
-def _build(corpus: Corpus, raw: Path, records: Path, **how) -> None:
+def _build(corpus: Corpus, raw: Path, records: Path, **options: Any) -> None:
     from rich.console import Console
     from rich.progress import Progress
 
-    from tfrecords_builders.prepare import prepare
+    from tfrecords_builders.prepare import prepare  # here, because it imports TensorFlow
 
-    console = Console(file=sys.stdout, highlight=False)  # this stream, also while TFDS is told to be quiet
+    console = Console(file=sys.stdout, highlight=False)  # fixed here, because `builder.write` redirects sys.stdout
     console.print(f"{corpus.name}: reading annotations")
     with Progress(console=console, transient=True) as bar:
         task = bar.add_task("writing records", total=None)
-        how["progress"] = lambda done, total: bar.update(task, completed=done, total=total)
-        report = prepare(corpus, raw, records, **how)
+        options["progress"] = lambda done, total: bar.update(task, completed=done, total=total)
+        report = prepare(corpus, raw, records, **options)
     console.print(_tables(report))
     for key, counts in report["published"].items():
         if counts["published"] != counts["read"]:
-            console.print(f"warning: {key}: {counts['read']:,} read, {counts['published']:,} published")
+            console.print(f"warning: {key}: {counts['read']:,} read, but {counts['published']:,} published")
     console.print(f"Records: {records / corpus.name / corpus.version}")
 
 
-def _tables(report: dict):
+def _tables(report: dict[str, Any]) -> Any:
     from rich.console import Group
     from rich.table import Table
 
@@ -146,29 +145,29 @@ def _tables(report: dict):
     for tag in sorted({tag for split in splits for tag in split["annotated_tags"]}):
         counts = (f"{split['tags'].get(tag, 0):,} of {split['annotated_tags'].get(tag, 0):,}" for split in splits)
         kept.add_row(f"tag {tag}", *counts)
-    rest = Table(title="Skipped, and defects survived", title_justify="left")
+    rest = Table(title="Skipped annotations, and defects of those that were kept", title_justify="left")
     rest.add_column("count", justify="right")
     rest.add_column("reason")
-    for kind in ("skipped", "notes"):
-        for reason, count in report[kind].items():
-            rest.add_row(f"{count:,}", ("skipped: " if kind == "skipped" else "survived: ") + reason)
-    return Group(kept, rest) if rest.row_count else kept
+    for key, kind in (("skipped", "skipped"), ("notes", "kept")):
+        for reason, count in report[key].items():
+            rest.add_row(f"{count:,}", f"{kind}: {reason}")
+    return Group(*(table for table in (kept, rest) if table.row_count))
 
 
 def main(words: Sequence[str] | None = None) -> None:
-    """Turn a raw corpus into records; list the corpora when none is named.
+    """Build the records of a raw corpus, or list the corpora when none is named.
 
-    `words` take the place of the command line.
+    `words` replaces the command line.
     """
     name, *rest = (sys.argv[1:] if words is None else words) or [""]
-    called = cli.typed("build") if words is not None else "python -m tfrecords_builders"
+    command_name = cli.typed("build") if words is not None else "python -m tfrecords_builders"
     if not name or name.startswith("-"):
-        return cli.run(list_corpora, [name] if name else [], called)
+        return cli.run(list_corpora, [name] if name else [], command_name)
     try:
         kind = find_corpus(name)
     except UsageError as error:
         cli.fail(str(error))
-    cli.run(command(kind), rest, f"{called} {name}")
+    cli.run(command(kind), rest, f"{command_name} {name}")
 
 
 if __name__ == "__main__":

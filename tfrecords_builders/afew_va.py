@@ -1,17 +1,15 @@
-"""AFEW-VA: film clips with valence and arousal of every frame, as pictures.
+"""AFEW-VA: the frames of film clips as pictures, each with valence and arousal.
 
 Kossaifi, Tzimiropoulos, Todorovic, Pantic: AFEW-VA database for valence and arousal estimation in-the-wild, Image and
-Vision Computing 65, 2017. Splits are drawn by actor, because one actor is in several clips; there is no official split.
+Vision Computing 65, 2017. There is no official split. Splits are drawn by actor, because an actor is in several clips.
 
-The face is the hull of the frame's 68 landmarks. Their geometry is uncertain: at least one loader had to rescale them,
-as if they belonged to frames of another width. So the first frame of each clip whose header can be read tells the size
-of all, and where the hull of all landmarks of the clip leaves it by more than a tenth of a side, none of the clip's
-landmarks is believed: the largest face of each frame is detected instead, and counted as a defect. Frames without
-landmarks are detected as well. Landmarks that are off by a factor and still inside of the frame are not noticed, and
-those of a clip of which no header can be read are believed.
+The box of a face encloses the frame's 68 landmarks. Their scale is uncertain: at least one loader had to rescale them,
+as if they belonged to frames of another width. So the landmarks of a clip are compared with the size of its frames,
+which is read from the first readable PNG header. Where a box leaves the frame by more than a tenth of a side, no
+landmarks of the clip are used: the largest face of each frame is detected instead, and noted. The same is done for
+frames without landmarks. Landmarks at a wrong scale inside the frame are not noticed, and the landmarks of a clip
+without a readable header are used.
 """
-
-from __future__ import annotations
 
 import json
 import os
@@ -19,40 +17,38 @@ import struct
 from collections.abc import Iterator
 from dataclasses import dataclass
 from pathlib import Path
+from typing import Any
 
 import numpy as np
 
-from tfrecords_builders.base import Corpus, Face, Note, RawFolderError, Skip
+from tfrecords_builders.base import Box, Corpus, Face, Note, RawFolderError, Skip, in_range
 from tfrecords_builders.tables import number
 
 LANDMARKS = 68
 TOLERANCE = 0.1
-"""How far landmarks may leave the frame, as a share of its side: those of a face at the border do by a little."""
-
-Box = tuple[float, float, float, float]
+"""How far landmarks may leave the frame, as a share of its side. Landmarks of a face at the border do so a little."""
 
 
 @dataclass(frozen=True)
 class Clip:
-    """One clip: who plays, what its frames are labelled with, and its pictures by frame."""
+    """One clip: its actor, and the annotations and pictures by frame."""
 
     name: str
     folder: Path
     actor: str
-    frames: dict[str, dict]
+    frames: dict[str, Any]
     pictures: dict[str, Path]
 
 
 class AfewVa(Corpus):
-    """The corpus, from its folders of frames, wherever below the raw folder they are."""
+    """The corpus, from its folders of frames anywhere below the raw folder."""
 
     labels = "valence, arousal"
     homepage = "https://ibug.doc.ic.ac.uk/resources/afew-va-database/"
     citation = "Kossaifi et al., Image and Vision Computing 65, 2017"
     licence = "academic, non-commercial, under the owners' agreement"
     instructions = """
-Ask for it at https://ibug.doc.ic.ac.uk/resources/afew-va-database/ and unpack its zips below one folder, each in place
-or in a folder of its own, as
+Request it at https://ibug.doc.ic.ac.uk/resources/afew-va-database/ and unpack its zip files below one folder, as
     DIR/.../001/001.json     actor, and valence, arousal and 68 landmarks of every frame
     DIR/.../001/00000.png    frames
     DIR/.../001/00001.png
@@ -61,14 +57,14 @@ or in a folder of its own, as
     affect_range = (-10.0, 10.0)
 
     def faces(self, root: Path) -> Iterator[Face | Skip | Note]:
-        """Yield the frames of every clip in order of time; a frame without a picture is left to the base to count."""
+        """Yield the frames of every clip in order of time. A frame without a picture is counted when it is decoded."""
         folders = sorted(_clip_folders(root), key=lambda folder: (folder.name, len(folder.parts), folder))
         if not folders:
-            raise RawFolderError(self, root, "No folder NNN/ with a file NNN.json in it was found.")
+            raise RawFolderError(self, root, "No folder NNN/ with a file NNN.json was found.")
         read = set()
         for folder in folders:
             if folder.name in read:
-                yield Skip("clip is there twice")
+                yield Skip("clip read before")
                 continue
             read.add(folder.name)
             clip = _clip(folder)
@@ -77,20 +73,20 @@ or in a folder of its own, as
     def _frames(self, clip: Clip) -> Iterator[Face | Skip | Note]:
         numbered = sorted(filter(str.isdecimal, clip.frames), key=int)
         yield from [Skip("frame without a number")] * (len(clip.frames) - len(numbered))
-        boxes = {key: _hull(clip.frames[key]) for key in numbered}
+        boxes = {key: _landmark_box(clip.frames[key]) for key in numbered}
         size = next(filter(None, (_size(clip.pictures[key]) for key in numbered if key in clip.pictures)), None)
-        believed = size is None or all(_is_inside(box, size) for box in boxes.values() if box)
+        plausible = size is None or all(_is_inside(box, size) for box in boxes.values() if box)
         for key in numbered:
-            affect, defects = _affect(clip.frames[key])
+            affect, notes = _affect(clip.frames[key])
             if affect == [None, None]:
                 yield Skip("frame with neither valence nor arousal")
                 continue
+            yield from notes
             if boxes[key] is None:
-                defects.append("frame without 68 landmarks: its face is detected")
-            elif not believed:
-                defects.append("landmarks of the clip leave its frames: the face is detected")
-            box = boxes[key] if believed else None
-            yield from map(Note, defects)
+                yield Note("frame without 68 landmarks: the face is detected")
+            elif not plausible:
+                yield Note("landmarks of the clip lie outside its frames: the face is detected")
+            box = boxes[key] if plausible else None
             yield Face(
                 key=f"{clip.name}/{key}",
                 group=clip.actor,
@@ -104,7 +100,7 @@ or in a folder of its own, as
 
 
 def _clip_folders(root: Path) -> Iterator[Path]:
-    """Yield the folders that hold a JSON file of their own name; some copies have cropped twins, which are left out."""
+    """Yield the folders with a JSON file of the same name. Cropped copies, which some downloads have, are left out."""
     for folder, folders, files in os.walk(root):
         folders[:] = [name for name in folders if not name.lower().endswith("_cropped")]
         name = Path(folder).name
@@ -122,26 +118,20 @@ def _clip(folder: Path) -> Clip | Skip:
         return Skip("annotation file of a clip has no frames")
     actor = " ".join(str(facts.get("actor") or "").split()).casefold()
     if not actor:
-        return Skip("clip without the name of its actor, by whom splits are drawn")
+        return Skip("clip without an actor's name, by which splits are drawn")
     pictures = {path.stem: path for path in sorted(folder.iterdir()) if path.suffix.lower() == ".png"}
     return Clip(folder.name, folder, actor, frames, pictures)
 
 
-def _affect(frame: object) -> tuple[list[float | None], list[str]]:
-    """Valence and arousal, which some copies have as text, and what is wrong with them."""
-    cells = [frame.get(name) if isinstance(frame, dict) else None for name in ("valence", "arousal")]
-    values = [number(str(cell)) for cell in cells]
-    low, high = AfewVa.affect_range
-    kept = [value if value is not None and low <= value <= high else None for value in values]
-    defects = {
-        "valence or arousal missing": None in values,
-        "valence or arousal outside -10..10: left out": kept != values,
-    }
-    return kept, [defect for defect, there in defects.items() if there]
+def _affect(frame: Any) -> tuple[list[float | None], list[Note]]:
+    """Valence and arousal, which some copies have as text, and notes about them."""
+    values = [number(str(frame.get(name))) if isinstance(frame, dict) else None for name in ("valence", "arousal")]
+    kept, notes = in_range(values, AfewVa.affect_range)
+    return kept, [Note("valence or arousal missing")] * (None in values) + notes
 
 
-def _hull(frame: object) -> Box | None:
-    """Left, top, right, bottom of the landmarks, or None when there are not 68 or they have no area."""
+def _landmark_box(frame: Any) -> Box | None:
+    """The box of the landmarks, or None when there are not 68 or they have no area."""
     try:
         points = np.array(frame["landmarks"], float)
     except (KeyError, TypeError, ValueError, OverflowError):
@@ -153,13 +143,13 @@ def _hull(frame: object) -> Box | None:
 
 
 def _is_inside(box: Box, size: tuple[int, int]) -> bool:
-    """Whether a box lies in a frame of a width and height, a tenth of each aside."""
-    slack = TOLERANCE * np.array(size)
-    return bool((box[:2] >= -slack).all() and (box[2:] <= size + slack).all())
+    """Whether a box lies in a frame of a width and height, up to TOLERANCE."""
+    margin = TOLERANCE * np.array(size)
+    return bool((box[:2] >= -margin).all() and (box[2:] <= size + margin).all())
 
 
 def _size(png: Path) -> tuple[int, int] | None:
-    """Width and height from the first 24 bytes of a PNG file, or None when they are not of one."""
+    """Width and height from the first 24 bytes of a PNG file, or None for another file."""
     try:
         with open(png, "rb") as file:
             signature, chunk, width, height = struct.unpack(">8s4x4sII", file.read(24))

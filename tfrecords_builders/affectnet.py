@@ -1,20 +1,18 @@
-"""AffectNet: faces from web searches in six languages, with class, valence and arousal; either of its two releases.
+"""AffectNet: faces from web searches in six languages, with class, valence and arousal.
 
 Mollahosseini, Hasani, Mahoor: AffectNet: A Database for Facial Expression, Valence, and Arousal Computing in the Wild,
 IEEE Transactions on Affective Computing 2019. Decisions that a researcher must know:
 
-- 2017 has loose crops and lists, 2021 has faces of 224 pixels and a few .npy files each. They show the same people
-  under names that cannot be matched, so one build reads one release.
-- "None" (8) has no class but real valence and arousal, and is kept for these. "Uncertain" (9) and "no face" (10) have
-  neither and are skipped. -2 stands for a missing number.
-- The test set was never released. The official validation set is `validation` here; papers report on it, so
-  `official_validation="test"` keeps it for the end and has another validation split carved from train.
-- The tag `consistent` marks faces whose valence and arousal fit their class by the rule with which EmoNet (Toisoul et
+- The release of 2017 has loose crops and lists. That of 2021 has faces of 224 pixels, each with a few .npy files. They
+  show the same people under names that cannot be matched, so one build reads one release.
+- "None" (8) has no class, but valid valence and arousal, and is kept for these. "Uncertain" (9) and "no face" (10) have
+  no label and are skipped. -2 stands for a missing number.
+- The test set was never released. The official validation set is `validation` here. Papers report on it; with
+  `official_validation="test"` it is test, and validation is drawn from train.
+- The tag `consistent` marks faces whose valence and arousal fit their class, by the rule with which EmoNet (Toisoul et
   al., Nature Machine Intelligence 2021) cleaned the corpus.
-- Faces that a network annotated are read only with `automatic`, into train, under the tag `automatic`.
+- Faces that were annotated by a network are read only with `automatic`. They go into train under the tag `automatic`.
 """
-
-from __future__ import annotations
 
 import os
 from collections.abc import Iterator
@@ -27,15 +25,19 @@ import numpy as np
 
 from tfaffect.errors import UsageError
 from tfaffect.labels import Expression
-from tfrecords_builders.base import LEADS_OUT, Corpus, Face, Note, RawFolderError, Skip, find, inside, unnested
+from tfrecords_builders.base import OUTSIDE_RAW, Box, Corpus, Face, Note, RawFolderError, Skip, class_counts, in_range
+from tfrecords_builders.raw_files import find, innermost, path_below
 from tfrecords_builders.tables import number, rows
 
 BOX = ("face_x", "face_y", "face_width", "face_height")
 LABELS = ("expression", "valence", "arousal")
 COLUMNS = ("subDirectory_filePath", *BOX, "facial_landmarks", *LABELS)
 TRAIN_COUNTS = (74_874, 134_415, 25_459, 14_090, 6_378, 3_803, 24_882, 3_750)
-MISSING = -2
+MISSING, NO_CLASS = -2, 8
 WITHOUT_LABEL = {9: Skip("annotated as uncertain", intended=True), 10: Skip("annotated as no face", intended=True)}
+
+Number = float | None
+Items = Iterator[Face | Skip | Note]
 
 
 @dataclass(frozen=True)
@@ -43,19 +45,19 @@ class AffectNet(Corpus):
     """The corpus, from the lists of 2017 or the folders of 2021."""
 
     edition: Literal["auto", "2017", "2021"] = "auto"
-    """Which release to read where the raw folder holds both."""
+    """Release to read, where the raw folder holds both."""
     automatic: bool = False
     """Add the automatically annotated faces of 2017 to train."""
     official_validation: Literal["validation", "test"] = "validation"
-    """What the official validation set is used as; as test, validation is carved from train."""
+    """Use of the official validation set. As test, validation is drawn from train."""
 
     labels = "8 classes, valence, arousal"
     homepage = "http://mohammadmahoor.com/affectnet/"
     citation = "Mollahosseini, Hasani, Mahoor: AffectNet, IEEE TAC 2019, arXiv:1708.03985"
     licence = "non-commercial research only; agreement signed by a principal investigator"
     instructions = """
-Request it from http://mohammadmahoor.com/affectnet/
-and unpack all parts of either release, of 2017 as
+Request it at http://mohammadmahoor.com/affectnet/
+and unpack all parts of one release: of 2017 as
     DIR/.../Manually_Annotated_file_lists/training.csv, validation.csv
     DIR/.../Manually_Annotated_Images/689/737db248....jpg ...
 and, for --automatic,
@@ -70,60 +72,53 @@ or of 2021 as
 
     @property
     def published(self) -> dict[str, int]:
-        """Counts on which both releases agree: 2021 has one face less of contempt in validation."""
-        train = {f"train/{e.name.lower()}": n for e, n in zip(Expression, TRAIN_COUNTS, strict=True)}
-        official = {f"{self.official_validation}/{e.name.lower()}": 500 for e in Expression if e != Expression.CONTEMPT}
-        return official if self.automatic else train | official
+        """Counts on which both releases agree. In validation, 2021 has one face of contempt less."""
+        classes = [expression for expression in Expression if expression != Expression.CONTEMPT]
+        official = class_counts(self.official_validation, classes, [500] * len(classes))
+        return official if self.automatic else class_counts("train", Expression, TRAIN_COUNTS) | official
 
-    def faces(self, root: Path) -> Iterator[Face | Skip | Note]:
+    def faces(self, root: Path) -> Items:
         """Yield the faces of the chosen release."""
         training = find(root, "training.csv") if self.edition != "2021" else None
         train_set = find(root, "train_set") if self.edition != "2017" else None
         if training and train_set:
             raise UsageError(
                 f"Both releases of AffectNet are below {root}: {training} and {train_set}. They show the same faces "
-                "under other names and are never merged. Choose with --edition 2017 or --edition 2021."
+                "under other names. Choose with --edition 2017 or --edition 2021."
             )
-        if not training and not train_set:
-            sought = {"2017": "training.csv", "2021": "The folder train_set"}
-            sought = sought.get(self.edition, "Neither training.csv (2017) nor the folder train_set (2021)")
-            raise RawFolderError(self, root, f"{sought} was {'' if 'Neither' in sought else 'not '}found.")
-        if self.automatic and not training:
+        if self.automatic and train_set:
             raise RawFolderError(self, root, "Automatically annotated faces belong to the release of 2017.")
-        yield from self._faces_of_2017(root, training) if training else self._faces_of_2021(root, train_set)
+        if training:
+            yield from self._faces_of_2017(root, training)
+        elif train_set:
+            yield from self._faces_of_2021(root, train_set)
+        else:
+            names = {"2017": "training.csv", "2021": "train_set", "auto": "training.csv (2017) or train_set (2021)"}
+            raise RawFolderError(self, root, f"{names[self.edition]} was not found.")
 
-    def _faces_of_2017(self, root: Path, training: Path) -> Iterator[Face | Skip | Note]:
-        manual = self._folder(root, "Manually_Annotated_Images", "Manually_Annotated")
-        yield from _of_list(training, manual, "train")
-        yield from _of_list(self._file(root, "validation.csv"), manual, self.official_validation)
+    def _faces_of_2017(self, root: Path, training: Path) -> Items:
+        manual = innermost(self.require(root, "Manually_Annotated_Images", "Manually_Annotated"))
+        yield from _faces_in_list(training, manual, "train")
+        yield from _faces_in_list(self.require(root, "validation.csv"), manual, self.official_validation)
         if self.automatic:
-            folder = self._folder(root, "Automatically_Annotated_Images", "Automatically_Annotated")
-            yield from _of_list(self._file(root, "automatically_annotated.csv"), folder, "train", "automatic")
+            folder = innermost(self.require(root, "Automatically_Annotated_Images", "Automatically_Annotated"))
+            yield from _faces_in_list(self.require(root, "automatically_annotated.csv"), folder, "train", "automatic")
 
-    def _faces_of_2021(self, root: Path, train_set: Path) -> Iterator[Face | Skip | Note]:
-        for folder, split in ((train_set, "train"), (self._file(root, "val_set"), self.official_validation)):
-            parts = [find(folder, name, depth=2) for name in ("images", "annotations")]
-            if None in parts:
+    def _faces_of_2021(self, root: Path, train_set: Path) -> Items:
+        for folder, split in ((train_set, "train"), (self.require(root, "val_set"), self.official_validation)):
+            images, annotations = (find(folder, name, depth=2) for name in ("images", "annotations"))
+            if images is None or annotations is None:
                 raise RawFolderError(self, root, f"{folder} does not hold images and annotations.")
-            yield from _of_folder(folder.name, *parts, split)
-
-    def _file(self, root: Path, *names: str) -> Path:
-        if found := find(root, *names):
-            return found
-        raise RawFolderError(self, root, f"{names[0]} was not found.")
-
-    def _folder(self, root: Path, *names: str) -> Path:
-        """The folder of the numbered folders; archives are often unpacked into a folder of their own name."""
-        return unnested(self._file(root, *names))
+            yield from _faces_in_folder(folder.name, images, annotations, split)
 
 
-def _of_list(table: Path, folder: Path, split: str, *tags: str) -> Iterator[Face | Skip | Note]:
-    """The faces of one list of 2017. A picture may lie in several numbered folders: its name is the group."""
+def _faces_in_list(table: Path, folder: Path, split: str, *tags: str) -> Items:
+    """The faces of one list of 2017. A picture may lie in several numbered folders, so its name is the group."""
     listed = set()
     for row in rows(table, required=(COLUMNS[0], *LABELS), header=COLUMNS):
-        image = inside(folder, row.get(COLUMNS[0]) or "")
+        image = path_below(folder, row.get(COLUMNS[0]) or "")
         if image is None or image in listed:
-            yield Skip("picture listed before") if image else LEADS_OUT
+            yield Skip("picture listed before") if image else OUTSIDE_RAW
             continue
         listed.add(image)
         face = Face(
@@ -134,21 +129,21 @@ def _of_list(table: Path, folder: Path, split: str, *tags: str) -> Iterator[Face
             box=_box(*(number(row.get(name)) for name in BOX)),
             tags=tags,
         )
-        for item in _labelled(face, *(number(row.get(name)) for name in LABELS)):
+        for item in _with_labels(face, *(number(row.get(name)) for name in LABELS)):
             if isinstance(item, Face) and item.box is None:
-                yield Note("no face box: the whole picture is taken")
+                yield Note("no face box: the complete picture is used")
             yield item
 
 
-def _box(x: float | None, y: float | None, width: float | None, height: float | None) -> tuple | None:
-    """The box of a row, or None where it has none; -1 marks that no face was found."""
-    if None in (x, y, width, height) or min(width, height) <= 0:
+def _box(x: Number, y: Number, width: Number, height: Number) -> Box | None:
+    """The box of a row, or None where it has none; its numbers are -1 where no face was found."""
+    if x is None or y is None or width is None or height is None or min(width, height) <= 0:
         return None
     return x, y, x + width, y + height
 
 
-def _of_folder(name: str, images: Path, annotations: Path, split: str) -> Iterator[Face | Skip | Note]:
-    """The faces of one folder of 2021, whose numbers have gaps; a face is its own group."""
+def _faces_in_folder(name: str, images: Path, annotations: Path, split: str) -> Items:
+    """The faces of one folder of 2021. The file numbers have gaps. Each face is its own group."""
     pictures = {Path(file).stem: file for file in sorted(os.listdir(images))}
     units = {file.partition("_")[0] for file in os.listdir(annotations)} | set(pictures)
     for unit in sorted(filter(str.isdecimal, units), key=int):
@@ -156,36 +151,33 @@ def _of_folder(name: str, images: Path, annotations: Path, split: str) -> Iterat
         if None in values:
             yield Note("annotation file missing or unreadable")
         key, image = f"{name}/{unit}", images / pictures.get(unit, f"{unit}.jpg")
-        yield from _labelled(Face(key=key, group=key, image=image, split=split), *values)
+        yield from _with_labels(Face(key=key, group=key, image=image, split=split), *values)
 
 
-def _scalar(path: Path) -> float | None:
-    """The one number of an .npy file, stored as a number or as text; None when there is none."""
+def _scalar(path: Path) -> Number:
+    """The one number in an .npy file, stored as a number or as text, or None."""
     try:
         return number(str(np.load(path, allow_pickle=False).astype(str).item()))
-    except Exception:  # of a damaged header numpy raises whatever Python's own parser does, such as TokenError
+    except Exception:  # for a damaged header, NumPy passes on any error of Python's parser, for example TokenError
         return None
 
 
-def _labelled(
-    face: Face, code: float | None, valence: float | None, arousal: float | None
-) -> Iterator[Face | Skip | Note]:
-    """The face with the labels it has, each masked on its own."""
-    given = (valence, arousal)
-    affect = [value if value is not None and -1 <= value <= 1 else None for value in given]
-    expression = int(code) if code in AffectNet.expressions else None
+def _with_labels(face: Face, code: Number, *affect: Number) -> Items:
+    """The face with its valid labels; each label may be missing on its own."""
+    (valence, arousal), notes = in_range([None if n == MISSING else n for n in affect], AffectNet.affect_range)
+    expression = None if code is None else AffectNet.expressions.get(code)
     if code in WITHOUT_LABEL:
-        yield WITHOUT_LABEL[code]
-    elif expression is None and code not in (None, 8):
-        yield Skip("class is none of 0 to 10")
-    elif expression is None and affect == [None, None]:
+        yield WITHOUT_LABEL[int(code)]
+    elif expression is None and code not in (None, NO_CLASS):
+        yield Skip("class is not in 0 to 10")
+    elif expression is None and valence is None and arousal is None:
         yield Skip("neither class nor valence nor arousal")
     else:
-        if any(kept is None and value not in (None, MISSING) for kept, value in zip(affect, given, strict=True)):
-            yield Note("valence or arousal outside of [-1, 1] is left out")
-        whole = expression is not None and None not in affect
-        tags = (*face.tags, "consistent") if whole and is_consistent(Expression(expression), *affect) else face.tags
-        yield replace(face, expression=expression, valence=affect[0], arousal=affect[1], tags=tags)
+        yield from notes
+        tags = face.tags
+        if expression is not None and valence is not None and arousal is not None:
+            tags += ("consistent",) * is_consistent(expression, valence, arousal)
+        yield replace(face, expression=expression, valence=valence, arousal=arousal, tags=tags)
 
 
 def is_consistent(expression: Expression, valence: float, arousal: float) -> bool:

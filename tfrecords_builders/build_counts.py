@@ -1,35 +1,34 @@
-"""What a build read, kept and skipped, and why."""
-
-from __future__ import annotations
+"""Counts of what a build read, kept and skipped, and why."""
 
 from collections import Counter
 from collections.abc import Mapping
 from dataclasses import dataclass, field
+from typing import Any
 
 import numpy as np
 
-from tfaffect.labels import AFFECT, CLASSES, SPLITS
+from tfaffect.labels import AFFECT, CLASSES, SPLITS, Expression
 from tfrecords_builders.base import Face, Skip
 from tfrecords_builders.record import distribution
 
-LATER_TWIN = Skip("its picture or group is in a later split too", intended=True)
+LATER_TWIN = Skip("same picture or group is also in a later split", intended=True)
 
 
 @dataclass
 class BuildCounts:
-    """What was read, kept and skipped, counted on the way."""
+    """What was read, kept and skipped, counted during a build."""
 
-    official: Counter = field(default_factory=Counter)  # annotated per "split" and "split/class", as the corpus has it
-    annotated: Counter = field(default_factory=Counter)  # per (split, tag); the tag "" counts faces
+    official: Counter = field(default_factory=Counter)  # annotated, by "split" and "split/class" of the corpus
+    annotated: Counter = field(default_factory=Counter)  # by (split, tag); the tag "" counts faces
     written: Counter = field(default_factory=Counter)
-    labels: dict[str, np.ndarray] = field(default_factory=dict)  # per split: class masses, then affect counts
+    labels: dict[str | None, np.ndarray] = field(default_factory=dict)  # by split: class masses, then affect counts
     skipped: Counter = field(default_factory=Counter)
-    intended: int = 0  # of those skipped: nothing was lost
+    intended: int = 0  # skips that are no loss
     notes: Counter = field(default_factory=Counter)
-    done: int = 0  # faces made into records, or not
+    done: int = 0  # faces with an outcome, a record or a skip
 
-    def count_official(self, face: Face, expressions: Mapping) -> None:
-        """Count an annotation as its owners do: by official split ("all" where there is none), and by its class."""
+    def count_official(self, face: Face, expressions: Mapping[Any, Expression]) -> None:
+        """Count an annotation as its owners do: by official split ("all" where there is none) and by class."""
         split = face.split or "all"
         self.official[split] += 1
         if face.expression is not None and not isinstance(face.expression, dict):
@@ -39,8 +38,8 @@ class BuildCounts:
         """Count a face, and each of its tags, in its split."""
         counter.update((face.split, tag) for tag in ("", *face.tags))
 
-    def settle(self, face: Face, outcome: object, expressions: Mapping) -> None:
-        """Count what became of a face: a Skip, or anything else for a record."""
+    def count_outcome(self, face: Face, outcome: object, expressions: Mapping[Any, Expression]) -> None:
+        """Count a face by its outcome: a Skip, or anything else for a record."""
         self.done += 1
         if isinstance(outcome, Skip):
             self.skip(outcome)
@@ -55,8 +54,8 @@ class BuildCounts:
         self.skipped[skip.reason] += 1
         self.intended += skip.intended
 
-    def report(self, published: Mapping[str, int]) -> dict:
-        """Return the counts as plain JSON values; `published` are the owners' counts, by the keys of `official`."""
+    def report(self, published: Mapping[str, int]) -> dict[str, Any]:
+        """Return the counts as plain JSON values. `published` has the owners' counts by the keys of `official`."""
         return {
             "published": {key: {"published": count, "read": self.official[key]} for key, count in published.items()},
             "splits": {split: self._split_report(split) for split in SPLITS if self.written[split, ""]},
@@ -64,7 +63,7 @@ class BuildCounts:
             "notes": dict(self.notes.most_common()),
         }
 
-    def _split_report(self, split: str) -> dict:
+    def _split_report(self, split: str) -> dict[str, Any]:
         masses = [round(float(mass), 3) for mass in self.labels[split]]
         return {
             "annotated": self.annotated[split, ""],
@@ -75,14 +74,14 @@ class BuildCounts:
             **dict(zip(AFFECT, map(int, masses[len(CLASSES) :]), strict=True)),
         }
 
-    def refused(self, max_skipped: float) -> str:
-        """Return why the build must fail, or nothing when at most a share `max_skipped` gave no record."""
+    def failure(self, max_skipped: float) -> str:
+        """Return why the build must fail, or an empty text when at most a share `max_skipped` gave no record."""
         lost = self.skipped.total() - self.intended
         read = lost + sum(count for (_, tag), count in self.written.items() if not tag)
         if lost <= max_skipped * read:
             return ""
-        lead = f"{lost:,} of {read:,} annotations gave no record, more than --max-skipped {max_skipped:g}."
-        return f"{lead}\n{self.reasons()}"
+        summary = f"{lost:,} of {read:,} annotations gave no record, more than --max-skipped {max_skipped:g}."
+        return f"{summary}\n{self.reasons()}"
 
     def reasons(self) -> str:
         """Return the reasons of skips, one a line, most frequent first."""

@@ -1,11 +1,10 @@
-"""The TFDS builder: what a record holds, and the vocabulary that travels beside the records."""
+"""The TFDS builder: the fields of a record, and the vocabulary stored beside the records."""
 
-from __future__ import annotations
-
-from collections.abc import Iterable, Mapping
+from collections.abc import Iterable, Iterator, Mapping
 from contextlib import redirect_stdout
 from io import StringIO
 from pathlib import Path
+from typing import Any
 
 import numpy as np
 import tensorflow_datasets as tfds
@@ -15,13 +14,13 @@ from tensorflow_datasets.proto import tf_example_pb2
 from tfaffect.labels import AFFECT, CLASSES
 from tfrecords_builders.base import Corpus
 
-HELD_BYTES = 256 << 20
-"""Records that TFDS holds before it sorts them on disk, in place of its 1 GB: 450,000 faces, as many as AffectNet has,
-then take 1.5 GB in all and not 2.2."""
+BUFFER_BYTES = 256 << 20
+"""Size of the buffer in which TFDS sorts records before it uses the disk; TFDS itself takes 1 GB. With it, 450,000
+faces (as many as AffectNet has) take 1.5 GB in all, and not 2.2."""
 
 
-class AffectBuilder(tfds.core.GeneratorBasedBuilder, skip_registration=True):
-    """Writes the records of one corpus; `examples` has by split an iterator of (key, fields) or a Beam transform."""
+class AffectBuilder(tfds.core.GeneratorBasedBuilder, skip_registration=True):  # type: ignore[call-arg]  # TFDS: no types
+    """Writes the records of one corpus. `examples` has an iterator of (key, fields) or a Beam transform by split."""
 
     def __init__(self, corpus: Corpus, examples: Mapping[str, object], data_dir: Path) -> None:
         self.name = corpus.name
@@ -54,37 +53,36 @@ class AffectBuilder(tfds.core.GeneratorBasedBuilder, skip_registration=True):
             ),
         )
 
-    def _split_generators(self, dl_manager):
+    def _split_generators(self, dl_manager: object) -> dict[str, object]:
         return dict(self._examples)
 
-    def _generate_examples(self):
-        raise NotImplementedError("The examples were handed over.")
+    def _generate_examples(self) -> Iterator[tuple]:
+        raise NotImplementedError("`_split_generators` returns the examples.")
 
     def _example_writer(self) -> writer.ExampleWriter:
-        return _OrderedFields(self.info.file_format)
+        return _SortedFields(self.info.file_format)
 
 
-class _OrderedFields(writer.ExampleWriter):
-    """Writes the fields of a record sorted by name; in protobuf's own order no two processes write the same bytes."""
+class _SortedFields(writer.ExampleWriter):
+    """Writes the fields of a record sorted by name. Otherwise protobuf's order differs between processes."""
 
-    def write(self, path: Path, examples: Iterable[tuple]):
-        return super().write(path, ((key, _ordered(example)) for key, example in examples))
-
-
-def _ordered(example: bytes) -> bytes:
-    return tf_example_pb2.Example.FromString(example).SerializeToString(deterministic=True)
+    def write(self, path: Path, examples: Iterable[tuple]) -> Any:
+        parse = tf_example_pb2.Example.FromString
+        return super().write(
+            path, ((key, parse(example).SerializeToString(deterministic=True)) for key, example in examples)
+        )
 
 
 def write(corpus: Corpus, examples: Mapping[str, object], folder: Path, beam: tuple[str, object] | None = None) -> Path:
     """Write examples by split below `folder` and return the folder that holds them.
 
-    `beam` is the runner and the pipeline options under which examples that are Beam transforms run.
+    `beam` has the runner and the pipeline options for examples that are Beam transforms.
     """
-    shuffle.MAX_MEM_BUFFER_SIZE = HELD_BYTES
-    tfds.disable_progress_bar()  # it knows the records of a split only at its end; ours shows the time left
+    shuffle.MAX_MEM_BUFFER_SIZE = BUFFER_BYTES
+    tfds.disable_progress_bar()  # TFDS counts a split's records only at the end; our bar shows the time left
     runner, options = beam or (None, None)
     builder = AffectBuilder(corpus, examples, folder)
-    with redirect_stdout(StringIO()):  # it speaks of a download, and of a folder that is about to be renamed
+    with redirect_stdout(StringIO()):  # TFDS prints about a download, and about a folder that is renamed afterwards
         builder.download_and_prepare(
             download_config=tfds.download.DownloadConfig(beam_runner=runner, beam_options=options)
         )

@@ -1,14 +1,13 @@
-"""From shapes in face units to the pixels of a photograph: place, fill, light, blur.
+"""Draw shapes in face units as the pixels of a photograph: place, fill, light, blur.
 
-The origin of face units lies between eyes and nose, x to the right of the picture, y down; a face is about 1.6 wide and
-2 high. OpenCV gets coordinates rounded to a sixteenth of a canvas pixel and works in whole or fixed-point numbers, so
-that one scene is the same bytes on every machine.
+The origin of face units is between eyes and nose. x points to the right of the picture, y points down. A face is about
+1.6 wide and 2 high. OpenCV gets coordinates rounded to a sixteenth of a canvas pixel, and calculates with integers or
+fixed-point numbers, so that a scene gives the same bytes on every machine.
 """
-
-from __future__ import annotations
 
 from dataclasses import dataclass
 from functools import cache, cached_property
+from typing import Self
 
 import cv2
 import numpy as np
@@ -23,14 +22,14 @@ SIDE = 128
 """Height and width of every picture in pixels."""
 
 DETAIL = 2
-"""Canvas pixels per picture pixel and side: edges are smoothed too, 4 looks no better and takes half as long again."""
+"""Canvas pixels per picture pixel in each direction, for smooth edges. 4 looks no better and takes 50 % longer."""
 
 SUBPIXEL_BITS = 4
 
 
 @dataclass(frozen=True, kw_only=True)
 class Scene:
-    """Where the face is in the picture, and what disturbs it."""
+    """Place of the face in the picture, light and disturbances."""
 
     x: float = SIDE / 2  # of the face's origin, in pixels
     y: float = SIDE / 2
@@ -44,10 +43,10 @@ class Scene:
     slope_y: float = 0.0
     blur: float = 0.0  # standard deviation, in pixels
     noise: float = 0.0  # standard deviation, in grey levels
-    seed: int = 0  # of the clutter and the noise
+    seed: int = 0  # of the background and the noise
 
     def place(self, points: np.ndarray) -> np.ndarray:
-        """Face units to pixels of the picture, for points of shape (..., 2)."""
+        """Return points of shape (..., 2) in face units as pixels of the picture."""
         return points @ self.turn + (self.x, self.y)
 
     @cached_property
@@ -59,20 +58,20 @@ class Scene:
 
 
 class Pen:
-    """Draws shapes given in face units, enlarged and moved by `right` and `down`, where the scene has the face."""
+    """Draws shapes in face units, enlarged and moved by `right` and `down`, at the face's place in the scene."""
 
     def __init__(
         self, canvas: np.ndarray, scene: Scene, right: float = 0.0, down: float = 0.0, enlarged: float = 1.0
     ) -> None:
         self.canvas, self.scene, self.offset, self.enlarged = canvas, scene, np.array((right, down)), enlarged
-        # OpenCV takes fixed-point numbers, whose whole values are the middles of pixels.
+        # OpenCV takes fixed-point numbers; their integers are the centres of pixels.
         self._turn = scene.turn * enlarged * DETAIL * 2**SUBPIXEL_BITS
         self._origin = (scene.place(self.offset) * DETAIL - 0.5) * 2**SUBPIXEL_BITS
 
-    def moved(self, right: float, down: float, enlarged: float = 1.0) -> Pen:
-        """Return a pen for the same canvas whose shapes lie further right and down, and are larger."""
+    def moved(self, right: float, down: float, enlarged: float = 1.0) -> Self:
+        """Return a pen for the same canvas whose shapes are further right and down, and larger."""
         right, down = right + self.offset[0], down + self.offset[1]
-        return Pen(self.canvas, self.scene, right, down, self.enlarged * enlarged)
+        return type(self)(self.canvas, self.scene, right, down, self.enlarged * enlarged)
 
     def fill(self, outline: np.ndarray, colour: Colour) -> None:
         """Fill a polygon of shape (points, 2)."""
@@ -88,30 +87,28 @@ class Pen:
 
 
 def ellipse(x: float, y: float, width: float, height: float) -> np.ndarray:
-    """An outline by its centre and half axes, shape (24, 2)."""
+    """Return the outline of an ellipse from its centre and half axes, shape (24, 2)."""
     return circle(24) * (width, height) + (x, y)
 
 
 @cache
 def circle(points: int) -> np.ndarray:
-    """The unit circle from its right on, over its lowest point, shape (points, 2)."""
+    """Return the unit circle, shape (points, 2): it starts at the right and goes over the lowest point."""
     angles = np.arange(points) * (2 * np.pi / points)
     return np.stack([np.cos(angles), np.sin(angles)], axis=1)
 
 
-def bow(first: Point, middle: Point, last: Point, power: float = 2.0) -> np.ndarray:
-    """A curve from `first` over `middle` to `last`, shape (17, 2): a parabola, or flatter with steeper ends."""
+def curve(first: Point, middle: Point, last: Point, power: float = 2.0) -> np.ndarray:
+    """Return a curve from `first` over `middle` to `last`, shape (17, 2): a parabola, flatter with a higher power."""
     t = abs(np.arange(-8, 9) / 8)
-    curve = np.empty((17, 2))
-    for axis, reach in enumerate((t, t**power)):
-        curve[:8, axis] = middle[axis] + (first[axis] - middle[axis]) * reach[:8]
-        curve[8:, axis] = middle[axis] + (last[axis] - middle[axis]) * reach[8:]
-    return curve
+    ends = np.repeat([first, last], (8, 9), axis=0)
+    return np.array(middle) + (ends - np.array(middle)) * np.stack([t, t**power], axis=1)
 
 
 def mix(first: Colour, second: Colour, share: float) -> Colour:
-    """A colour between two; `share` of the second, in [0, 1]."""
-    return tuple(round(a + (b - a) * share) for a, b in zip(first, second, strict=True))
+    """Return a mixture of two colours, with a `share` of the second in [0, 1]."""
+    red, green, blue = (round(a + (b - a) * share) for a, b in zip(first, second, strict=True))
+    return red, green, blue
 
 
 def paint_background(rng: np.random.Generator) -> np.ndarray:
@@ -132,12 +129,12 @@ def paint_background(rng: np.random.Generator) -> np.ndarray:
 
 
 def _muted(rng: np.random.Generator) -> Colour:
-    """Any grey with a tint, so that no wall outshines the face."""
+    """A random tinted grey, so that the background is not more colourful than the face."""
     return tuple((rng.integers(80, 200) + rng.integers(-35, 36, 3)).tolist())
 
 
 def photograph(canvas: np.ndarray, scene: Scene, rng: np.random.Generator) -> np.ndarray:
-    """Shrink a canvas to RGB uint8 (128, 128, 3); blur and light it, and add noise."""
+    """Return a canvas as a photograph, RGB uint8 (128, 128, 3): shrunk, blurred and lit, with noise."""
     picture = cv2.resize(canvas, (SIDE, SIDE), interpolation=cv2.INTER_AREA)
     if scene.blur > 0:
         picture = cv2.GaussianBlur(picture, (5, 5), scene.blur)

@@ -1,13 +1,12 @@
 """EMOTIC: people in scenes, with 26 categories of emotion, valence, arousal and dominance.
 
 Kosti, Alvarez, Recasens, Lapedriza: Emotion Recognition in Context, CVPR 2017, and Context Based Emotion Recognition
-using EMOTIC Dataset, TPAMI 2019. Train has one annotator a person; validation and test have several, of whom
-`combined_categories` is the union and `combined_continuous` the mean, and these are read. The corpus has boxes of
-bodies only: the face is detected, and many people show none, so that far fewer records than annotations are normal.
-The release of 2019 has 34,320 persons (23,706 train, 3,334 validation, 7,280 test), that of 2017 has 23,788; where both
-are below the raw folder, the later is read.
+using EMOTIC Dataset, TPAMI 2019. In train, each person has one annotator. In validation and test there are several, and
+`combined_categories` (their union) and `combined_continuous` (their mean) are read. All boxes are of bodies, so faces
+are detected. Many people show no face: far fewer records than annotations are normal. The release of 2019 has 34,320
+persons (23,706 train, 3,334 validation, 7,280 test), that of 2017 has 23,788. If both are there, the later is read.
 
-The categories are no facial expressions, and a person may have many. The rule `tfaffect` (the default) maps them so:
+The categories are no facial expressions, and a person may have many. The rule `tfaffect` (the default) maps them:
 
     happiness  HAPPINESS, Affection, Pleasure, Excitement       fear      FEAR
     sadness    SADNESS, Suffering                               disgust   AVERSION
@@ -16,34 +15,33 @@ The categories are no facial expressions, and a person may have many. The rule `
     nothing    Anticipation, Confidence, Disconnection, Disquietment, Doubt/Confusion, Embarrassment, Engagement,
                Esteem, Fatigue, Pain, Sensitivity, Sympathy, Yearning
 
-A person has the class when all of the categories point at one; otherwise the categories in capitals, which name a
-class and do not only suggest it, decide when they point at one; otherwise there is no class. Categories are no votes
-(four synonyms of one annotator would outvote a plain word), and a priority among the six would let the order of a list
-decide what no annotator did. A person without a class keeps valence and arousal.
+If all categories of a person map to one class, the person has that class. Otherwise only the categories in capitals
+count, because they name a class and do not only suggest it: if these map to one class, the person has it. Otherwise
+there is no class, and the person keeps valence and arousal. Categories are not counted as votes, because four synonyms
+from one annotator would win against one plain word. The six have no priority either, because no annotator chose one.
 
-Disapproval is contempt because the owners define it with that word ("reprehensible; contempt; hostile") and no other
-category so. Disquietment says nothing: theirs runs from "anxious" over "upset" to "pressured", and only a part of that
-is fear. Suffering is emotional pain and sadness, Pain is of the body. Peace, "relaxed; no worry", is what comes nearest
-to neutral; there is no category for that.
+Disapproval is contempt because the owners define it, and no other category, with that word ("reprehensible; contempt;
+hostile"). Disquietment is no class: the owners define it from "anxious" over "upset" to "pressured", and only a part
+of that is fear. Suffering is emotional pain and sadness; Pain is physical. Peace, "relaxed; no worry", is the category
+that is nearest to neutral.
 
-The rule `original` is the convention of the PyTorch project that this one continues: of the first three categories the
-first in capitals above decides, else the first that maps at all; Suffering says nothing, Disconnection is sadness and
-Yearning is anger. Only the rule is its own: it read pictures of one person only, and dropped persons without a class.
+The rule `original` is that of the PyTorch project that this one continues. Among the first three categories, the first
+in capitals above decides, and otherwise the first that has a class. Suffering has none, Disconnection is sadness, and
+Yearning is anger. Only the rule is the same: that project read only pictures of one person, each with a class.
 """
-
-from __future__ import annotations
 
 import zlib
 from collections.abc import Iterator, Sequence
 from dataclasses import dataclass
 from pathlib import Path
-from typing import Literal
+from typing import Any, Literal
 
 import numpy as np
 
 from tfaffect.errors import UsageError
 from tfaffect.labels import Expression
-from tfrecords_builders.base import LEADS_OUT, Corpus, Face, Note, RawFolderError, Skip, find, inside
+from tfrecords_builders.base import OUTSIDE_RAW, Box, Corpus, Face, Note, RawFolderError, Skip, in_range, unique
+from tfrecords_builders.raw_files import find, path_below
 
 SPLIT_OF_TABLE = {"train": "train", "val": "validation", "test": "test"}
 FOLDER_OF_FILE = {"annotations.mat": "emotic", "cvpr17_annotations.mat": "cvpr_emotic"}  # the later release first
@@ -80,15 +78,15 @@ class Emotic(Corpus):
     """The corpus, from the annotation file and the pictures of either release."""
 
     mapping: Literal["tfaffect", "original"] = "tfaffect"
-    """How the 26 categories become a class: our rule, or the one of the PyTorch project (see emotic.py)."""
+    """Rule that maps the 26 categories to a class: our own, or that of the original PyTorch project (see emotic.py)."""
 
     labels = "26 categories mapped to 8 classes, valence, arousal"
     homepage = "https://github.com/rkosti/emotic"
     citation = "Kosti et al., CVPR 2017, and Context Based Emotion Recognition using EMOTIC Dataset, TPAMI 2019"
     licence = "non-commercial research and education, on request"
     instructions = """
-Ask for access with the form that https://github.com/rkosti/emotic links. Unpack the pictures and put the annotation
-file of the same release below one folder, as
+Request access with the form that is linked at https://github.com/rkosti/emotic. Unpack the pictures, and put the
+annotation file of the same release below one folder, as
     DIR/.../Annotations/Annotations.mat    release of 2019 (PAMI)
     DIR/.../emotic/                        ade20k/images/ emodb_small/images/ framesdb/images/ mscoco/images/
 or
@@ -100,24 +98,18 @@ or
     max_skipped = 0.6  # many people are seen from behind, or too small for a face to be found
 
     def faces(self, root: Path) -> Iterator[Face | Skip | Note]:
-        """Yield every person with a body box, and a class, valence or arousal; the face is left to the detector."""
+        """Yield every person with a body box and a class, valence or arousal. The face is detected."""
         annotations = find(root, *FOLDER_OF_FILE)
         if annotations is None:
             raise RawFolderError(self, root, "Neither Annotations.mat nor CVPR17_Annotations.mat was found.")
         pictures = _pictures(root, annotations)
         if pictures is None:
-            raise RawFolderError(self, root, f"{annotations} is there, but no picture folder such as mscoco/.")
-        given: set[str] = set()
-        for split, items in _tables(annotations).items():
-            for item in items:
-                for found in self._people(item, split, pictures):
-                    if isinstance(found, Face) and found.key in given:
-                        yield Skip("person of a picture that its split lists twice")
-                    else:
-                        given.update([found.key] if isinstance(found, Face) else [])
-                        yield found
+            raise RawFolderError(self, root, f"{annotations} was found, but no picture folder like mscoco/.")
+        tables = _tables(annotations).items()
+        people = (found for split, items in tables for item in items for found in self._people(item, split, pictures))
+        yield from unique(people, Skip("person in a picture that the split lists twice"))
 
-    def _people(self, item: object, split: str, pictures: Path) -> Iterator[Face | Skip | Note]:
+    def _people(self, item: Any, split: str, pictures: Path) -> Iterator[Face | Skip | Note]:
         picture = _path(pictures, item)
         people = _items(item.person)
         if not people:
@@ -125,7 +117,7 @@ or
         for number, person in enumerate(people):
             box = _box(getattr(person, "body_bbox", ()))
             if picture is None or box is None:
-                yield LEADS_OUT if picture is None else Skip("body box is not four numbers, or of no area")
+                yield OUTSIDE_RAW if picture is None else Skip("body box is not four numbers, or has no area")
                 continue
             categories, affect, notes = _annotation(person)
             expression = expression_of(categories, self.mapping)
@@ -133,7 +125,7 @@ or
                 yield Skip("neither a class nor valence or arousal")
                 continue
             if expression is None and len({CLASS_OF_CATEGORY.get(name) for name in categories} - {None}) > 1:
-                notes.append(Note("categories point at several classes: no class"))
+                notes.append(Note("categories of several classes: no class"))
             yield from notes
             name = picture.relative_to(pictures).as_posix()
             yield Face(
@@ -152,7 +144,7 @@ or
 
 
 def expression_of(categories: Sequence[str], mapping: str) -> Expression | None:
-    """Return the class of a person with the `categories`, in their order, by the rule `mapping`, or None."""
+    """Return the class of a person with ordered `categories` by the rule `mapping`, or None."""
     if mapping == "original":
         first = categories[:3]
         return next((table[name] for table in (NAMED, ORIGINAL) for name in first if name in table), None)
@@ -164,7 +156,7 @@ def expression_of(categories: Sequence[str], mapping: str) -> Expression | None:
 
 
 def _tables(annotations: Path) -> dict[str, list]:
-    """Read the pictures of every split. Raises UsageError for a file that is not EMOTIC's, or not readable."""
+    """Read the pictures of every split. Raises UsageError for a file that is unreadable or not EMOTIC's."""
     from scipy.io import loadmat
     from scipy.io.matlab import MatReadError
 
@@ -189,7 +181,7 @@ def _tables(annotations: Path) -> dict[str, list]:
 
 
 def _pictures(root: Path, annotations: Path) -> Path | None:
-    """The folder that holds mscoco/ and the like: in the release's own folder near the annotations, or anywhere."""
+    """The folder that holds mscoco/ or another source: in the release's folder near the annotations, or anywhere."""
     for place in (annotations.parent, annotations.parent.parent, root):
         if place.is_relative_to(root):
             own = find(place, FOLDER_OF_FILE[annotations.name.lower()])
@@ -198,14 +190,14 @@ def _pictures(root: Path, annotations: Path) -> Path | None:
     return None
 
 
-def _path(pictures: Path, item: object) -> Path | None:
+def _path(pictures: Path, item: Any) -> Path | None:
     folder, name = _text(item.folder), _text(item.filename)
-    below = inside(pictures, folder) if folder else pictures
-    return below and inside(below, name)
+    below = path_below(pictures, folder) if folder else pictures
+    return below and path_below(below, name)
 
 
-def _annotation(person: object) -> tuple[list[str], list[float | None], list[Note]]:
-    """Categories in their order, valence and arousal, and what is wrong with them."""
+def _annotation(person: Any) -> tuple[list[str], list[float | None], list[Note]]:
+    """Categories in their order, valence and arousal, and notes about them."""
     if "combined_categories" in person._fieldnames:
         categories, continuous = person.combined_categories, _items(getattr(person, "combined_continuous", ()))
     else:
@@ -214,19 +206,17 @@ def _annotation(person: object) -> tuple[list[str], list[float | None], list[Not
         continuous = _items(getattr(person, "annotations_continuous", ()))
     names = [_text(name) for name in _items(categories)]
     values = [_number(getattr(continuous[0], name, None)) if continuous else None for name in ("valence", "arousal")]
-    low, high = Emotic.affect_range
-    affect = [value if value is not None and low <= value <= high else None for value in values]
+    affect, notes = in_range(values, Emotic.affect_range)
     defects = {
         "person without categories": not names,
         "category that is not one of the 26": not CATEGORIES.issuperset(names),
         "valence or arousal missing": None in values,
-        "valence or arousal outside 1..10: left out": affect != values,
     }
-    return names, affect, [Note(defect) for defect, there in defects.items() if there]
+    return names, affect, [Note(defect) for defect, found in defects.items() if found] + notes
 
 
-def _items(value: object) -> list:
-    """What scipy gives for none, one or several of a struct or a text, as a list."""
+def _items(value: Any) -> list[Any]:
+    """A list of what SciPy returns for no, one or several structs or texts."""
     return np.atleast_1d(value).ravel().tolist()
 
 
@@ -234,7 +224,7 @@ def _text(value: object) -> str:
     return value.strip() if isinstance(value, str) else ""
 
 
-def _number(value: object) -> float | None:
+def _number(value: Any) -> float | None:
     try:
         number = float(np.squeeze(value))
     except (TypeError, ValueError):
@@ -242,8 +232,8 @@ def _number(value: object) -> float | None:
     return number if np.isfinite(number) else None
 
 
-def _box(value: object) -> tuple[float, ...] | None:
-    """Left, top, right, bottom, also where a score follows; None when no more than a pixel of it is in the picture."""
+def _box(value: Any) -> Box | None:
+    """The box, which a score may follow; None when at most one pixel of it is in the picture."""
     try:
         corners = np.asarray(value, float).ravel()[:4]
     except (TypeError, ValueError):
@@ -251,4 +241,5 @@ def _box(value: object) -> tuple[float, ...] | None:
     if corners.size < 4 or not np.isfinite(corners).all():
         return None
     sides = corners[2:] - np.maximum(corners[:2], 0)
-    return tuple(corners.tolist()) if (sides > 0).all() and sides.prod() > 1 else None
+    left, top, right, bottom = corners.tolist()
+    return (left, top, right, bottom) if (sides > 0).all() and sides.prod() > 1 else None

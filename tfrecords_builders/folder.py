@@ -1,10 +1,8 @@
 """Your own pictures, and a table that labels them.
 
-No paper and no convention: what the table leaves empty is not annotated, and a row without any label is a face without
-one. A wrong cell stops the build and is named, because you can mend it.
+An empty cell means "not annotated". A row without any label is a face without labels. A wrong cell stops the build, and
+the error names it, because you can correct it.
 """
-
-from __future__ import annotations
 
 import re
 from collections import Counter
@@ -15,7 +13,8 @@ from pathlib import Path
 
 from tfaffect.errors import UsageError
 from tfaffect.labels import AFFECT, CLASSES, SPLITS, Expression
-from tfrecords_builders.base import LEADS_OUT, Corpus, Face, Note, RawFolderError, Skip, inside
+from tfrecords_builders.base import OUTSIDE_RAW, Box, Corpus, Face, Note, RawFolderError, Skip
+from tfrecords_builders.raw_files import path_below
 from tfrecords_builders.tables import number, rows
 
 BOX = ("left", "top", "right", "bottom")
@@ -25,33 +24,33 @@ MISSING = ("", "na", "n/a", "nan", "none", "null")
 
 @dataclass(frozen=True)
 class Folder(Corpus):
-    """Pictures below a folder with one table of labels in it."""
+    """Pictures in a folder with one table of labels."""
 
     table: str = "labels.csv"
     """File name of the table."""
     affect_low: float = -1.0
-    """What the table calls the lowest valence and arousal; it becomes -1."""
+    """Lowest valence and arousal of the table's scale; it becomes -1."""
     affect_high: float = 1.0
-    """What the table calls the highest valence and arousal; it becomes 1."""
+    """Highest valence and arousal of the table's scale; it becomes 1."""
     detect: bool = False
-    """Find the face in pictures without a box; otherwise the whole picture is the face."""
+    """Detect the face in pictures without a box; otherwise the complete picture is the face."""
 
-    labels = "what your table gives: 8 classes, valence, arousal"
-    licence = "yours to say"
+    labels = "your own labels: 8 classes, valence, arousal"
+    licence = "that of your pictures"
     instructions = f"""
-Put your pictures and one table, with the names of its columns in the first row,
-below one folder:
+Put your pictures and one table into one folder. Its first row has the names of
+the columns.
     DIR/labels.csv     path,class,valence,arousal,group
-    DIR/...            the pictures, by their paths from the folder of the table
-Columns, in any order; only path is needed, and other cells may be empty:
+    DIR/...            the pictures; their paths start at the folder of the table
+The columns may have any order. Only path is required; other cells may be empty:
     class              {", ".join(CLASSES[:4])},
                        {", ".join(CLASSES[4:])}
     valence, arousal   in [-1, 1], or see --affect-low and --affect-high
-    group              what must not be in two splits, such as the subject;
-                       without it every picture is a group
+    group              what must stay in one split, for example the subject;
+                       without it, every picture is a group
     split              {", ".join(SPLITS)}, for all rows or none;
-                       without it splits are drawn by group
-    left, top, right, bottom   of the face in pixels; without them see --detect
+                       without it, splits are drawn by group
+    left, top, right, bottom   of the face in pixels; without them, see --detect
     sex, age, ethnicity, tags
 """
     expressions = {name: Expression[name.upper()] for name in CLASSES}
@@ -59,7 +58,7 @@ Columns, in any order; only path is needed, and other cells may be empty:
     def faces(self, root: Path) -> Iterator[Face | Skip | Note]:
         """Yield the face of every row, picture by picture. Raises UsageError for a cell that cannot be used."""
         table = self._table(root)
-        faces, columns, splits = [], set(), Counter()
+        faces, columns, splits = [], set[str](), Counter[bool]()
         for line, row in enumerate(rows(table, required=("path",)), start=2):  # row 1 names the columns
             cells = Cells(table, line, {name.lower(): cell for name, cell in row.items()})
             columns.update(cells.row)
@@ -68,18 +67,18 @@ Columns, in any order; only path is needed, and other cells may be empty:
             if isinstance(face, Skip):
                 yield face
             else:
-                faces.append(face)  # 0.8 kB; the row has 2
-        _refuse_some_splits(table, splits)
+                faces.append(face)  # 0.8 kB; a row has 2
+        _check_splits(table, splits)
         yield from (Note(f"column not read: {name}") for name in sorted(columns - set(COLUMNS)))
         faces.sort(key=_picture)
         for _, same in groupby(faces, key=_picture):
             yield from _numbered(same)
 
-    def _face(self, cells: Cells) -> Face | Skip:
-        box, named = cells.box(), cells.row.get("path", "")
-        image = inside(cells.table.parent, named)
+    def _face(self, cells: "Cells") -> Face | Skip:
+        box, name = cells.box(), cells.row.get("path", "")
+        image = path_below(cells.table.parent, name)
         if image is None:
-            return LEADS_OUT if named else Skip("row without a path")
+            return OUTSIDE_RAW if name else Skip("row without a path")
         path = image.relative_to(cells.table.parent).as_posix()
         return Face(
             key=path,
@@ -110,49 +109,51 @@ Columns, in any order; only path is needed, and other cells may be empty:
             raise RawFolderError(self, root, f"{self.table} was not found.")
         return found[0]
 
-    def _affect(self, cells: Cells, name: str) -> float | None:
+    def _affect(self, cells: "Cells", name: str) -> float | None:
         value, low, high = cells.number(name), self.affect_low, self.affect_high
         if value is not None and not low <= value <= high:
-            raise cells.error(name, f"in [{low:g}, {high:g}], or give its range by --affect-low and --affect-high")
+            raise cells.error(name, f"in [{low:g}, {high:g}], or set the range with --affect-low and --affect-high")
         return None if value is None else (2 * value - low - high) / (high - low)
 
 
 @dataclass(frozen=True)
 class Cells:
-    """One row of the table, and where it is, for errors."""
+    """One row of the table, with its place for errors."""
 
     table: Path
     line: int
     row: dict[str, str]
 
     def text(self, name: str) -> str:
-        """Return a cell, or nothing when it says in some way that nothing is known."""
+        """Return a cell, or an empty text when it means "missing"."""
         cell = self.row.get(name, "")
         return "" if cell.lower() in MISSING else cell
 
     def number(self, name: str) -> float | None:
-        """Return the number of a cell, or None when it is left empty."""
+        """Return the number in a cell, or None when it is empty."""
         value = number(self.text(name))
         if value is None and self.text(name):
             raise self.error(name, "a number")
         return value
 
     def choice(self, name: str, known: tuple[str, ...]) -> str | None:
-        """Return which of some words a cell has, in any case of letters, or None when it is left empty."""
+        """Return the known word in a cell, in upper or lower case, or None when it is empty."""
         word = self.text(name).lower()
         if word and word not in known:
             raise self.error(name, f"one of {', '.join(known)}")
         return word or None
 
-    def box(self) -> tuple[float, float, float, float] | None:
-        """Return the box, or None when all four cells are left empty."""
-        box = tuple(self.number(name) for name in BOX)
-        if len({value is None for value in box}) > 1:
-            raise self.error(BOX[box.index(None)], "a number, as the other sides of the box are given")
-        return None if None in box else box
+    def box(self) -> Box | None:
+        """Return the box, or None when all four cells are empty."""
+        left, top, right, bottom = cells = [self.number(name) for name in BOX]
+        if left is not None and top is not None and right is not None and bottom is not None:
+            return left, top, right, bottom
+        if any(value is not None for value in cells):
+            raise self.error(BOX[cells.index(None)], "a number, because the other sides of the box are given")
+        return None
 
     def error(self, name: str, expected: str) -> UsageError:
-        """Return the error of a cell that cannot be used."""
+        """Return the error for a cell that cannot be used."""
         return UsageError(
             f"Row {self.line} of {self.table}: {name} must be {expected}. Received: {self.row.get(name, '')!r}."
         )
@@ -162,10 +163,10 @@ def _picture(face: Face) -> str:
     return str(face.image)
 
 
-def _numbered(same: Iterable[Face]) -> Iterator[Face | Skip]:
-    """The faces of one picture, from the second on with a number in their key; a box is listed once."""
+def _numbered(faces: Iterable[Face]) -> Iterator[Face | Skip]:
+    """The faces of one picture, with a number in the keys of all but the first. Repeated boxes are skipped."""
     boxes = set()
-    for face in same:
+    for face in faces:
         if face.box in boxes:
             yield Skip("picture and box listed before")
             continue
@@ -173,9 +174,9 @@ def _numbered(same: Iterable[Face]) -> Iterator[Face | Skip]:
         yield face if len(boxes) == 1 else replace(face, key=f"{face.key}#{len(boxes)}")
 
 
-def _refuse_some_splits(table: Path, splits: Counter[bool]) -> None:
+def _check_splits(table: Path, splits: Counter[bool]) -> None:
     if splits[True] and splits[False]:
         raise UsageError(
-            f"{table} gives a split for {splits[True]} of {splits.total()} rows. Give it for all rows, or for none, "
-            "and splits are drawn by group."
+            f"{table} gives a split for {splits[True]} of {splits.total()} rows. Give it for all rows. Or give it for "
+            "none: then splits are drawn by group."
         )

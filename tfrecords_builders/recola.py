@@ -1,19 +1,17 @@
-"""RECOLA: pairs of French speakers solve a task by video call, and six people rate how each of them feels.
+"""RECOLA: pairs of French speakers solve a task by video call. Six raters trace how each person feels.
 
 Ringeval, Sonderegger, Sauer, Lalanne: Introducing the RECOLA Multimodal Corpus of Remote Collaborative and Affective
 Interactions, FG 2013. The editions of AVEC 2015 and 2016 (Valstar et al., AVEC 2016) hold 27 of the recordings under
-names that nobody has mapped to the original ones, so that the two must not be prepared together.
+other names. No list maps these to the original names, so the two must not be built together.
 
-- The original release has the six raters and no gold standard. `gold_standard` says how they become one: "mean", or
-  "ccc_centred" as AVEC 2018 did it. The two differ by a constant a recording, and never in shape.
-- AVEC's own gold standard is taken where it is there, and the raters only without it.
-- The files do not compensate for the raters' lag; see `annotation_delay`. 2 to 4 s are usual, 0 is the default.
-- The two people of a call are one group. AVEC does not say who talked to whom: its train and dev stand as they are.
-- People rated the first 300 s; frames after that are not taken. Where RECOLA-Video-timings says when each frame was
-  taken, that is the time of its rating; otherwise it is the video's own time.
+- The original release has the six raters and no gold standard. `gold_standard` combines them: "mean", or "ccc_centred"
+  as AVEC 2018 did. The two differ by a constant for each recording, and never in shape.
+- AVEC's own gold standard is read where it exists, and the raters only without it.
+- The files do not compensate for the delay of the raters; see `annotation_delay`. 2 to 4 s are usual, 0 is the default.
+- The two people of a call are one group. AVEC does not tell who talked to whom, so its train and dev are used as given.
+- The first 300 s are rated, and no later frame is taken. RECOLA-Video-timings may tell when each frame was recorded;
+  then a frame takes the rating of that time, otherwise that of the video's own time.
 """
-
-from __future__ import annotations
 
 import re
 from collections.abc import Iterator
@@ -25,24 +23,24 @@ import numpy as np
 
 from tfaffect.labels import AFFECT
 from tfrecords_builders import recordings, trace_files, traces
-from tfrecords_builders.base import Corpus, Face, Note, RawFolderError, Skip, find
+from tfrecords_builders.base import Face, Note, RawFolderError, Skip
+from tfrecords_builders.raw_files import find
 from tfrecords_builders.tables import number, rows
 from tfrecords_builders.traces import Trace
 
 SPLIT_OF_NAME = {"train": "train", "dev": "validation", "test": "test"}
 AVEC_NAME = re.compile(r"(train|dev|test)_\d+")
 
+Ratings = dict[str, dict[str, Trace]]
+"""Traces by dimension and recording."""
+
 
 @dataclass(frozen=True)
-class Recola(Corpus):
+class Recola(recordings.RatedVideos):
     """The corpus, from its original release or from the edition of AVEC 2015 and 2016."""
 
-    frames_per_second: float = 5.0
-    """Frames taken of a second of video."""
-    annotation_delay: float = 0.0
-    """Seconds by which raters lag: a frame takes the rating of so much later."""
     gold_standard: Literal["mean", "ccc_centred"] = "mean"
-    """How six raters become one rating: their mean, or the mean centred on those who agree (AVEC 2018)."""
+    """How six ratings become one: their mean, or the mean centred on the raters who agree (AVEC 2018)."""
 
     labels = "valence, arousal (25 a second)"
     homepage = "https://diuf.unifr.ch/main/diva/recola/"
@@ -53,22 +51,22 @@ Sign the agreement at https://diuf.unifr.ch/main/diva/recola/ and unpack either 
     DIR/.../RECOLA-Video-recordings/P16.mp4
     DIR/.../RECOLA-Annotation/emotional_behaviour/arousal/P16.csv    valence/P16.csv; time and six raters
     DIR/.../RECOLA-Metadata/recola_user_info.csv                     who talked to whom (User, Group_id)
-    DIR/.../RECOLA-Video-timings/P16.csv                             if you have it: when each frame was taken
+    DIR/.../RECOLA-Video-timings/P16.csv                             optional: when each frame was recorded
 or the edition of AVEC 2015 or 2016
     DIR/.../recordings_video/train_1.mp4
     DIR/.../ratings_gold_standard/arousal/train_1.arff               valence/train_1.arff; or
     DIR/.../ratings_individual/arousal/train_1.csv                   valence/train_1.csv
-but not both: they show the same people under other names.
+but not both: they show the same people under different names.
 """
 
     def faces(self, root: Path) -> Iterator[Face | Skip | Note]:
         """Yield every sampled frame that is rated, recording by recording."""
-        recordings.check_sampling(self.frames_per_second, self.annotation_delay)
+        self.check_sampling()
         original, gold, individual = (
             find(root, name, depth=4) for name in ("emotional_behaviour", "ratings_gold_standard", "ratings_individual")
         )
         if original and (gold or individual):
-            raise RawFolderError(self, root, "Both editions are here, and nobody knows which recordings are the same.")
+            raise RawFolderError(self, root, "Both editions are here. Keep one: they share recordings.")
         if not (original or gold or individual):
             raise RawFolderError(self, root, "Neither emotional_behaviour nor ratings_gold_standard was found.")
         names = ("RECOLA-Video-recordings", "RECOLA_Video_recordings") if original else ("recordings_video",)
@@ -78,41 +76,37 @@ but not both: they show the same people under other names.
         if original:
             yield from self._original(root, videos, self._raters(original))
         else:
-            ratings = _arffs(gold)
+            ratings = _arff_ratings(gold)
             yield from self._avec(videos, ratings if any(ratings.values()) else self._raters(individual))
 
-    def _original(self, root: Path, videos: dict[str, Path], ratings: dict) -> Iterator[Face | Skip | Note]:
+    def _original(self, root: Path, videos: dict[str, Path], ratings: Ratings) -> Iterator[Face | Skip | Note]:
         people = _people(find(root, "recola_user_info.csv"))
         timings = recordings.by_stem(find(root, "RECOLA-Video-timings", "RECOLA_Video_timings"), ".csv")
-        for name in recordings.in_order({*videos, *ratings["valence"], *ratings["arousal"]}):
-            affect = {dimension: ratings[dimension][name] for dimension in AFFECT if name in ratings[dimension]}
+        for name, affect in _by_recording(videos, ratings):
             if name not in videos or not affect:
-                yield Skip("video without ratings" if name in videos else "ratings without a video")
+                yield Skip("video without ratings") if name in videos else recordings.NO_VIDEO
                 continue
-            facts = people.get(name)
-            if facts is None:
-                yield Note("dyad not known: the participant is a group")
+            if name not in people:
+                yield Note("partner of the call unknown: the participant is a group")
             clock, notes = _clock(timings.get(name), videos[name])
             yield from notes
-            yield from self._frames(videos[name], affect, clock, **(facts or {"group": name}))
+            facts = people.get(name, {"group": name})
+            yield from self.rated_frames(videos[name].stem, videos[name], affect, clock, **facts)
 
-    def _avec(self, videos: dict[str, Path], ratings: dict) -> Iterator[Face | Skip | Note]:
-        for name in recordings.in_order({*videos, *ratings["valence"], *ratings["arousal"]}):
-            affect = {dimension: ratings[dimension][name] for dimension in AFFECT if ratings[dimension].get(name)}
+    def _avec(self, videos: dict[str, Path], ratings: Ratings) -> Iterator[Face | Skip | Note]:
+        for name, affect in _by_recording(videos, ratings):
+            affect = {dimension: trace for dimension, trace in affect.items() if trace}
             named = AVEC_NAME.fullmatch(name)
             if not named:
                 yield Skip("not a recording of AVEC")
             elif name not in videos or not affect:
-                yield Skip("ratings without a video" if affect else "no ratings (AVEC keeps those of its test)")
+                yield recordings.NO_VIDEO if affect else recordings.WITHHELD
             else:
-                yield from self._frames(videos[name], affect, group=name, split=SPLIT_OF_NAME[named[1]])
+                unit, split = videos[name].stem, SPLIT_OF_NAME[named[1]]
+                yield from self.rated_frames(unit, videos[name], affect, group=name, split=split)
 
-    def _frames(self, video: Path, affect: dict, clock: Trace | None = None, **facts) -> Iterator[Face | Skip | Note]:
-        sampling = self.frames_per_second, self.annotation_delay
-        return recordings.rated_frames(video.stem, video, affect, sampling, clock, **facts)
-
-    def _raters(self, folder: Path | None) -> dict[str, dict[str, Trace]]:
-        """The mean or gold standard of the raters, by dimension and recording."""
+    def _raters(self, folder: Path | None) -> Ratings:
+        """The mean or gold standard of the raters."""
         gold = {"mean": traces.mean, "ccc_centred": traces.ccc_centred}[self.gold_standard]
         return {
             dimension: {
@@ -123,9 +117,15 @@ but not both: they show the same people under other names.
         }
 
 
-def _arffs(folder: Path | None) -> dict[str, dict[str, Trace]]:
-    """AVEC's gold standard, by dimension and recording; some copies have one file for all recordings of a split."""
-    gold: dict[str, dict[str, Trace]] = {dimension: {} for dimension in AFFECT}
+def _by_recording(videos: dict[str, Path], ratings: Ratings) -> Iterator[tuple[str, dict[str, Trace]]]:
+    """Yield each recording with a video or ratings, and its traces by dimension."""
+    for name in recordings.natural_order({*videos, *ratings["valence"], *ratings["arousal"]}):
+        yield name, {dimension: ratings[dimension][name] for dimension in AFFECT if name in ratings[dimension]}
+
+
+def _arff_ratings(folder: Path | None) -> Ratings:
+    """AVEC's gold standard; some copies have one file for all recordings of a split."""
+    gold: Ratings = {dimension: {} for dimension in AFFECT}
     for dimension in AFFECT:
         for name, path in _files(folder, dimension, ".arff").items():
             found = {key.lower(): traces.checked(trace, path) for key, trace in trace_files.read_arff(path).items()}
@@ -146,21 +146,21 @@ def _people(table: Path | None) -> dict[str, dict[str, str]]:
     for row in rows(table, required=("User", "Group_id")) if table else ():
         user, dyad = number(row.get("User", "").lstrip("Pp")), number(row.get("Group_id"))
         if user is not None and dyad is not None:
-            facts = {name: row.get(column, "") for name, column in (("sex", "Sex"), ("age", "Age"))}
-            people[f"p{user:g}"] = {"group": f"dyad {dyad:g}", **facts}
+            people[f"p{user:g}"] = {"group": f"dyad {dyad:g}", "sex": row.get("Sex", ""), "age": row.get("Age", "")}
     return people
 
 
 def _clock(timing: Path | None, video: Path) -> tuple[Trace | None, list[Note]]:
-    """When the frames of a video were taken, as time of the video -> time of the ratings; None where it is the same."""
+    """The time of the ratings for a time of the video; None where they are the same."""
     from tfaffect.media.video import UnreadableVideoError, frames_per_second
 
     if timing is None:
         return None, []
-    taken = [number(row.get("time in seconds")) for row in rows(timing, required=("time in seconds",))]
-    if len(taken) < 2 or None in taken or min(np.diff(taken)) <= 0:
-        return None, [Note("timings of the frames cannot be used: the video's own times taken")]
+    cells = (row.get("time in seconds") for row in rows(timing, required=("time in seconds",)))
+    taken = np.array([number(cell) for cell in cells], float)  # NaN where there is no number
+    if len(taken) < 2 or not (np.diff(taken) > 0).all():
+        return None, [Note("timings of the frames are unusable: the video's own times are used")]
     try:
-        return Trace(np.arange(len(taken)) / frames_per_second(video), np.array(taken)), []
+        return Trace(np.arange(len(taken)) / frames_per_second(video), taken), []
     except UnreadableVideoError:
         return None, []  # the base counts its frames as missing

@@ -1,20 +1,18 @@
 """SEWA: people of six cultures watch adverts at home, and talk about them in pairs by video chat.
 
 Kossaifi et al.: SEWA DB: A Rich Database for Audio-Visual Emotion and Sentiment Research in the Wild, TPAMI 2021.
-Two distributions share recordings, and must not be prepared together:
+There are two distributions. They share recordings and must not be built together:
 
-- The editions of AVEC 2017, 2018 and 2019 hold a gold standard, 10 a second. Devel is our validation; Test, and the
-  Chinese recordings of 2019, come without ratings. Who talked to whom is not said, so a recording is its own group.
-- The database itself holds segments cut from recordings, rated by several people who perceived both sound and picture
-  (AV), the picture alone (V) or the sound alone (A). `perceived` chooses; the raters are averaged. The two of a session
+- The editions of AVEC 2017, 2018 and 2019 have a gold standard, 10 a second. Devel is our validation. Test and the
+  Chinese recordings of 2019 have no ratings. AVEC does not tell who talked to whom, so a recording is its own group.
+- The database itself has segments cut from recordings. Several raters perceived both sound and picture (AV), only the
+  picture (V) or only the sound (A). `perceived` chooses one; its raters are averaged. The two people of a session
   (S001) are one group. Splits are drawn.
 
-A segment's name ends in its first and last frame in the recording, and its ratings have a frame index. That the index
-counts from the beginning of the recording is inferred, so it is tested: when it begins before the segment does, it is
-taken to count from the segment's beginning, and noted. Raters' lag is not compensated: AVEC's baselines shift by 2 s.
+A segment's name ends in its first and last frame in the recording, and its ratings have a frame index. We infer that
+the index counts from the start of the recording, and test it: an index that starts before the segment counts from the
+segment's start, and is noted. The delay of the raters is not compensated: AVEC's baselines shift the ratings by 2 s.
 """
-
-from __future__ import annotations
 
 import re
 from collections import defaultdict
@@ -28,7 +26,8 @@ import numpy as np
 from tfaffect.errors import UsageError
 from tfaffect.labels import AFFECT
 from tfrecords_builders import recordings, trace_files, traces
-from tfrecords_builders.base import Corpus, Face, Note, RawFolderError, Skip, find
+from tfrecords_builders.base import Face, Note, RawFolderError, Skip
+from tfrecords_builders.raw_files import find
 from tfrecords_builders.traces import Trace
 
 SPLIT_OF_NAME = {"train": "train", "devel": "validation", "test": "test"}
@@ -39,21 +38,17 @@ SEGMENT_NAME = re.compile(r"(?P<recording>.+)_(?P<first>\d+)_(?P<last>\d+)")
 SESSION = re.compile(r"(?:.*_)?(?P<culture>c\d+)_(?P<session>s\d+)_p\d+(?:_.*)?")
 
 Name = tuple[str, str, int]
-"""Split, culture or nothing, and number of a recording of AVEC."""
+"""Split, culture (or an empty text) and number of a recording of AVEC."""
 
 
 @dataclass(frozen=True)
-class Sewa(Corpus):
+class Sewa(recordings.RatedVideos):
     """The corpus, from an edition of AVEC or from the database itself."""
 
-    frames_per_second: float = 5.0
-    """Frames taken of a second of video."""
-    annotation_delay: float = 0.0
-    """Seconds by which raters lag: a frame takes the rating of so much later."""
     perceived: Literal["AV", "V", "A"] = "AV"
-    """What the raters of the database perceived: sound and picture, the picture, or the sound. AVEC has one rating."""
+    """What the raters of the database perceived: sound and picture (AV), the picture (V) or the sound (A)."""
     raw_range: float = 1.0
-    """The rating of the database that becomes 1; minus it becomes -1."""
+    """Highest rating of the database, which becomes 1. The lowest is its negative, which becomes -1."""
 
     labels = "valence, arousal"
     homepage = "https://db.sewaproject.eu/"
@@ -73,12 +68,12 @@ but not both: they share recordings.
 
     def faces(self, root: Path) -> Iterator[Face | Skip | Note]:
         """Yield every sampled frame that is rated, recording by recording."""
-        recordings.check_sampling(self.frames_per_second, self.annotation_delay)
+        self.check_sampling()
         if not 0 < self.raw_range < np.inf:
             raise UsageError(f"--raw-range must be more than 0. Received: {self.raw_range:g}.")
         labels, tables = _avec_files(find(root, "labels", "raw_data"), ".csv"), _tables(root)
         if labels and tables:
-            raise RawFolderError(self, root, "The database and an edition of AVEC are both here.")
+            raise RawFolderError(self, root, "The database and an edition of AVEC are both here. Keep one.")
         if not labels and not tables:
             raise RawFolderError(self, root, "Neither labels/Train_01.csv nor a table *_Aligned.csv was found.")
         yield from self._avec(root, labels) if labels else self._database(root, tables)
@@ -89,32 +84,32 @@ but not both: they share recordings.
             raise RawFolderError(self, root, "There is no video/Train_01.avi.")
         for name in sorted({*labels, *videos}):
             if name not in labels or name not in videos:
-                yield Skip("ratings without a video" if name in labels else "no ratings (AVEC keeps those of its test)")
+                yield recordings.NO_VIDEO if name in labels else recordings.WITHHELD
                 continue
             split, culture, number = name
             unit = "_".join(filter(None, (split.capitalize(), culture.upper(), f"{number:02d}")))
             table = trace_files.read_table(labels[name], AFFECT, AVEC_COLUMNS)
             affect = {dimension: traces.checked(table[dimension], labels[name]) for dimension in AFFECT if table}
             tags = (culture.upper(),) if culture else ()
-            yield from self._frames(unit, videos[name], affect, group=unit, split=SPLIT_OF_NAME[split], tags=tags)
+            yield from self.rated_frames(unit, videos[name], affect, group=unit, split=SPLIT_OF_NAME[split], tags=tags)
 
     def _database(self, root: Path, tables: dict[tuple[str, str, str], Path]) -> Iterator[Face | Skip | Note]:
         videos = recordings.by_stem(root, *recordings.VIDEO)
-        parts: dict[Path, list[Segment]] = defaultdict(list)
-        for name in recordings.in_order({name for name, _, _ in tables}):
+        by_video: dict[Path, list[Segment]] = defaultdict(list)
+        for name in recordings.natural_order({name for name, _, _ in tables}):
             chosen = {d: tables[name, d, self.perceived] for d in AFFECT if (name, d, self.perceived) in tables}
             segment = Segment(name, {dimension: _raters(path) for dimension, path in chosen.items()})
             video = next((videos[stem] for stem in segment.stems if stem in videos), None)
             if video is None or not chosen:
-                yield Skip("ratings without a video" if chosen else "not rated from what --perceived names")
+                yield recordings.NO_VIDEO if chosen else Skip("no ratings of the kind that --perceived chooses")
             else:
-                parts[video].append(segment)
-        self._refuse_range([trace for segments in parts.values() for part in segments for trace in part.ratings])
-        for video, segments in parts.items():
+                by_video[video].append(segment)
+        self._check_range([segment for segments in by_video.values() for segment in segments])
+        for video, segments in by_video.items():
             yield from self._segments(video, segments)
 
-    def _segments(self, video: Path, segments: list[Segment]) -> Iterator[Face | Skip | Note]:
-        """The frames of a segment's video, or of a recording's, where segments that overlap are averaged."""
+    def _segments(self, video: Path, segments: list["Segment"]) -> Iterator[Face | Skip | Note]:
+        """The frames of one video. It shows one segment, or a recording whose overlapping segments are averaged."""
         from tfaffect.media.video import UnreadableVideoError, frames_per_second
 
         try:
@@ -126,69 +121,49 @@ but not both: they share recordings.
             dimension: traces.mean([segment.gold(dimension, video, rate, self.raw_range) for segment in segments])
             for dimension in AFFECT
         }
-        if not segments[0].session:
-            yield Note("session not in the segment's name: the recording is a group")
-        yield from self._frames(video.stem, video, affect, group=segments[0].group, tags=segments[0].tags)
+        session = SESSION.fullmatch(segments[0].name)
+        group, tags = (session["session"], (session["culture"].upper(),)) if session else (segments[0].recording, ())
+        if not session:
+            yield Note("no session in the segment's name: the recording is a group")
+        yield from self.rated_frames(video.stem, video, affect, group=group.upper(), tags=tags)
 
-    def _refuse_range(self, ratings: list[Trace]) -> None:
-        largest = max((np.nanmax(np.abs(trace.values)) for trace in ratings), default=0)
-        if largest > self.raw_range * (1 + traces.SLACK):
+    def _check_range(self, segments: list["Segment"]) -> None:
+        ratings = (trace.values for segment in segments for _, raters in segment.raters.values() for trace in raters)
+        largest = max((np.nanmax(np.abs(values)) for values in ratings), default=0)
+        if largest > self.raw_range * (1 + traces.TOLERANCE):
             raise UsageError(
-                f"The ratings of SEWA are to lie in [-{self.raw_range:g}, {self.raw_range:g}]. Received: {largest:g}. "
-                "Say by --raw-range which rating is to become 1."
+                f"The ratings of SEWA must lie in [-{self.raw_range:g}, {self.raw_range:g}]. Received: {largest:g}. "
+                "Set their highest value with --raw-range."
             )
-
-    def _frames(self, unit: str, video: Path, affect: dict[str, Trace], **facts) -> Iterator[Face | Skip | Note]:
-        return recordings.rated_frames(unit, video, affect, (self.frames_per_second, self.annotation_delay), **facts)
 
 
 @dataclass(frozen=True)
 class Segment:
-    """A segment's name, and what each of its raters says, over the frame index, by dimension and table."""
+    """A segment's name, and by dimension its table and the traces of its raters over the frame index."""
 
     name: str
     raters: dict[str, tuple[Path, list[Trace]]]
 
     @property
-    def ratings(self) -> list[Trace]:
-        """Every rater of either dimension."""
-        return [trace for _, raters in self.raters.values() for trace in raters]
-
-    @property
-    def cut(self) -> tuple[str, int]:
-        """The name of the recording, and the frame of it with which the segment begins."""
+    def recording(self) -> str:
+        """The name of the recording."""
         named = SEGMENT_NAME.fullmatch(self.name)
-        return (named["recording"], int(named["first"])) if named else (self.name, 0)
+        return named["recording"] if named else self.name
 
     @property
     def stems(self) -> tuple[str, str, str]:
-        """The names its video may have: the segment's, or the whole recording's with or without the kind of segment."""
-        recording, _ = self.cut
-        return self.name, recording, re.sub(r"^s[a-z]{2}_", "", recording)
-
-    @property
-    def session(self) -> re.Match | None:
-        """Culture and session, where the name has them."""
-        return SESSION.fullmatch(self.name)
-
-    @property
-    def group(self) -> str:
-        """The session: two people, who know each other."""
-        return (self.session["session"] if self.session else self.cut[0]).upper()
-
-    @property
-    def tags(self) -> tuple[str, ...]:
-        """The culture."""
-        return (self.session["culture"].upper(),) if self.session else ()
+        """Names its video may have: the segment's, or the recording's with or without the kind of segment."""
+        return self.name, self.recording, re.sub(r"^s[a-z]{2}_", "", self.recording)
 
     def gold(self, dimension: str, video: Path, rate: float, raw_range: float) -> Trace:
-        """The mean of the raters, in [-1, 1] and in seconds of the video."""
+        """Return the mean of the raters, in [-1, 1], over the seconds of the video."""
         path, raters = self.raters.get(dimension, (video, []))
-        _, first = self.cut
-        begins = min((trace.seconds[0] for trace in raters), default=first)
-        moved = (0 if begins >= first else first) - (first if video.stem.lower() == self.name else 0)
-        notes = () if begins >= first else (Note("frame index counts from the segment's beginning"),)
-        scaled = [Trace((t.seconds + moved) / rate, t.values / raw_range, (*t.notes, *notes)) for t in raters]
+        named = SEGMENT_NAME.fullmatch(self.name)
+        first_frame = int(named["first"]) if named else 0
+        from_recording = all(trace.seconds[0] >= first_frame for trace in raters)
+        shift = (0 if from_recording else first_frame) - (first_frame if video.stem.lower() == self.name else 0)
+        notes = () if from_recording else (Note("frame index counts from the segment's start"),)
+        scaled = [Trace((t.seconds + shift) / rate, t.values / raw_range, (*t.notes, *notes)) for t in raters]
         return traces.mean([traces.checked(trace, path) for trace in scaled])
 
 
@@ -197,7 +172,7 @@ def _raters(path: Path) -> tuple[Path, list[Trace]]:
 
 
 def _avec_files(folder: Path | None, *suffixes: str) -> dict[Name, Path]:
-    """The files of AVEC's recordings by split, culture and number: some copies write Train_1 and Train_01."""
+    """The files of AVEC's recordings by split, culture and number: some copies write Train_1 for Train_01."""
     named = ((AVEC_NAME.fullmatch(stem), path) for stem, path in recordings.by_stem(folder, *suffixes).items())
     return {(match[1], match[2] or "", int(match[3])): path for match, path in named if match}
 

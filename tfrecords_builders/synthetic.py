@@ -1,13 +1,11 @@
-"""The embedded corpus: drawn people whose expression, valence and arousal are known.
+"""The embedded corpus: drawn people with known expression, valence and arousal.
 
-It lets every step run without a download, and shows in minutes whether training works: the README has the scores.
+With it every step runs without a download, and shows in minutes whether training works. The README has the scores.
 
-A picture shows a mixture: a weight for each of the eight expressions, together at most 1. The action units are the
-weighted sum of the prototypes and the affect is the weighted sum of the coordinates, so that label and picture say the
-same. Prototypes: EMFACS (Friesen and Ekman, 1983), with the lips a little open where teeth tell more at 48 pixels.
+A picture shows a mixture: a weight for each of the eight expressions, with a sum of at most 1. The action units are the
+weighted sum of the prototypes, and the affect is the weighted sum of the coordinates, so that label and picture agree.
+Prototypes: EMFACS (Friesen and Ekman, 1983), with the lips a little open where teeth help at 48 pixels.
 """
-
-from __future__ import annotations
 
 from collections.abc import Iterator
 from dataclasses import astuple, dataclass, fields
@@ -56,16 +54,16 @@ AFFECT_OF_EXPRESSION = {
 }
 """Valence and arousal at full intensity: pleasure and arousal of happy, sad, surprised, fearful, disgusted and angry in
 Russell and Mehrabian, Evidence for a three-factor theory of emotions, Journal of Research in Personality 11, 1977.
-Contempt is this project's choice: a milder disgust.
+The values of contempt are this project's choice: a weaker disgust.
 """
 
 ANNOTATION = ("class", "affect", "both", "class", "affect", "both", "votes", "affect", "both", "class")
-"""What ten successive faces of a class are labelled with: 4 class only, one of them by votes, 3 affect only, 3 both."""
+"""Labels of ten successive faces of a class: 4 have only the class (one as votes), 3 have only affect, 3 have both."""
 
 EDGE_SHIFT, EDGE_SPREAD = (-0.04, 0.01, 0.03, 0.05), (0.045, 0.043, 0.027, 0.056)
-"""Where a detector sees the left, upper, right and lower edge of a face: mean and deviation from the outline drawn, as
-shares of its height (YuNet on 357 of these faces). A network that learned exact outlines alone is right for 89 % of
-drawn faces in its own boxes and for 35 % in the detector's."""
+"""Mean and standard deviation of a detector's left, top, right and bottom edge from the drawn outline, as shares of the
+outline's height (YuNet on 357 of these faces). A network that learned only exact outlines is right for 89 % of drawn
+faces in exact boxes, and for 35 % in the detector's boxes."""
 
 SKINS = ((255, 222, 196), (244, 202, 168), (226, 178, 138), (198, 144, 104), (166, 112, 78), (130, 86, 60))
 HAIRS = ((34, 28, 30), (72, 46, 34), (118, 74, 42), (196, 152, 84), (226, 196, 132), (164, 70, 36), (170, 166, 164))
@@ -74,15 +72,18 @@ IRISES = ((72, 44, 28), (104, 70, 36), (70, 108, 60), (64, 104, 148), (96, 104, 
 
 @dataclass(frozen=True)
 class Synthetic(Corpus):
-    """The corpus: `subjects` people with `pictures` faces each, 16 s to draw at 2 ms a face.
+    """The corpus: `subjects` people with `pictures` faces each, drawn in 16 s at 2 ms a face.
 
-    160 people leave 16 each for validation and test; 6,400 faces are what EfficientNet-B1 can learn from three times
+    With 160 people, validation and test have 16 each. EfficientNet-B1 learns from the 6,400 faces of train three times
     in four minutes on two cores.
     """
 
     subjects: int = 160
+    """Number of drawn people."""
     pictures: int = 50
+    """Number of faces of each person."""
     seed: int = 0
+    """Seed of all random choices."""
 
     version = "1.1.0"
     labels = "8 classes (some as votes), valence, arousal; a face has either or both"
@@ -99,7 +100,7 @@ class Synthetic(Corpus):
                 yield self._face(look, subject, picture)
 
     def _face(self, look: Look, subject: int, picture: int) -> Face:
-        # One more than the number, because trailing zeros do not change a seed: [0, 7, 0] is the subject's own [0, 7].
+        # picture + 1, because trailing zeros do not change a seed: [0, 7, 0] is [0, 7], which draws the subject's look.
         rng = np.random.default_rng([self.seed, subject, picture + 1])
         repeat, main = divmod(subject * self.pictures + picture, len(CLASSES))
         annotation = ANNOTATION[repeat % len(ANNOTATION)]
@@ -110,22 +111,22 @@ class Synthetic(Corpus):
             key=f"{subject:04d}_{picture:04d}",
             group=f"{subject:04d}",
             image=face,
-            box=detected(face.box, np.random.default_rng([self.seed, subject, picture + 1, 1])),
+            box=draw_detector_box(face.box, np.random.default_rng([self.seed, subject, picture + 1, 1])),
             expression=None if annotation == "affect" else votes,
             valence=valence,
             arousal=arousal,
         )
 
 
-def detected(outline: Box, rng: np.random.Generator) -> Box:
-    """Draw the box that a detector might find around a face with this outline, inside the picture."""
+def draw_detector_box(outline: Box, rng: np.random.Generator) -> Box:
+    """Draw the box that a detector might find around a face with this outline, clipped to the picture."""
     height = outline[3] - outline[1]
     edges = np.array(outline) + height * rng.normal(EDGE_SHIFT, EDGE_SPREAD)
     return tuple(np.clip(edges, 1, SIDE - 1).tolist())
 
 
 def affect(weights: np.ndarray) -> tuple[float, float]:
-    """Valence and arousal in [-1, 1] of a mixture with the weights of the eight expressions, shape (8,)."""
+    """Return valence and arousal in [-1, 1] of a mixture with `weights` of shape (8,)."""
     valence, arousal = np.clip(weights @ np.array([AFFECT_OF_EXPRESSION[e] for e in Expression]), -1, 1).tolist()
     return valence, arousal
 
@@ -133,11 +134,11 @@ def affect(weights: np.ndarray) -> tuple[float, float]:
 def draw_mixture(main: Expression, annotation: str, rng: np.random.Generator) -> tuple[np.ndarray, dict[str, int]]:
     """Draw the weights of the eight expressions, shape (8,), and the votes for them.
 
-    A face with a class shows it at an intensity of 0.75 to 1, and a neutral one up to 0.1 of another expression. One
-    with votes shows 8 or 9 tenths of `main` and the rest of another. One with affect alone lies anywhere between the
-    neutral face and two expressions.
+    A face with a class shows it at an intensity of 0.75 to 1. A neutral one also shows up to 0.1 of another expression.
+    A face with votes shows 8 or 9 tenths of `main` and the rest of another expression. A face with only affect lies
+    anywhere between the neutral face and two expressions.
     """
-    other = Expression((main + rng.integers(1, len(Expression))) % len(Expression))
+    other = Expression(int(main + rng.integers(1, len(Expression))) % len(Expression))
     tenths = int(rng.integers(8, 10)) if annotation == "votes" else 10
     share = rng.uniform() if annotation == "affect" else tenths / 10
     weights = np.zeros(len(Expression))
@@ -150,7 +151,7 @@ def draw_mixture(main: Expression, annotation: str, rng: np.random.Generator) ->
 
 
 def draw_actions(weights: np.ndarray, rng: np.random.Generator, noise: float = 0.05) -> Actions:
-    """Draw the action units of a mixture: weighted prototypes, either corner for contempt, normal `noise`."""
+    """Draw the action units of a mixture: weighted prototypes with normal `noise`; contempt on a random side."""
     units = weights @ np.array([astuple(PROTOTYPES[expression]) for expression in Expression])
     units = units + rng.normal(0, noise, units.size)
     names = [field.name for field in fields(Actions)]
@@ -159,8 +160,8 @@ def draw_actions(weights: np.ndarray, rng: np.random.Generator, noise: float = 0
 
 
 def draw_look(rng: np.random.Generator) -> Look:
-    """Draw a person."""
-    hangs, bald = rng.uniform() < 0.45, rng.uniform() < 0.1
+    """Draw the looks of a person."""
+    long_hair, bald = rng.uniform() < 0.45, rng.uniform() < 0.1
     return Look(
         skin=_near(rng, SKINS, 8),
         hair=_near(rng, HAIRS, 12),
@@ -173,18 +174,18 @@ def draw_look(rng: np.random.Generator) -> Look:
         nose=rng.uniform(0.8, 1.3),
         mouth=rng.uniform(0.3, 0.37),
         brow=rng.uniform(0.08, 0.12),
-        hair_bottom=rng.uniform(0.2, 1.3) if hangs else 0.0,
+        hair_bottom=rng.uniform(0.2, 1.3) if long_hair else 0.0,
         hair_volume=rng.uniform(1.04, 1.2),
         hairline=rng.uniform(-0.82, -0.66),
         parting=rng.uniform(-0.45, 0.45),
-        bald=bald and not hangs,
-        beard=not hangs and rng.uniform() < 0.3,
+        bald=bald and not long_hair,
+        beard=not long_hair and rng.uniform() < 0.3,
         glasses=rng.uniform() < 0.2,
     )
 
 
 def draw_scene(rng: np.random.Generator) -> Scene:
-    """Draw where a face is and how it is lit; even the widest face and its margin stay inside the picture."""
+    """Draw the place and light of a face. The widest face and its margin stay inside the picture."""
     return Scene(
         x=SIDE / 2 + rng.uniform(-8, 8),
         y=SIDE / 2 + rng.uniform(-6, 6),
@@ -203,6 +204,6 @@ def draw_scene(rng: np.random.Generator) -> Scene:
 
 
 def _near(rng: np.random.Generator, palette: tuple[Colour, ...], spread: int) -> Colour:
-    """One of the colours of a palette, up to `spread` off in each channel."""
+    """A colour of a palette, with each channel changed by up to `spread`."""
     colour = np.array(palette[rng.integers(len(palette))]) + rng.integers(-spread, spread + 1, 3)
     return tuple(np.clip(colour, 0, 255).tolist())

@@ -1,6 +1,4 @@
-"""The files in which ratings come: tables, pairs of time and value, and ARFF."""
-
-from __future__ import annotations
+"""Read ratings from files: tables, pairs of time and value, and ARFF."""
 
 import re
 from collections import defaultdict
@@ -15,15 +13,15 @@ from tfrecords_builders.traces import Trace
 def read_table(
     path: Path, required: Sequence[str] = (), header: Sequence[str] = (), time: str = "time"
 ) -> dict[str, Trace]:
-    """Return a trace for each column of a table but the times, by its name in small letters.
+    """Return a trace for each column of a table except the times, by its name in lower case.
 
-    The times are the column whose name begins with `time`. `header` names the columns of tables without one. Raises
-    UsageError for a table without times or a `required` column; one without rows has no traces.
+    The times are in the column whose name starts with `time`. `header` names the columns of a table without a header.
+    A table without rows has no traces. Raises UsageError for a table without times or a `required` column.
     """
     table = [{name.lower(): cell for name, cell in row.items()} for row in rows(path, header=header)]
-    if not table:
+    names = max((list(row) for row in table), key=len, default=[])
+    if not names:
         return {}
-    names = list(max(table, key=len))
     time = next((name for name in names if name.startswith(time)), time)
     if missing := {time, *required} - set(names):
         raise UsageError(f"{path} lacks the columns {sorted(missing)}. Received: {names}.")
@@ -36,16 +34,17 @@ def read_table(
 
 
 def read_pairs(path: Path) -> Trace:
-    """Return the trace of a file without header: a time in seconds and a value on every line."""
+    """Return the trace of a file without header, with a time in seconds and a value on every line."""
     lines = path.read_text(encoding="utf-8-sig", errors="replace").splitlines()
     cells = (line.replace(",", " ").replace(";", " ").split() for line in lines)
     return Trace.of((number(pair[0]), number(pair[1])) for pair in cells if len(pair) > 1)
 
 
 def read_arff(path: Path) -> dict[str, Trace]:
-    """Return the traces of an ARFF file by instance: a text attribute, the attribute of the time, and the last one.
+    """Return the traces of an ARFF file by instance. The rating is the last attribute.
 
-    SciPy's reader refuses text attributes. Raises UsageError for a file without `@data` or an attribute of the time.
+    The instance is the text attribute, which SciPy's reader refuses. Raises UsageError for a file without `@data`, or
+    without a time attribute before the rating.
     """
     lines = path.read_text(encoding="utf-8-sig", errors="replace").splitlines()
     lines = [line.strip() for line in lines if line.strip() and not line.strip().startswith("%")]
@@ -57,7 +56,7 @@ def read_arff(path: Path) -> dict[str, Trace]:
     names = list(kinds)
     time = next((name for name in names if "time" in name), None)
     if time in (None, names[-1]):
-        raise UsageError(f"{path} lacks an attribute of the time, or of the rating after it. Received: {names}.")
+        raise UsageError(f"{path} lacks a time attribute, or the rating after it. Received: {names}.")
     instance = next((name for name, kind in kinds.items() if kind == "string"), "")
     samples = defaultdict(list)
     for line in lines[start + 1 :]:

@@ -12,10 +12,10 @@ from tfrecords_builders.base import Face, Note, RawFolderError, Skip
 from tfrecords_builders.record import affect
 
 BOX = tuple(map(float, FACE))
-NO_LANDMARKS = Note("frame without 68 landmarks: its face is detected")
-OUTSIDE = Note("landmarks of the clip leave its frames: the face is detected")
+NO_LANDMARKS = Note("frame without 68 landmarks: the face is detected")
+OUTSIDE = Note("landmarks of the clip lie outside its frames: the face is detected")
 MISSING = Note("valence or arousal missing")
-OUT_OF_RANGE = Note("valence or arousal outside -10..10: left out")
+OUT_OF_RANGE = Note("valence or arousal outside [-10, 10]: left out")
 NEITHER = Skip("frame with neither valence nor arousal")
 
 
@@ -201,8 +201,8 @@ def test_pictures_are_found_whatever_the_case_of_their_extension(tmp_path):
         ("[1]", "annotation file of a clip has no frames"),
         ('{"actor": "Jane Roe"}', "annotation file of a clip has no frames"),
         ('{"actor": "Jane Roe", "frames": [1]}', "annotation file of a clip has no frames"),
-        ('{"frames": {}}', "clip without the name of its actor, by whom splits are drawn"),
-        ('{"actor": " ", "frames": {}}', "clip without the name of its actor, by whom splits are drawn"),
+        ('{"frames": {}}', "clip without an actor's name, by which splits are drawn"),
+        ('{"actor": " ", "frames": {}}', "clip without an actor's name, by which splits are drawn"),
     ],
 )
 def test_a_broken_annotation_file_costs_its_clip_and_no_other(tmp_path, text, reason):
@@ -241,7 +241,7 @@ def test_a_clip_that_is_there_twice_is_read_once(tmp_path):
     write_clip(tmp_path / "AFEW-VA" / "001", "Jane Roe", {"00000": frame(2, 2)})
     faces, rest = read(tmp_path)
     assert [(face.key, face.valence) for face in faces] == [("001/00000", 2.0)]
-    assert rest == {Skip("clip is there twice"): 1}
+    assert rest == {Skip("clip read before"): 1}
 
 
 def test_cropped_twins_and_other_json_files_are_ignored(tmp_path):

@@ -10,12 +10,12 @@ from tfaffect.labels import Expression
 from tfrecords_builders.affectnet import AffectNet, is_consistent
 from tfrecords_builders.base import Face, Note, RawFolderError, Skip
 
-WHOLE = "no face box: the whole picture is taken"
-LEFT_OUT = "valence or arousal outside of [-1, 1] is left out"
+WHOLE = "no face box: the complete picture is used"
+LEFT_OUT = "valence or arousal outside [-1, 1]: left out"
 
 
 def read(root, **options):
-    """The faces by key, and the counts of skips and survived defects."""
+    """The faces by key, and the counts of skips and notes."""
     items = list(AffectNet(**options).faces(root))
     faces = [item for item in items if isinstance(item, Face)]
     assert len({face.key for face in faces}) == len(faces)
@@ -98,9 +98,9 @@ def test_each_label_is_masked_on_its_own(tmp_path, code, valence, arousal, expec
         (10, 0.5, 0.5, "annotated as no face"),
         (8, -2, -2, "neither class nor valence nor arousal"),
         ("", "", "", "neither class nor valence nor arousal"),
-        (11, 0.5, 0.5, "class is none of 0 to 10"),
-        (-1, 0.5, 0.5, "class is none of 0 to 10"),
-        (1.5, 0.5, 0.5, "class is none of 0 to 10"),
+        (11, 0.5, 0.5, "class is not in 0 to 10"),
+        (-1, 0.5, 0.5, "class is not in 0 to 10"),
+        (1.5, 0.5, 0.5, "class is not in 0 to 10"),
     ],
 )
 def test_what_has_no_label_or_no_legal_class_is_skipped(tmp_path, code, valence, arousal, reason):
@@ -316,7 +316,7 @@ def test_hostile_rows_are_counted(tmp_path):
     assert [key for key in faces if key.startswith("training")] == ["training/1/aa.jpg", "training/1/ab.jpg"]
     assert faces["training/1/aa.jpg"].expression == 1
     assert skips == {
-        "its path leads out of the raw folder": 2,
+        "path points outside the raw folder": 2,
         "picture listed before": 1,
         "neither class nor valence nor arousal": 1,
         "annotated as no face": 1,
@@ -358,7 +358,7 @@ def test_lists_and_pictures_may_lie_side_by_side(tmp_path):
 
 
 def test_what_is_missing_is_said(tmp_path):
-    with pytest.raises(RawFolderError, match=r"Neither training\.csv \(2017\) nor the folder train_set \(2021\) was f"):
+    with pytest.raises(RawFolderError, match=r"training\.csv \(2017\) or train_set \(2021\) was not f"):
         read(tmp_path)
     fakes.write_2021(tmp_path / "2021")
     with pytest.raises(RawFolderError, match=r"training\.csv was not found"):
@@ -366,7 +366,7 @@ def test_what_is_missing_is_said(tmp_path):
     with pytest.raises(RawFolderError, match="Automatically annotated faces belong to the release of 2017"):
         read(tmp_path / "2021", automatic=True)
     fakes.write_2017(tmp_path / "2017")
-    with pytest.raises(RawFolderError, match="The folder train_set was not found"):
+    with pytest.raises(RawFolderError, match="train_set was not found"):
         read(tmp_path / "2017", edition="2021")
     (tmp_path / "2017" / "Manually_Annotated_file_lists" / "validation.csv").unlink()
     with pytest.raises(RawFolderError, match=r"validation\.csv was not found") as error:

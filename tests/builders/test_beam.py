@@ -46,7 +46,7 @@ def test_the_same_records_and_report_come_out(corpus, tmp_path):
     here = prepare(corpus, tmp_path, tmp_path / "here", face_detector=find_green)
     beam = prepare(corpus, tmp_path, tmp_path / "beam", face_detector=find_green, beam=("DirectRunner", ()))
     assert beam == here
-    assert here["skipped"] == {"picture file missing or unreadable": 1, "no face found where one was annotated": 1}
+    assert here["skipped"] == {"picture file missing or unreadable": 1, "no face detected where one is annotated": 1}
     assert files(tmp_path / "beam") == files(tmp_path / "here")
     read = tfds.builder_from_directory(tmp_path / "beam" / "handmade" / "1.0.0").as_dataset(split="train")
     assert len(list(read)) == 34

@@ -21,7 +21,7 @@ from tfaffect.records.prepared import open_corpus
 from tfrecords_builders.__main__ import corpora
 from tfrecords_builders.base import Corpus, Face, Note, RawFolderError, Skip
 from tfrecords_builders.build_counts import BuildCounts
-from tfrecords_builders.prepare import annotations, assign_splits, prepare
+from tfrecords_builders.prepare import assign_splits, prepare, read_annotations
 
 CORPORA = {name: kind for name, kind in corpora().items() if kind.needs_raw}
 FAKES = {
@@ -132,7 +132,7 @@ def test_reading_is_the_same_twice_and_wherever_the_folder_lies(built, name, wri
 
     def plan(root):
         counts = BuildCounts()
-        faces = assign_splits(corpus, annotations(corpus, root, counts), counts, keep_twins=False)
+        faces = assign_splits(corpus, read_annotations(corpus, root, counts), counts, keep_twins=False)
         return [astuple(replace(face, image=Path())) for face in faces], counts.skipped
 
     # parents whose names look like splits and corpora: decisions from an absolute path would show
@@ -172,5 +172,5 @@ def test_the_corpus_of_the_contributing_guide_works(tmp_path):
     for number in range(8):
         (tmp_path / f"{number}.png").write_bytes(faces.encode(np.full((9, 9, 3), number, np.uint8)))
     report = prepare(module["MyFaces"](), tmp_path, tmp_path, max_skipped=0.2)
-    assert report["skipped"] == {"annotated as uncertain": 1, "its path leads out of the raw folder": 1}
+    assert report["skipped"] == {"annotated as uncertain": 1, "path points outside the raw folder": 1}
     assert sum(split["records"] for split in report["splits"].values()) == 7

@@ -18,13 +18,13 @@ from tests.fakes.emotic import (
 )
 from tfaffect.errors import UsageError
 from tfaffect.labels import Expression
-from tfrecords_builders.base import LEADS_OUT, Face, Note, RawFolderError, Skip
+from tfrecords_builders.base import OUTSIDE_RAW, Face, Note, RawFolderError, Skip
 from tfrecords_builders.emotic import CATEGORIES, Emotic, expression_of
 from tfrecords_builders.record import affect
 
 NEUTRAL, HAPPINESS, SADNESS, SURPRISE, FEAR, DISGUST, ANGER, CONTEMPT = Expression
 
-NO_AREA = Skip("body box is not four numbers, or of no area")
+NO_AREA = Skip("body box is not four numbers, or has no area")
 NOTHING = Skip("neither a class nor valence or arousal")
 
 
@@ -181,7 +181,7 @@ def test_a_person_without_a_class_keeps_valence_and_arousal(tmp_path):
 def test_categories_that_point_at_several_classes_are_counted(tmp_path):
     face, rest = read_one(tmp_path, person([["Fear", "Surprise"]], [(8, 3, 5)]))
     assert (face.expression, face.valence) == (None, 8.0)
-    assert rest == {Note("categories point at several classes: no class"): 1}
+    assert rest == {Note("categories of several classes: no class"): 1}
 
 
 @pytest.mark.parametrize(
@@ -190,8 +190,8 @@ def test_categories_that_point_at_several_classes_are_counted(tmp_path):
         ((NAN, NAN, NAN), (None, None), "valence or arousal missing"),
         ((NAN, 4, 4), (None, 4.0), "valence or arousal missing"),
         ((4, np.inf, 4), (4.0, None), "valence or arousal missing"),
-        ((0, 10, 4), (None, 10.0), "valence or arousal outside 1..10: left out"),
-        ((1, 10.5, 4), (1.0, None), "valence or arousal outside 1..10: left out"),
+        ((0, 10, 4), (None, 10.0), "valence or arousal outside [1, 10]: left out"),
+        ((1, 10.5, 4), (1.0, None), "valence or arousal outside [1, 10]: left out"),
     ],
 )
 def test_valence_and_arousal_are_left_out_each_on_its_own_and_the_class_stays(tmp_path, vad, kept, note):
@@ -278,7 +278,7 @@ def test_a_picture_listed_twice_gives_its_persons_once(tmp_path):
     one, other = person([["Anger"]], [(5, 5, 5)]), person([["Fear"]], [(5, 5, 5)], box=BODIES[1])
     faces, rest = read(write(tmp_path, [picture("a.jpg", [one]), picture("a.jpg", [other, one])]))
     assert [(face.key[-1], face.expression) for face in faces] == [("0", ANGER), ("1", ANGER)]
-    assert rest == {Skip("person of a picture that its split lists twice"): 1}
+    assert rest == {Skip("person in a picture that the split lists twice"): 1}
 
 
 def test_a_picture_without_persons_is_counted(tmp_path):
@@ -291,7 +291,7 @@ def test_a_picture_without_persons_is_counted(tmp_path):
 )
 def test_paths_that_lead_out_are_skipped(tmp_path, folder, name):
     one = person([["Anger"]], [(5, 5, 5)])
-    assert read(write(tmp_path, [picture(name, [one, one], folder)])) == ([], {LEADS_OUT: 2})
+    assert read(write(tmp_path, [picture(name, [one, one], folder)])) == ([], {OUTSIDE_RAW: 2})
 
 
 def test_folders_of_windows_are_folders(tmp_path):
@@ -341,7 +341,7 @@ def test_an_empty_folder_says_what_is_expected(tmp_path):
 
 def test_annotations_without_pictures_are_half_a_corpus(tmp_path):
     write_annotations(tmp_path / "CVPR17_Annotations.mat", [picture("a.jpg", [person([["Anger"]], [(5, 5, 5)])])])
-    with pytest.raises(RawFolderError, match=r"CVPR17_Annotations\.mat is there, but no picture folder"):
+    with pytest.raises(RawFolderError, match=r"CVPR17_Annotations\.mat was found, but no picture folder"):
         read(tmp_path)
 
 

@@ -22,7 +22,7 @@ ROWS = [
 
 
 def read(root):
-    """The faces by key, and the counts of skips and survived defects."""
+    """The faces by key, and the counts of skips and notes."""
     items = list(FerPlus().faces(root))
     faces = {item.key: item for item in items if isinstance(item, Face)}
     return (
@@ -44,7 +44,7 @@ def test_tables_by_hand(tmp_path):
         "00007_fer0032220",
     ]
     assert sum(skips.values()) == 2
-    assert notes == {"image name given before": 1, "votes sum to 9": 1}
+    assert notes == {"image name listed before": 1, "votes sum to 9": 1}
     assert [face.split for face in faces.values()] == ["train"] * 4 + ["validation", "test"]
     first = faces["00000_fer0000000"]
     assert {name: count for name, count in first.expression.items() if count} == {

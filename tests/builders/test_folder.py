@@ -11,7 +11,7 @@ from tfrecords_builders.prepare import prepare
 
 
 def read(root, **options):
-    """The faces by key, and the counts of skips and survived defects."""
+    """The faces by key, and the counts of skips and notes."""
     items = list(Folder(**options).faces(root))
     faces = [item for item in items if isinstance(item, Face)]
     assert len({face.key for face in faces}) == len(faces)
@@ -150,7 +150,7 @@ def test_an_unknown_split_is_named(tmp_path):
 )
 def test_half_a_box_is_refused(tmp_path, columns, cells):
     write(tmp_path, f"path,{columns}", ["a.jpg", *cells])
-    with pytest.raises(UsageError, match="bottom must be a number, as the other sides of the box are given"):
+    with pytest.raises(UsageError, match="bottom must be a number, because the other sides of the box are given"):
         read(tmp_path)
 
 
@@ -167,7 +167,7 @@ def test_hostile_paths_are_counted(tmp_path):
     )
     faces, skips, _ = read(tmp_path)
     assert list(faces) == ["b.jpg"]
-    assert skips == {"its path leads out of the raw folder": 2, "row without a path": 2}
+    assert skips == {"path points outside the raw folder": 2, "row without a path": 2}
 
 
 def test_columns_that_are_not_read_are_noted(tmp_path):

@@ -11,7 +11,7 @@ from tests.builders.test_corpora import CORPORA, LAYOUTS
 from tests.mutations import LONG, briefly_and, changes
 from tfaffect.errors import UsageError
 from tfrecords_builders.build_counts import BuildCounts
-from tfrecords_builders.prepare import annotations, assign_splits
+from tfrecords_builders.prepare import assign_splits, read_annotations
 
 MEDIA = {".png", ".jpg", ".jpeg", ".avi", ".mp4", ".wav", ".mpg"}
 
@@ -41,7 +41,7 @@ def damaged_labels_are_survived(name, raw, labels, place, damage):
         with warnings.catch_warnings():
             warnings.simplefilter("error")
             with suppress(UsageError):
-                if faces := annotations(CORPORA[name](), raw, counts):
+                if faces := read_annotations(CORPORA[name](), raw, counts):
                     assign_splits(CORPORA[name](), faces, counts, keep_twins=False)
     finally:
         path.write_bytes(whole)

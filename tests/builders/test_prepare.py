@@ -11,8 +11,9 @@ from tfaffect.errors import UsageError
 from tfaffect.labels import CLASSES, Expression
 from tfaffect.media import faces
 from tfaffect.records.prepared import open_corpus
-from tfrecords_builders.base import Corpus, Face, Note, RawFolderError, Skip, find
+from tfrecords_builders.base import Corpus, Face, Note, RawFolderError, Skip
 from tfrecords_builders.prepare import prepare
+from tfrecords_builders.raw_files import find
 from tfrecords_builders.record import affect, distribution
 
 
@@ -122,7 +123,7 @@ def test_every_skip_has_its_reason_and_count(tmp_path):
         "uncertain": 2,
         "picture file missing or unreadable": 1,
         "picture cannot be decoded": 1,
-        "box outside the picture or of no area": 1,
+        "box outside the picture, or without area": 1,
     }
     assert report["notes"] == {"a defect survived": 1}
     assert (report["splits"]["train"]["annotated"], report["splits"]["train"]["records"]) == (4, 1)
@@ -137,7 +138,7 @@ def test_too_many_skips_fail_with_the_reasons_and_leave_nothing(tmp_path):
 
 
 def test_no_face_at_all_is_an_error(tmp_path):
-    with pytest.raises(UsageError, match="Not one usable face"):
+    with pytest.raises(UsageError, match="There is no usable face"):
         prepare(Handmade(Skip("nobody there")), tmp_path, tmp_path)
 
 
@@ -187,7 +188,7 @@ def test_a_group_in_two_official_splits_stays_in_the_latest(tmp_path):
     report = prepare(Handmade(*twins), tmp_path, tmp_path)
     assert set(read(tmp_path)) == {"k2"}
     assert read(tmp_path, "validation")["k1"]["tags"] == b"twin"
-    assert report["skipped"] == {"its picture or group is in a later split too": 1}
+    assert report["skipped"] == {"same picture or group is also in a later split": 1}
     assert report["splits"]["train"]["annotated_tags"] == {"twin": 1}
 
 
@@ -244,7 +245,7 @@ def test_a_missing_raw_folder_says_what_is_expected():
 
 def test_a_split_of_which_nothing_can_be_read_is_an_error_with_the_reasons(tmp_path):
     items = [face(0), face(1, split="test", image=tmp_path / "missing.png")]
-    with pytest.raises(UsageError, match=r"Not one face of the test split(?s:.*)1  picture file missing"):
+    with pytest.raises(UsageError, match=r"No face of the test split(?s:.*)1  picture file missing"):
         prepare(Handmade(*items), tmp_path, tmp_path / "records", max_skipped=1)
     assert [path.name for path in (tmp_path / "records").iterdir()] == []
 
@@ -266,10 +267,10 @@ def test_validation_is_carved_from_train_where_only_train_and_test_exist(tmp_pat
 @pytest.mark.parametrize(
     ("label", "reason"),
     [
-        ({"expression": "bored"}, "class code that the corpus's table does not have"),
-        ({"expression": {"happy": 3, "bored": 1}}, "class code that the corpus's table does not have"),
-        ({"valence": 10.5}, "valence or arousal outside of [1, 10]"),
-        ({"arousal": float("nan")}, "valence or arousal outside of [1, 10]"),
+        ({"expression": "bored"}, "class code is not in the corpus's table"),
+        ({"expression": {"happy": 3, "bored": 1}}, "class code is not in the corpus's table"),
+        ({"valence": 10.5}, "valence or arousal outside [1, 10]"),
+        ({"arousal": float("nan")}, "valence or arousal outside [1, 10]"),
     ],
 )
 def test_a_label_that_the_corpus_does_not_allow_costs_the_face_and_not_the_build(tmp_path, label, reason):

@@ -10,7 +10,7 @@ from tfrecords_builders.raf_db import RafDb
 
 
 def read(root, **options):
-    """The faces by key, and the counts of skips and survived defects."""
+    """The faces by key, and the counts of skips and notes."""
     items = list(RafDb(**options).faces(root))
     faces = [item for item in items if isinstance(item, Face)]
     return (
@@ -157,9 +157,9 @@ def test_hostile_rows_are_counted(tmp_path):
     assert {key: face.expression for key, face in faces.items()} == {"train_00001": "5"}
     assert skips == {
         "picture listed before": 1,
-        "class is none of 1 to 7": 3,
-        "its path leads out of the raw folder": 2,
-        "file name begins with neither train_ nor test_": 1,
+        "class is not in 1 to 7": 3,
+        "path points outside the raw folder": 2,
+        "file name starts with neither train_ nor test_": 1,
     }
 
 
@@ -243,6 +243,6 @@ def test_hostile_kaggle_rows_are_counted(tmp_path):
     assert len(faces) == 10
     assert skips == {
         "picture listed before": 1,
-        "its path leads out of the raw folder": 1,
-        "class is none of 1 to 7": 2,
+        "path points outside the raw folder": 1,
+        "class is not in 1 to 7": 2,
     }

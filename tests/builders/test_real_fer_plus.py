@@ -14,7 +14,7 @@ from tfaffect.embed import Embedder
 from tfaffect.export import onnx, saved_model, tflite
 from tfrecords_builders.build_counts import BuildCounts
 from tfrecords_builders.fer_plus import FerPlus
-from tfrecords_builders.prepare import annotations, assign_splits
+from tfrecords_builders.prepare import assign_splits, read_annotations
 
 
 @pytest.fixture(scope="module")
@@ -26,7 +26,7 @@ def build(tmp_path_factory):
     raw = tmp_path_factory.mktemp("fer_plus")
     subprocess.run([sys.executable, unpack, raw], check=True, capture_output=True)
     counts = BuildCounts()
-    return counts, assign_splits(FerPlus(), annotations(FerPlus(), raw, counts), counts, keep_twins=False)
+    return counts, assign_splits(FerPlus(), read_annotations(FerPlus(), raw, counts), counts, keep_twins=False)
 
 
 def test_protocols_have_their_published_sizes(build):
@@ -56,11 +56,11 @@ def test_strict_faces_have_the_published_classes(build):
 
 def test_defects_are_counted(build):
     assert build[0].skipped == {
-        "its picture or group is in a later split too": 336,
+        "same picture or group is also in a later split": 336,
         "most votes are for unknown or NF": 198,
         "no image name (all of these have ten votes for NF)": 158,
     }
-    assert build[0].notes == {"image name given before": 3, "votes sum to 9": 1}
+    assert build[0].notes == {"image name listed before": 3, "votes sum to 9": 1}
 
 
 def test_no_picture_is_in_two_splits(build):

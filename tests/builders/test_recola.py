@@ -19,7 +19,7 @@ from tfrecords_builders.recola import Recola
 
 
 def read(root, **options):
-    """The faces by key, and the counts of skips and survived defects."""
+    """The faces by key, and the counts of skips and notes."""
     items = list(Recola(**options).faces(root))
     faces = {item.key: item for item in items if isinstance(item, Face)}
     assert len(faces) == sum(isinstance(item, Face) for item in items)
@@ -40,7 +40,10 @@ def original(tmp_path_factory):
 def test_the_original_release_by_hand(original):
     faces, skips, notes = read(original)
     assert skips == {"video without ratings": 1, "ratings without a video": 1}
-    assert notes == {"dyad not known: the participant is a group": 1, "recording with ratings of arousal only": 1}
+    assert notes == {
+        "partner of the call unknown: the participant is a group": 1,
+        "recording with ratings of arousal only": 1,
+    }
     assert Counter(key.split("_")[0] for key in faces) == {
         **dict.fromkeys(["P6", "P16", "P17", "P21", "P42", "P43"], 10),
         "P19": 8,  # its 20 frames span 2.5 s, of which 2 are rated
@@ -99,7 +102,7 @@ def test_timings_that_cannot_be_are_noted_and_not_used(tmp_path, broken):
     (tmp_path / "RECOLA" / "RECOLA-Video-timings" / "P19.csv").write_text(broken)
     faces, _, notes = read(tmp_path)
     assert faces["P19_0001200"].arousal == 0.38
-    assert notes["timings of the frames cannot be used: the video's own times taken"] == 1
+    assert notes["timings of the frames are unusable: the video's own times are used"] == 1
 
 
 def test_timings_of_a_video_that_cannot_be_opened_stop_nothing(tmp_path):
@@ -152,7 +155,7 @@ def test_without_the_table_of_people_each_is_a_group_and_noted(tmp_path):
     write_original(tmp_path)
     (tmp_path / "RECOLA" / "RECOLA-Metadata" / "recola_user_info.csv").unlink()
     faces, _, notes = read(tmp_path)
-    assert notes["dyad not known: the participant is a group"] == 7
+    assert notes["partner of the call unknown: the participant is a group"] == 7
     assert {face.group for face in faces.values()} == {"p6", "p16", "p17", "p19", "p21", "p42", "p43"}
 
 
@@ -179,7 +182,7 @@ def test_ratings_in_another_unit_are_refused(tmp_path):
     write_original(tmp_path)
     table = tmp_path / "RECOLA" / "RECOLA-Annotation" / "emotional_behaviour" / "valence" / "P16.csv"
     table.write_text("time;FM1\n" + "".join(f"{time};{300 + time}\n" for time in range(3)))
-    with pytest.raises(UsageError, match=r"P16\.csv has 3 ratings outside of \[-1, 1\], up to 302"):
+    with pytest.raises(UsageError, match=r"P16\.csv has 3 ratings outside \[-1, 1\], up to 302"):
         read(tmp_path)
 
 
@@ -194,7 +197,7 @@ def test_ratings_without_times_are_refused(tmp_path):
 def test_avec_takes_its_gold_standard_and_its_own_split(tmp_path):
     write_avec_gold(tmp_path)
     faces, skips, notes = read(tmp_path)
-    assert skips == {"no ratings (AVEC keeps those of its test)": 1}
+    assert skips == {"no ratings (AVEC withholds those of its test)": 1}
     assert notes == {}
     assert faces["train_1_0001000"] == Face(
         key="train_1_0001000",
@@ -228,7 +231,7 @@ def test_one_arff_file_for_all_recordings_of_a_split_is_taken_apart(tmp_path):
 def test_avec_falls_back_to_the_raters(tmp_path):
     write_avec_individual(tmp_path)
     faces, skips, _ = read(tmp_path)
-    assert skips == {"no ratings (AVEC keeps those of its test)": 1}
+    assert skips == {"no ratings (AVEC withholds those of its test)": 1}
     assert len(faces) == 30
     assert (faces["dev_1_0001000"].valence, faces["dev_1_0001000"].split) == (0.21, "validation")
 
@@ -240,7 +243,7 @@ def test_avec_ratings_and_videos_without_the_other_are_counted(tmp_path):
     write_arff(tmp_path / "AVEC2016" / "ratings_gold_standard", "train_11", 11, "valence")
     _, skips, _ = read(tmp_path)
     assert skips == {
-        "no ratings (AVEC keeps those of its test)": 1,
+        "no ratings (AVEC withholds those of its test)": 1,
         "ratings without a video": 2,
         "not a recording of AVEC": 1,
     }

@@ -147,7 +147,7 @@ def test_many_processes_give_what_one_gives(tmp_path):
         *(Face(key=f"p{n}", group="g", image=tmp_path / f"{n}.png") for n in range(41)),
         *(person(number=n, image=Frame(film, n / 10)) for n in range(20)),
     ]
-    with workers.crew(1) as here, workers.crew(2) as there:
+    with workers.worker_pool(1) as here, workers.worker_pool(2) as there:
         alone, together = (
             {face.key: pixels_or_skip(outcome) for face, outcome in run(make, given)} for run in (here, there)
         )
@@ -171,7 +171,7 @@ def make(faces):
     return [None] * len(faces)
 
 if __name__ == "__main__":
-    with workers.crew(2) as run:
+    with workers.worker_pool(2) as run:
         for _ in run(make, [Face(key=str(n), group="g", image=Path(str(n))) for n in range(1000)]):
             pass
         print("all", flush=True)

@@ -127,12 +127,12 @@ def test_one_speakers_folder_can_be_the_raw_folder(tmp_path):
 @pytest.mark.parametrize(
     ("place", "reason"),
     [
-        ("AudioVisualClip/a1.avi", "video in no speaker's folder"),
-        ("AB/a1.avi", "video in no speaker's folder"),
-        ("DC/s1.avi", "video whose name gives no emotion"),
-        ("DC/sample.avi", "video whose name gives no emotion"),
-        ("DC/a1_cut.avi", "video whose name gives no emotion"),
-        ("DC/XY_a1.avi", "video whose name gives no emotion"),
+        ("AudioVisualClip/a1.avi", "video outside a speaker's folder"),
+        ("AB/a1.avi", "video outside a speaker's folder"),
+        ("DC/s1.avi", "video without an emotion in its name"),
+        ("DC/sample.avi", "video without an emotion in its name"),
+        ("DC/a1_cut.avi", "video without an emotion in its name"),
+        ("DC/XY_a1.avi", "video without an emotion in its name"),
     ],
 )
 def test_videos_that_are_no_clips_are_counted(tmp_path, place, reason):
@@ -145,7 +145,7 @@ def test_a_clip_that_is_there_twice_is_read_once(tmp_path):
         write_clip(tmp_path / place, frames=1)
     faces, rest = read(tmp_path)
     assert [face.key for face in faces] == ["DC/a1/00000"]
-    assert rest == {Skip("clip is there twice"): 1}
+    assert rest == {Skip("clip read before"): 1}
 
 
 @pytest.mark.parametrize("content", [b"", b"no video", b"RIFF\xff\xff\xff\x7fAVI LIST"])
@@ -165,7 +165,7 @@ def test_a_header_that_claims_hours_is_not_believed(tmp_path):
         place = content.index(chunk) + offset
         content[place : place + 4] = (10_000_000).to_bytes(4, "little")
     path.write_bytes(content)
-    assert read(tmp_path) == ([], {Skip("clip claims to last more than a minute, or no time"): 1})
+    assert read(tmp_path) == ([], {Skip("clip longer than a minute, or of no length"): 1})
 
 
 @pytest.mark.parametrize("layout", LAYOUTS)
@@ -182,6 +182,6 @@ def test_a_copy_with_sound_only_says_so(tmp_path):
 
 
 def test_an_empty_folder_says_what_is_expected(tmp_path):
-    with pytest.raises(RawFolderError, match=r"No clip such as DC/a1\.avi was found") as error:
+    with pytest.raises(RawFolderError, match=r"No clip like DC/a1\.avi was found") as error:
         read(tmp_path)
     assert "http://kahlan.eps.surrey.ac.uk/savee/" in str(error.value)

@@ -15,11 +15,11 @@ from tfrecords_builders.base import Face, Frame, Note, RawFolderError, Skip
 from tfrecords_builders.semaine import Semaine
 
 DOWNLOAD = "semaine-database_download_2015-03-01"
-ONE_GROUP = "session in the only group, so all is train: see --no-strict-groups"
+ONE_GROUP = "all sessions are one group and in train: see --no-strict-groups"
 
 
 def read(root, **options):
-    """The faces by key, and the counts of skips and survived defects."""
+    """The faces by key, and the counts of skips and notes."""
     items = list(Semaine(**options).faces(root))
     faces = {item.key: item for item in items if isinstance(item, Face)}
     assert len(faces) == sum(isinstance(item, Face) for item in items)
@@ -46,7 +46,7 @@ def test_the_sessions_by_hand(sessions):
     faces, skips, notes = read(sessions)
     assert skips == {
         "Beginning, End or Forbidden: not a dialogue": 1,
-        "nobody traced the User": 2,
+        "no traces of the User": 2,
         "session.xml cannot be read, or declares entities": 1,
         "no video of the User": 1,
     }
@@ -135,7 +135,7 @@ def test_of_several_cameras_the_first_by_name_is_taken_and_noted(tmp_path):
     write_session(tmp_path / "Sessions", 2, "Poppy", 1, 2, cameras=("B", "A"))
     faces, _, notes = read(tmp_path)
     assert faces["S2_0001000"].image.video.name == "2008.12.05.16.03.15_User A_Poppy.avi"
-    assert notes["several cameras on the User: the first by name taken"] == 1
+    assert notes["several cameras on the User: the first by name is read"] == 1
 
 
 def test_names_of_any_letters_and_cases_are_read(tmp_path):
@@ -175,7 +175,7 @@ def test_a_session_with_valence_alone_is_kept_and_noted(tmp_path):
 def test_traces_in_another_unit_are_refused(tmp_path):
     write_session(tmp_path / "Sessions", 2, "Poppy", 1, 2)
     (tmp_path / "Sessions" / "2" / "R1S2TUCPoDV.txt").write_text("0.02 50\n0.04 80\n0.06 -100\n")
-    with pytest.raises(UsageError, match=r"R1S2TUCPoDV\.txt has 3 ratings outside of \[-1, 1\], up to 100"):
+    with pytest.raises(UsageError, match=r"R1S2TUCPoDV\.txt has 3 ratings outside \[-1, 1\], up to 100"):
         read(tmp_path)
 
 
@@ -194,7 +194,7 @@ def test_traces_in_another_unit_are_refused(tmp_path):
             b'<!DOCTYPE s [<!ENTITY a SYSTEM "file:///etc/passwd">]><session><subject id="&a;" role="User"/></session>',
             "session.xml cannot be read, or declares entities",
         ),
-        (b'<session character="Poppy"><subject id="1"/></session>', "session.xml does not say who the User is"),
+        (b'<session character="Poppy"><subject id="1"/></session>', "session.xml does not name the User"),
         (b'<session character=" FORBIDDEN "/>', "Beginning, End or Forbidden: not a dialogue"),
         (None, "no session.xml: the User is not known"),
     ],
@@ -221,7 +221,7 @@ def test_a_session_without_an_operator_is_kept(tmp_path):
 def test_a_prepared_copy_gives_the_ratings_that_sessions_lack(tmp_path):
     write_prepared(tmp_path)
     faces, skips, notes = read(tmp_path)
-    assert skips == {"nobody traced the User": 1}
+    assert skips == {"no traces of the User": 1}
     assert notes == {}
     assert (faces["S4_0001000"].valence, faces["S4_0001000"].arousal) == (0.14, -0.06)
     assert len(groups(faces)) == 4

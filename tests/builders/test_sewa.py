@@ -20,7 +20,7 @@ FIRST = "SAH_C1_S009_P018_VC1_000010_000029"
 
 
 def read(root, **options):
-    """The faces by key, and the counts of skips and survived defects."""
+    """The faces by key, and the counts of skips and notes."""
     items = list(Sewa(**options).faces(root))
     faces = {item.key: item for item in items if isinstance(item, Face)}
     assert len(faces) == sum(isinstance(item, Face) for item in items)
@@ -34,7 +34,7 @@ def read(root, **options):
 def test_avec_2017_by_hand(tmp_path):
     write_avec_2017(tmp_path)
     faces, skips, notes = read(tmp_path)
-    assert skips == {"no ratings (AVEC keeps those of its test)": 1}
+    assert skips == {"no ratings (AVEC withholds those of its test)": 1}
     assert notes == {}
     assert faces["Train_10_0001000"] == Face(
         key="Train_10_0001000",
@@ -64,7 +64,7 @@ def test_recordings_are_joined_by_the_number_and_not_its_zeros(tmp_path):
 def test_avec_2019_has_a_header_and_cultures(tmp_path):
     write_avec_2019(tmp_path)
     faces, skips, _ = read(tmp_path)
-    assert skips == {"no ratings (AVEC keeps those of its test)": 2}
+    assert skips == {"no ratings (AVEC withholds those of its test)": 2}
     assert {(face.group, face.split, face.tags) for face in faces.values()} == {
         ("Train_DE_01", "train", ("DE",)),
         ("Train_HU_01", "train", ("HU",)),
@@ -117,7 +117,7 @@ def test_missing_and_wrong_labels_are_masked_or_left_out(tmp_path):
     faces, _, notes = read(tmp_path)
     labels = [(face.valence, face.arousal) for face in faces.values() if face.group == "Train_01"]
     assert labels == [(None, 0.1), (None, 0.3), (0.5, 0.5)]
-    assert notes == {"rating outside of [-1, 1] by more than 0.05: dropped": 1}
+    assert notes == {"rating outside [-1, 1] by more than 0.05: dropped": 1}
 
 
 def test_labels_with_a_header_but_without_valence_are_refused(tmp_path):
@@ -145,7 +145,7 @@ def test_the_delay_takes_later_ratings(tmp_path):
 def test_the_database_by_hand(tmp_path):
     write_database(tmp_path)
     faces, skips, notes = read(tmp_path)
-    assert skips == {"ratings without a video": 1, "not rated from what --perceived names": 1}
+    assert skips == {"ratings without a video": 1, "no ratings of the kind that --perceived chooses": 1}
     assert notes == {}
     assert faces[f"{FIRST}_0001000"] == Face(
         key=f"{FIRST}_0001000",
@@ -170,7 +170,7 @@ def test_what_the_raters_perceived_can_be_chosen(tmp_path):
     table.write_text("frame_idx,R1\n" + "".join(f"{frame},0.7\n" for frame in range(10, 30)))
     by_picture, skips, _ = read(tmp_path, perceived="V")
     assert by_picture[f"{FIRST}_0001000"].valence == 0.7
-    assert skips == {"not rated from what --perceived names": 1}
+    assert skips == {"no ratings of the kind that --perceived chooses": 1}
     assert "S035" in {face.group for face in by_picture.values()}
     assert read(tmp_path)[0][f"{FIRST}_0001000"].valence == 0.109
 
@@ -189,7 +189,7 @@ def test_an_index_that_counts_from_the_segment_is_told_apart(tmp_path):
     write_ratings(tmp_path / "SEWAv02" / FIRST, FIRST, 9, 0)
     faces, _, notes = read(tmp_path)
     assert faces == before
-    assert notes == {"frame index counts from the segment's beginning": 1}
+    assert notes == {"frame index counts from the segment's start": 1}
 
 
 def test_whole_recordings_are_looked_up_from_their_own_beginning(tmp_path):
@@ -216,7 +216,7 @@ def test_a_name_without_a_session_is_a_group_and_noted(tmp_path):
     write_video(tmp_path / "chat_000005_000024.avi")
     faces, _, notes = read(tmp_path)
     assert {face.group for face in faces.values()} == {"CHAT"}
-    assert notes == {"session not in the segment's name: the recording is a group": 1}
+    assert notes == {"no session in the segment's name: the recording is a group": 1}
 
 
 def test_ratings_beyond_the_range_name_the_largest_and_the_option(tmp_path):

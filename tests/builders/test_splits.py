@@ -56,27 +56,27 @@ def test_another_seed_draws_others():
     assert splits.draw(groups, (0.5, 0.25, 0.25), seed=0) != splits.draw(groups, (0.5, 0.25, 0.25), seed=1)
 
 
-def test_latest_and_straddling_by_hand():
+def test_latest_split_and_groups_in_several_splits_by_hand():
     groups = ["a", "a", "b", "b", "c", "d", "d"]
     given = ["train", "test", "train", "train", "validation", "validation", "train"]
-    assert splits.latest(groups, given) == {"a": "test", "b": "train", "c": "validation", "d": "validation"}
-    assert splits.straddling(groups, given) == {"a", "d"}
+    assert splits.latest_split(groups, given) == {"a": "test", "b": "train", "c": "validation", "d": "validation"}
+    assert splits.groups_in_several_splits(groups, given) == {"a", "d"}
 
 
-def test_carve_takes_the_share_of_every_stratum():
+def test_draw_stratified_takes_the_share_of_every_stratum():
     groups = [str(number) for number in range(1000)]
     strata = ["rare" if number < 50 else "common" for number in range(1000)]
-    carved = splits.carve(groups, strata, 0.1)
+    carved = splits.draw_stratified(groups, strata, 0.1)
     assert Counter("rare" if int(group) < 50 else "common" for group in carved) == {"rare": 5, "common": 95}
-    assert splits.carve(groups[::-1], strata[::-1], 0.1) == carved
+    assert splits.draw_stratified(groups[::-1], strata[::-1], 0.1) == carved
 
 
-def test_carve_leaves_and_takes_at_least_one_group():
-    assert len(splits.carve(["a", "b", "c"], ["x", "y", "z"], 0.1)) == 1
-    assert len(splits.carve(["a", "b"], ["x", "x"], 0.99)) == 1
+def test_draw_stratified_leaves_and_takes_at_least_one_group():
+    assert len(splits.draw_stratified(["a", "b", "c"], ["x", "y", "z"], 0.1)) == 1
+    assert len(splits.draw_stratified(["a", "b"], ["x", "x"], 0.99)) == 1
 
 
-def test_carve_never_parts_a_group():
+def test_draw_stratified_never_parts_a_group():
     groups = [f"photo{number // 3}" for number in range(300)]
-    carved = splits.carve(groups, ["a", "b", "c"] * 100, 0.2)
+    carved = splits.draw_stratified(groups, ["a", "b", "c"] * 100, 0.2)
     assert len(carved) == pytest.approx(20, abs=1)

@@ -48,7 +48,7 @@ def test_ratings_out_of_order_or_twice_are_mended_and_noted():
     assert trace.seconds.tolist() == [0.0, 0.1, 0.2]
     assert trace.values == pytest.approx([0.0, 0.2, 0.4])
     assert trace.notes == (
-        Note("ratings out of the order of time: sorted"),
+        Note("ratings not in order of time: sorted"),
         Note("several ratings at one time: averaged"),
     )
     assert Trace.of([(0, 0), (1, 0)]).notes == ()
@@ -123,21 +123,21 @@ def test_what_centring_moves_out_of_range_is_clipped_and_noted():
     higher = Trace.of([(0, 1.0), (1, 1.0), (2, 0.9)])
     centred = traces.ccc_centred([low, high, higher])
     assert centred.values.max() == 1
-    assert Note("gold standard outside of [-1, 1]: clipped") in centred.notes
+    assert Note("gold standard outside [-1, 1]: clipped") in centred.notes
 
 
 def test_ratings_a_little_outside_are_clipped_and_far_outside_dropped():
     trace = traces.checked(Trace.of([(0, 1.04), (1, -1.05), (2, 1.06), (3, 0.5), (4, None)]), VIDEO)
     assert trace.values == pytest.approx([1, -1, NAN, 0.5, NAN], nan_ok=True)
     assert trace.notes == (
-        Note("rating outside of [-1, 1] by more than 0.05: dropped"),
-        Note("ratings outside of [-1, 1] by up to 0.05: clipped"),
+        Note("rating outside [-1, 1] by more than 0.05: dropped"),
+        Note("ratings outside [-1, 1] by up to 0.05: clipped"),
     )
     assert traces.checked(Trace.of([(0, 1.0), (1, -1.0)]), VIDEO).notes == ()
 
 
 def test_a_file_in_another_unit_is_refused_with_what_was_found():
-    with pytest.raises(UsageError, match=r"clip\.mp4 has 2 ratings outside of \[-1, 1\], up to 873"):
+    with pytest.raises(UsageError, match=r"clip\.mp4 has 2 ratings outside \[-1, 1\], up to 873"):
         traces.checked(Trace.of([(0, -873), (1, 0.2), (2, 40)]), VIDEO)
     with pytest.raises(UsageError, match=r"clip\.mp4 has times up to 300000; they must be seconds"):
         traces.checked(Trace.of([(0, 0), (300_000, 0)]), VIDEO)
@@ -224,8 +224,8 @@ def test_arff_is_read_by_attribute_and_taken_apart_by_instance(tmp_path, newline
     ("change", "message"),
     [
         (("@DATA", "@rows"), "has no line @data"),
-        (("frameTime", "frame"), r"lacks an attribute of the time.*\['instance name', 'frame', 'gold standard'\]"),
-        (('@attribute "Gold Standard" numeric', ""), "or of the rating after it"),
+        (("frameTime", "frame"), r"lacks a time attribute.*\['instance name', 'frame', 'gold standard'\]"),
+        (('@attribute "Gold Standard" numeric', ""), "or the rating after it"),
     ],
 )
 def test_arff_that_is_not_a_gold_standard_is_refused(tmp_path, change, message):
@@ -244,8 +244,8 @@ def test_files_are_found_by_their_whole_name(tmp_path):
 
 
 def test_numbers_in_names_are_sorted_as_numbers():
-    assert recordings.in_order(["train_10", "train_9", "dev_1"]) == ["dev_1", "train_9", "train_10"]
-    assert recordings.in_order(["10", "9"]) == ["9", "10"]
+    assert recordings.natural_order(["train_10", "train_9", "dev_1"]) == ["dev_1", "train_9", "train_10"]
+    assert recordings.natural_order(["10", "9"]) == ["9", "10"]
 
 
 def line(seconds, slope, step=0.1):
@@ -301,7 +301,7 @@ def test_frames_in_a_hole_are_left_out_and_noted_once():
     trace = Trace.of([(0, 0.1), (0.1, 0.1), (0.2, 0.1), (2.0, 0.3), (2.1, 0.3), (2.2, 0.3), (2.3, 0.3)])
     items = list(recordings.rated_frames("P1", VIDEO, {"valence": trace, "arousal": trace}, (5, 0), group="g"))
     assert [item.image.seconds for item in items[:-1]] == [0, 0.2, 2.0, 2.2]
-    assert items[-1] == Note("recording with a hole in its ratings: its frames left out")
+    assert items[-1] == Note("recording with a gap in its ratings: frames in the gap left out")
 
 
 @pytest.mark.parametrize("affect", [{}, {"valence": Trace.of([]), "arousal": Trace.of([(0, None)])}])
@@ -312,13 +312,13 @@ def test_a_recording_without_ratings_is_skipped(affect):
 def test_a_recording_of_which_no_frame_is_rated_is_skipped_and_not_lost():
     affect = {"valence": Trace.of([(0.5, 0.1)]), "arousal": Trace.of([(0.5, 0.1)])}
     items = list(recordings.rated_frames("P1", VIDEO, affect, (5, 0), group="g"))
-    assert items == [Skip("recording of which no sampled frame is rated")]
+    assert items == [Skip("recording without a rating at any sampled frame")]
 
 
 def test_the_notes_of_the_traces_come_with_the_frames():
     mended = Trace.of([(0.1, 0.1), (0, 0.1), (0.2, 0.1), (0.3, 0.1)])
     items = list(recordings.rated_frames("P1", VIDEO, {"valence": mended, "arousal": mended}, (5, 0), group="g"))
-    assert items[0] == Note("ratings out of the order of time: sorted")
+    assert items[0] == Note("ratings not in order of time: sorted")
     assert [item.image.seconds for item in items[1:]] == [0, 0.2]
 
 

@@ -1,4 +1,4 @@
-"""What a `.keras` file, a contract or a config of a stranger tries: refused in words, with nothing run or read."""
+"""Attacks by a `.keras` file, a contract or a config: each is refused with a message, and nothing is run or read."""
 
 import json
 import re
@@ -147,7 +147,7 @@ def test_a_zip_bomb_is_refused_before_it_is_unpacked(path, monkeypatch):
             whole.writestr(name, content)
         whole.writestr("assets/bomb", bytes(1 << 20))
     assert path.stat().st_size < 1 << 20
-    monkeypatch.setattr(archive, "UNPACKED", 1 << 20)
+    monkeypatch.setattr(archive, "MAX_BYTES", 1 << 20)
     with pytest.raises(UsageError, match=r"unpacks to .* Expected at most 1,048,576"):
         model.load(path)
 

@@ -1,4 +1,4 @@
-"""How a command ends: what a user can mend is one line and status 2, whoever said it; a fault keeps its trace."""
+"""How a command ends: a user error is one line and status 2, whoever raised it; a bug keeps its traceback."""
 
 import errno
 import os
@@ -35,7 +35,7 @@ def feature(value):
     ("error", "words"),
     [
         (UsageError("No such thing."), "error: No such thing."),
-        (OSError(errno.ENOSPC, FULL), f"{FULL}. Nothing half-written"),
+        (OSError(errno.ENOSPC, FULL), f"{FULL}. No incomplete file has its final name."),
         (
             tf.errors.ResourceExhaustedError(None, None, f"{NODE}/x/part-0; {FULL} [Op:SaveV2]"),
             f"error: /x/part-0; {FULL}.",
@@ -43,13 +43,13 @@ def feature(value):
         (RuntimeError(f"Failed to finalize writing of split train:\n/x; {FULL}"), f"error: /x; {FULL}."),
         (
             tf.errors.DataLossError(None, None, f"{NODE}corrupted record at 877 [Op:IteratorGetNext] name: "),
-            "error: The records are not whole: corrupted record at 877. Build them again with --overwrite.",
+            "error: The records are damaged: corrupted record at 877. Build them again with --overwrite.",
         ),
         (
             tf.errors.FailedPreconditionError(None, None, f"{NODE}Input dataset was expected to contain 480 elements"),
-            "error: The records are not whole: Input dataset was expected to contain 480 elements. Build",
+            "error: The records are damaged: Input dataset was expected to contain 480 elements. Build",
         ),
-        *((raised, "error: The records are not whole: ") for raised in foreign_examples()),
+        *((raised, "error: The records are damaged: ") for raised in foreign_examples()),
     ],
 )
 def test_what_a_user_can_mend_is_one_line(error, words, capsys):

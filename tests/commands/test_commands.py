@@ -1,6 +1,7 @@
-"""The commands as a person types them, each in a process of its own."""
+"""The commands as a user types them, each in its own process."""
 
 import json
+import re
 import subprocess
 import sys
 
@@ -8,8 +9,14 @@ import pytest
 
 from tests import ROOT
 from tests.fakes.fer_plus import pixels, votes, write_fer_plus_tables
+from tfaffect import __version__
+from tfaffect.__main__ import COMMANDS as NAMES
 
+CONSOLE = ["-m", "tfaffect"]
 COMMANDS = [
+    CONSOLE,
+    [*CONSOLE, "export"],
+    *([*CONSOLE, *name.split(" ")] for name in NAMES),
     ["train.py"],
     ["-m", "tfrecords_builders"],
     ["-m", "tfaffect.evaluate"],
@@ -43,30 +50,62 @@ def call(*arguments):
     return subprocess.run([sys.executable, *map(str, arguments)], cwd=ROOT, capture_output=True, text=True, check=False)
 
 
-@pytest.mark.parametrize("command", COMMANDS, ids=lambda command: command[-1])
+def call_and_list_imports(*arguments):
+    """Return what a command prints, and the packages that it imports."""
+    done = call("-X", "importtime", *arguments)
+    assert done.returncode == 0, done.stderr
+    return done.stdout, {line.rpartition("|")[2].strip().split(".")[0] for line in done.stderr.splitlines()}
+
+
+@pytest.mark.parametrize("command", COMMANDS, ids=" ".join)
 def test_help_imports_nothing_heavy(command):
-    """Half a second is what --help may take; these imports alone take seven."""
-    done = call("-X", "importtime", *command, "--help")
-    assert done.returncode == 0
-    assert "usage:" in done.stdout
-    imported = {line.rpartition("|")[2].strip().split(".")[0] for line in done.stderr.splitlines() if "|" in line}
+    """--help may take half a second; these imports alone take seven."""
+    printed, imported = call_and_list_imports(*command, "--help")
+    assert "usage:" in printed
     assert "tyro" in imported
-    assert not imported & HEAVY
+    assert not imported & (HEAVY - ({"cv2"} if command[-1] == "build" else set()))  # it lists the corpora
+
+
+@pytest.mark.parametrize(("words", "names"), [([], [*NAMES]), (["export"], [name for name in NAMES if " " in name])])
+def test_the_help_lists_the_commands_with_one_line_each(words, names):
+    listed = [line.strip() for line in call(*CONSOLE, *words, "--help").stdout.splitlines() if line.startswith("  ")]
+    for name, line in zip(names, listed, strict=True):
+        text = line.removeprefix(name).strip()
+        assert line.startswith(name)
+        assert 20 < len(text) <= 80
+        assert text.endswith(".")
+
+
+def test_the_version_is_printed():
+    assert call(*CONSOLE, "--version").stdout == f"tfaffect {__version__}\n"
+
+
+@pytest.mark.parametrize("shell", ["bash", "zsh"])
+def test_the_completion_knows_every_command(shell):
+    printed, imported = call_and_list_imports(*CONSOLE, "--tyro-print-completion", shell)
+    words = set(re.findall(r"[\w-]+", printed))
+    assert words >= {word for name in NAMES for word in name.split(" ")}
+    assert words >= {"fer_plus", "synthetic"}, "the corpora of `tfaffect build`"
+    assert not imported & (HEAVY - {"cv2"})  # the corpora read pictures; 0.1 s
 
 
 def test_the_list_of_corpora_imports_nothing_heavy_and_names_them_all():
-    done = call("-X", "importtime", "-m", "tfrecords_builders")
-    assert done.returncode == 0
+    printed, imported = call_and_list_imports("-m", "tfrecords_builders")
     for name in ("fer_plus", "synthetic"):
-        assert name in done.stdout
-    assert "git clone https://github.com/microsoft/FERPlus" in done.stdout
-    imported = {line.rpartition("|")[2].strip().split(".")[0] for line in done.stderr.splitlines()}
+        assert name in printed
+    assert "git clone https://github.com/microsoft/FERPlus" in printed
     assert not imported & (HEAVY - {"cv2"})  # the corpora read pictures; 0.1 s
 
 
 @pytest.mark.parametrize(
     ("arguments", "expected"),
     [
+        ([*CONSOLE, "evluate", "run"], "There is no command 'evluate'. Did you mean evaluate? Commands: embed, build"),
+        ([*CONSOLE, "export"], "`tfaffect export` needs a second word. Use one of: export saved-model, export tflite"),
+        ([*CONSOLE, "export", "tflight", "run", "out"], "`tfaffect export` needs a second word"),
+        ([*CONSOLE, "build", "fer_pluss"], "There is no corpus 'fer_pluss'. Did you mean fer_plus?"),
+        ([*CONSOLE, "evaluate", "/nowhere"], "/nowhere"),
+        ([*CONSOLE, "export", "tflite", "/nowhere", "out"], "/nowhere"),
         (["-m", "tfrecords_builders", "fer_pluss"], "There is no corpus 'fer_pluss'. Did you mean fer_plus?"),
         (["-m", "tfrecords_builders", "fer_plus"], "--raw DIR"),
         (["-m", "tfrecords_builders", "fer_plus", "--raw", "/nowhere"], "There is no folder /nowhere"),

@@ -69,7 +69,7 @@ def test_load_refuses_what_is_no_config(tmp_path, text):
 
 def test_a_recipe_is_toml_with_the_knobs_that_it_changes(tmp_path):
     (tmp_path / "recipe.toml").write_text(
-        '# python train.py ...\ncorpora = ["fer_plus"]\narchitecture = "micro"\nmixup = 0.2\n'
+        '# tfaffect train ...\ncorpora = ["fer_plus"]\narchitecture = "micro"\nmixup = 0.2\n'
     )
     assert configs.load(tmp_path / "recipe.toml") == Config(corpora=("fer_plus",), architecture="micro", mixup=0.2)
     (tmp_path / "recipe.toml").write_text("mixupp = 0.2")

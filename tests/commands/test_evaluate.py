@@ -85,7 +85,7 @@ def test_what_is_not_there_is_named(run, tmp_path, arguments, message):
 
 
 def test_a_folder_that_is_no_run_is_refused(tmp_path):
-    with pytest.raises(UsageError, match=r"is no run folder.* Name them with --records and --out"):
+    with pytest.raises(UsageError, match=r"is not a run folder.* Name them with --records and --out"):
         evaluate(tmp_path)
 
 

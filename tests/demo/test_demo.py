@@ -1,4 +1,4 @@
-"""The page in a real browser says what Python says; its server hands out what it should and nothing else."""
+"""The page in a real browser gives the outputs of Python; its server serves the known files and nothing else."""
 
 import base64
 import csv
@@ -38,7 +38,7 @@ from tfaffect.media import faces
 from tfaffect.networks import model as models
 from tfrecords_builders.build_counts import BuildCounts
 from tfrecords_builders.fer_plus import FerPlus
-from tfrecords_builders.prepare import annotations
+from tfrecords_builders.prepare import read_annotations
 from tfrecords_builders.synthetic import Synthetic
 
 TOLERANCE = 1e-3  # of every output on the same crop; 2e-6 was seen
@@ -155,7 +155,7 @@ def test_other_machines_are_not_answered(port):
 
 
 def test_a_taken_port_is_an_error_of_use(port):
-    with pytest.raises(UsageError, match=f"Port {port} cannot be had: .*--port"):
+    with pytest.raises(UsageError, match=f"Port {port} cannot be used: .*--port"):
         open_server({}, port)
     with pytest.raises(UsageError, match="Received: port=70000"):
         open_server({}, 70_000)
@@ -168,7 +168,7 @@ def test_a_taken_port_is_an_error_of_use(port):
 def packages():
     """The packages of npm that the page needs."""
     if not (PACKAGES / "playwright-core").is_dir():
-        pytest.skip(f"no {PACKAGES}: with Node.js 20 or later, run npm ci --prefix demo")
+        pytest.skip(f"no {PACKAGES}: with Node.js 20 or later, run npm ci --prefix tfaffect/demo")
 
 
 def test_the_files_are_those_of_the_page_the_packages_and_the_model(packages, exported, face_detector):
@@ -181,7 +181,7 @@ def test_the_files_are_those_of_the_page_the_packages_and_the_model(packages, ex
 
 
 def test_a_model_must_be_the_one_that_its_contract_names(packages, exported, face_detector, tmp_path):
-    with pytest.raises(UsageError, match=f"There is no {FILE} in .*python -m export.tflite RUN"):
+    with pytest.raises(UsageError, match=f"There is no {FILE} in .*tfaffect export tflite RUN"):
         find_files(tmp_path, face_detector)
     shutil.copytree(exported, tmp_path / "other")
     with open(tmp_path / "other" / FILE, "ab") as file:
@@ -193,7 +193,7 @@ def test_a_model_must_be_the_one_that_its_contract_names(packages, exported, fac
 def test_a_link_that_leads_out_is_not_followed(packages, exported, face_detector, tmp_path):
     (tmp_path / FILE).symlink_to(exported / FILE)
     shutil.copy(exported / "model.json", tmp_path)
-    with pytest.raises(UsageError, match="leads out of"):
+    with pytest.raises(UsageError, match=r"is a link to .* Only files inside are served"):
         find_files(tmp_path, face_detector)
 
 
@@ -205,7 +205,7 @@ def test_without_the_packages_it_says_what_to_run(exported, tmp_path, monkeypatc
 
 def test_packages_of_another_version_are_refused(packages, exported, tmp_path, monkeypatch):
     monkeypatch.setitem(addresses.REPLACED, "/litert/index.js", (b"what is not there", b""))
-    with pytest.raises(UsageError, match="of another version"):
+    with pytest.raises(UsageError, match="has another version"):
         find_files(exported)
 
 
@@ -231,7 +231,7 @@ def test_the_page_types_no_name_of_a_class():
 
 
 class Browser:
-    """Chromium behind demo/drive.js: each command is a method."""
+    """Chromium behind tfaffect/demo/drive.js: each command is a method."""
 
     def __init__(self, process):
         self.process, self.has_page = process, False
@@ -262,7 +262,7 @@ def browser(packages):
     if not (chromium and shutil.which("node")):
         pytest.skip("no Chromium or no Node.js: apt-get install chromium nodejs")
     process = subprocess.Popen(
-        ["node", ROOT / "demo" / "drive.js"],
+        ["node", PACKAGES.parent / "drive.js"],
         env={**os.environ, "CHROMIUM": chromium},
         stdin=subprocess.PIPE,
         stdout=subprocess.PIPE,
@@ -441,13 +441,14 @@ def test_pictures_are_decoded_as_python_decodes_them(page, portraits, tmp_path):
 
 
 def test_face_crops_get_pythons_numbers(page, embedder, portraits, tmp_path):
-    crops = [*portraits, portraits[0][:, 30:90], random_picture(33, 57)]
-    paths = [write(tmp_path / f"{place}.png", crop) for place, crop in enumerate(crops)]
+    every_class = [face.image() for face in Synthetic(subjects=4, pictures=10).faces(None)]
+    crops = [*every_class, portraits[0][:, 30:90], random_picture(33, 57)]
+    paths = [write(tmp_path / f"{place:02}.png", crop) for place, crop in enumerate(crops)]
     page.click(selector="#crops")
     page.drop(paths=paths)
     outputs = embedder(crops)
     expected = np.column_stack([outputs.expression, outputs.valence, outputs.arousal])
-    assert expected.std(axis=0).min() > 0.01, "the network must have something to say"
+    assert (expected.std(axis=0) > 0.01).sum() >= 8, "of ten outputs; a network of few steps may never name one class"
     rows = page.rows()
     assert [row["path"] for row in rows] == [path.name for path in paths]
     assert all(row[name] == "" for row in rows for name in (*BOX, "detection_score", "problem"))
@@ -498,7 +499,7 @@ def real_faces(tmp_path_factory):
         pytest.skip(f"no FER+ at {unpack}; name its folder with TFAFFECT_SHARED")
     folder = tmp_path_factory.mktemp("fer_plus")
     subprocess.run([sys.executable, unpack, folder / "raw", "--first", "12"], check=True, capture_output=True)
-    pictures = [face.image() for face in annotations(FerPlus(), folder / "raw", BuildCounts())]
+    pictures = [face.image() for face in read_annotations(FerPlus(), folder / "raw", BuildCounts())]
     return [write(folder / f"{place:02d}.png", picture) for place, picture in enumerate(pictures)]
 
 
@@ -635,7 +636,7 @@ def test_a_wrong_file_gives_words_and_the_next_picture_works(page, portraits, tm
         "notes.txt: not a picture that this browser can read"
     )
     page.drop(paths=[])
-    assert page.text(selector="#messages .message span").startswith("No file came with that")
+    assert page.text(selector="#messages .message span").startswith("This contains no file")
     page.drop(paths=[write(tmp_path / "face.png", room((portraits[0], 20, 60, 300)))])
     assert page.text(selector="#messages") == ""
     assert "Face 1 of 1" in page.text(selector="#summary")
@@ -687,8 +688,8 @@ def half_trained(run, tmp_path_factory):
 @pytest.mark.parametrize(
     ("trained", "words", "empty"),
     [
-        (("expression",), "Not trained: this network never learned valence and arousal.", AFFECT),
-        (AFFECT, "Not trained: this network never learned expressions.", ("expression", *PROBABILITIES)),
+        (("expression",), "Not trained: this network has no valence and arousal.", AFFECT),
+        (AFFECT, "Not trained: this network has no expressions.", ("expression", *PROBABILITIES)),
     ],
     ids=["without affect", "without classes"],
 )

@@ -112,7 +112,7 @@ def test_the_card_says_what_the_contract_knows(full):
     assert row(text, "classes, in order") == [", ".join(f"{place} {name}" for place, name in enumerate(CLASSES))]
     assert "temperature 1.235" in text
     assert "10.0 % before; 5.0 % after" in text
-    assert "the prediction ± 0.457 holds the truth for 90 % of faces like these" in text
+    assert "the prediction ± 0.457 contains the label for 90 % of faces like these" in text
     assert row(text, "0.5") == ["90.0 %", "85.0 %"]
     assert row(text, "0.9") == ["0.0 %", "-"]
     assert row(text, "size") == ["9.3 MB"]
@@ -125,8 +125,8 @@ def test_the_card_says_what_the_contract_knows(full):
 
 def test_what_a_head_lacks_is_said_with_its_reason(full):
     trained = card.compose(full)
-    assert "Arousal: -; these records have too few labels of it." in trained
-    assert "Arousal: no interval; these records have too few labels of it." in trained
+    assert "Arousal: -; these records have too few labels for it." in trained
+    assert "Arousal: no interval; these records have too few labels for it." in trained
     assert row(trained, "output `arousal`") == ["calm to excited; in [-1, 1]"]
     silent = card.compose(replace(full, trained=("expression", "valence")))
     assert "Arousal: -; it was never trained." in silent
@@ -259,7 +259,7 @@ def test_every_figure_of_a_card_can_be_verified(exports, records):
     assert found["holds"]
 
 
-def test_facts_are_spelled_for_people():
+def test_facts_are_written_for_people():
     facts = {
         "bytes": 27_645_716,
         "operators": ["ADD", "CONV_2D"],

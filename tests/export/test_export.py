@@ -10,12 +10,14 @@ import cv2
 import numpy as np
 import pytest
 import tensorflow as tf
+from ai_edge_litert import schema_py_generated as schema
 
 from tests import ROOT
 from tests.small_network import small_backbone
 from tfaffect import contract as contracts
 from tfaffect.errors import UsageError
 from tfaffect.export import artefact, saved_model, tflite, tflite_metadata
+from tfaffect.export.quantisation.graph import pack
 from tfaffect.labels import CLASSES, HEADS
 from tfaffect.media.faces import letterbox
 from tfaffect.networks import model as models
@@ -98,10 +100,16 @@ def test_the_contract_is_an_asset_of_the_saved_model(folders):
     assert inside == replace(contracts.read(folders / "saved_model"), weights_sha256="", artefact=None)
 
 
+def with_metadata(model, contract):
+    tree = schema.ModelT.InitFromPackedBuf(model)
+    tflite_metadata.put(tree, contract)
+    return pack(tree)
+
+
 def test_a_tflite_file_bears_a_contract_and_stays_the_same_model(folders, faces):
     model, contract = (folders / "tflite" / tflite.FILE).read_bytes(), contracts.read(folders / "tflite")
-    once = tflite_metadata.add(model, contract)
-    twice = tflite_metadata.add(once, replace(contract, input_size=33))
+    once = with_metadata(model, contract)
+    twice = with_metadata(once, replace(contract, input_size=33))
     assert tflite_metadata.read(once) == replace(contract, weights_sha256="")
     assert tflite_metadata.read(twice).input_size == 33
     assert len(twice) < len(once) + 100, "the earlier contract is gone"
@@ -221,21 +229,21 @@ def test_an_export_that_cannot_be_checked_is_not_written(run, tmp_path):
         saved_model.export(run, tmp_path / "out", records=tmp_path / "nowhere")
 
 
-def test_parity_by_hand():
+def test_differences_by_hand():
     values = {"valence": np.array([0.1, 0.5, -0.4])}
-    assert artefact.check_parity(values, {"valence": values["valence"] + 1e-4}) == pytest.approx(1e-4)
+    assert artefact.differences(values, {"valence": values["valence"] + 1e-4}) == {"valence": pytest.approx(1e-4)}
     with pytest.raises(artefact.ExportError, match="off by"):
-        artefact.check_parity(values, {"valence": np.array([0.1, 0.5, np.nan])})
+        artefact.differences(values, {"valence": np.array([0.1, 0.5, np.nan])})
     with pytest.raises(artefact.ExportError, match="learned nothing"):
-        artefact.check_parity({"valence": np.full(3, 0.1)}, {"valence": np.full(3, 0.1)})
+        artefact.differences({"valence": np.full(3, 0.1)}, {"valence": np.full(3, 0.1)})
     faint = np.array([0.1, 0.1 + 2e-6, 0.1 - 3e-6])
-    assert artefact.check_parity({"valence": faint}, {"valence": faint + 4e-7}) == pytest.approx(4e-7)
+    assert artefact.differences({"valence": faint}, {"valence": faint + 4e-7}) == {"valence": pytest.approx(4e-7)}
     with pytest.raises(artefact.ExportError, match="off by 3e-06, more than 5e-07"):  # an artefact without weights
-        artefact.check_parity({"valence": faint}, {"valence": np.full(3, 0.1 - 1e-6)})
+        artefact.differences({"valence": faint}, {"valence": np.full(3, 0.1 - 1e-6)})
     nothing = {"valence": np.full(3, np.nan)}
-    assert artefact.check_parity(nothing, nothing) == 0
+    assert artefact.differences(nothing, nothing) == {}
     with pytest.raises(artefact.ExportError, match="valence should be NaN"):
-        artefact.check_parity(nothing, values)
+        artefact.differences(nothing, values)
 
 
 def test_scores_of_other_weights_do_not_travel(run, tmp_path, config):
@@ -275,7 +283,7 @@ def test_a_head_that_learned_nothing_stays_nan_in_the_artefact(tmp_path, config,
 
     model = models.build(config, small_backbone(config.image_size))
     corpora = [open_corpus(config.records, "synthetic")]
-    compile_model(model, config, HEADS, mixing.class_masses(corpora, config), 10)
+    compile_model(model, config, HEADS, mixing.class_counts(corpora, config), 10)
     model.fit(batches.training_batches(corpora, config), steps_per_epoch=10, shuffle=False, verbose=0)
     contract = contracts.Contract(input_size=32, trained=("expression",), corpora={})
     saved_model.write(models.predictor(model, contract), tmp_path / "saved")

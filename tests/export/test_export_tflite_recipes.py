@@ -1,4 +1,4 @@
-"""Smaller TFLite files: what the recipes do to a network, what they promise, and that nothing is written otherwise."""
+"""Smaller TFLite files: what the recipes do to a network, their limits, and that nothing is written beyond them."""
 
 import json
 from dataclasses import replace
@@ -16,7 +16,7 @@ from tfaffect.export.quantisation.fidelity import Fidelity
 from tfaffect.export.quantisation.graph import pack
 from tfaffect.export.quantisation.making import candidates
 from tfaffect.export.quantisation.ranges import choose_range, parameters, swish
-from tfaffect.export.quantisation.recipes import RECIPES, Promise
+from tfaffect.export.quantisation.recipes import RECIPES, Limits
 from tfaffect.networks import model as models
 from tfaffect.records.prepared import open_corpus
 from tfaffect.runtimes import predictions
@@ -54,7 +54,7 @@ def convolutions(content):
 
 @pytest.fixture(scope="module")
 def int8_candidates(run, config, tmp_path_factory):
-    """The convolutions of what int8 tries, in its order; which of them keeps the promise depends on the network."""
+    """The convolutions of what int8 tries, in its order; which of them keeps the limits depends on the network."""
     source = tmp_path_factory.mktemp("source")
     network, *_ = artefact.open_run(run, None)
     saved_model.write(network, source)
@@ -76,8 +76,8 @@ def test_int8_calculates_in_integers_and_dynamic_int8_only_where_it_pays(folders
     found = {recipe: list(convolutions((folders / recipe / tflite.FILE).read_bytes())) for recipe in RECIPES}
     assert {kinds[:2] for kinds in found["float32"]} == {("FLOAT32", "FLOAT32")}
     for read, kernel, size in found["dynamic_int8"]:
-        assert (read, kernel) == ("FLOAT32", "FLOAT32" if size < weights.FEWEST else "INT8")
-    assert any(size >= weights.FEWEST for *_, size in found["dynamic_int8"])
+        assert (read, kernel) == ("FLOAT32", "FLOAT32" if size < weights.MIN_WEIGHTS else "INT8")
+    assert any(size >= weights.MIN_WEIGHTS for *_, size in found["dynamic_int8"])
     assert found["int8"] in int8_candidates
 
 
@@ -89,7 +89,7 @@ def test_int8_is_tried_in_integers_everywhere_and_then_with_care(int8_candidates
 
 @pytest.mark.parametrize("recipe", REDUCED)
 def test_what_is_lost_is_what_the_recipe_allows_and_says(folders, run, validation, recipe):
-    """Counted here anew, from the files, over the faces on which the promise is given."""
+    """Counted here anew, from the files, over the faces on which the limits apply."""
     network = models.predictor(*models.load(run))
     expected = network.predict(validation.pictures, verbose=0)
     received = open_model(folders / recipe)(validation.pictures)
@@ -103,7 +103,7 @@ def test_what_is_lost_is_what_the_recipe_allows_and_says(folders, run, validatio
     lengths = np.linalg.norm(expected["embedding"], axis=1) * np.linalg.norm(received.embedding, axis=1)
     cosines = (expected["embedding"] * received.embedding).sum(axis=1) / lengths
     assert told["losses"]["embedding cosine"] == pytest.approx(1 - cosines.mean(), abs=1e-6)
-    assert cosines.mean() > RECIPES[recipe].promise.cosine
+    assert cosines.mean() > RECIPES[recipe].limits.cosine
     assert told["faces"] == len(validation.pictures) == 60
     assert told["differences"]["valence"] == pytest.approx(np.abs(expected["valence"] - received.valence).max())
     assert 1e-7 < told["differences"]["embedding"] < 0.2
@@ -133,8 +133,8 @@ def test_a_run_without_figures_is_exported_without(run, tmp_path):
     assert contracts.read(tmp_path / "out").scores is None
 
 
-def test_a_broken_promise_leaves_nothing(run, tmp_path, monkeypatch):
-    strict = replace(RECIPES["int8"], promise=replace(RECIPES["int8"].promise, cosine=0.99999999))
+def test_an_exceeded_limit_leaves_nothing(run, tmp_path, monkeypatch):
+    strict = replace(RECIPES["int8"], limits=replace(RECIPES["int8"].limits, cosine=0.99999999))
     monkeypatch.setitem(recipes.RECIPES, "int8", strict)
     with pytest.raises(artefact.ExportError, match=r"the mean cosine between embeddings is 0\.99\d*, less than 1"):
         tflite.export(run, tmp_path / "out", recipe="int8")
@@ -155,21 +155,21 @@ def test_a_broken_promise_leaves_nothing(run, tmp_path, monkeypatch):
         ({"ccc": {"valence": float("nan")}}, 1, "it loses nan of valence's CCC"),
         ({"cosine": 0.9899}, 1, "the mean cosine between embeddings is 0.9899, less than 0.99"),
         ({"cosine": float("nan")}, 1, "the mean cosine between embeddings is nan"),
-        ({"missing": {"embedding": 0.11}}, 1, "0.110 of the variance of embedding is missing"),
+        ({"unexplained": {"embedding": 0.11}}, 1, "0.110 of the variance of embedding is lost"),
     ],
 )
-def test_promises(change, size, expected):
-    promise = Promise(megabytes=9.5, accuracy=0.003, ccc=0.01, cosine=0.99, missing=0.1)
-    broken = promise.broken(size, replace(NONE_LOST, **change))
-    assert broken is None if expected is None else broken.startswith(expected)
+def test_each_limit(change, size, expected):
+    limits = Limits(megabytes=9.5, accuracy=0.003, ccc=0.01, cosine=0.99, unexplained=0.1)
+    message = limits.exceeded(size, replace(NONE_LOST, **change))
+    assert message is None if expected is None else message.startswith(expected)
 
 
-def test_int8_promises_what_the_project_does():
-    promise = RECIPES["int8"].promise
-    assert promise.megabytes <= 9.5
-    assert promise.accuracy <= 0.003
-    assert promise.ccc <= 0.01
-    assert promise.cosine >= 0.99
+def test_the_limits_of_int8_are_those_of_the_project():
+    limits = RECIPES["int8"].limits
+    assert limits.megabytes <= 9.5
+    assert limits.accuracy <= 0.003
+    assert limits.ccc <= 0.01
+    assert limits.cosine >= 0.99
 
 
 def test_what_a_file_loses_by_hand():
@@ -190,20 +190,20 @@ def test_what_a_file_loses_by_hand():
     assert found.ccc == {"valence": pytest.approx(0.2)}
     assert found.cosine == pytest.approx((3 + 0.5) / 4)
     assert found.worst_cosine == pytest.approx(0.5)
-    assert found.turned == 0.25
+    assert found.dissimilar == 0.25
     variance = np.var([0.5, -0.5, 0.1, 0.2])
-    assert found.missing["valence"] == pytest.approx(2 * 0.25**2 / 4 / variance, rel=1e-5)
-    assert "arousal" not in found.missing
+    assert found.unexplained["valence"] == pytest.approx(2 * 0.25**2 / 4 / variance, rel=1e-5)
+    assert "arousal" not in found.unexplained
     assert set(fidelity.differences(expected, received)) == {"expression", "valence", "embedding"}
     assert fidelity.differences(expected, received)["valence"] == 0.25
 
 
-def test_a_head_that_should_say_nothing_and_does_is_all_missing():
+def test_a_head_that_should_be_nan_and_is_not_loses_all_variance():
     outputs = {"expression": np.eye(8)[:2], "valence": np.full(2, np.nan), "arousal": np.full(2, np.nan)}
     outputs["embedding"] = np.eye(2)
     labels = {"expression": np.eye(8)[:2], "valence": np.zeros(2), "arousal": np.zeros(2)}
     found = fidelity.compare(outputs, outputs | {"valence": np.zeros(2)}, labels)
-    assert found.missing["valence"] == float("inf")
+    assert found.unexplained["valence"] == float("inf")
     assert found.ccc == {}
 
 

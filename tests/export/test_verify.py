@@ -69,7 +69,7 @@ def answers(places, top=0.9):
         ("ECE", 0.04, 0.09, 0.08, 0.10, False, False),
         ("RMSE valence", 0.20, 0.25, 0.19, 0.30, False, True),
         ("CCC arousal", 0.60, None, None, None, False, False),  # labelled, and the file gives NaN
-        ("coverage valence", 0.90, 0.89, 0.88, 0.91, True, True),  # promised for faces like these, not measured on them
+        ("coverage valence", 0.90, 0.89, 0.88, 0.91, True, True),  # a guarantee for new faces
         ("coverage valence", 0.90, 0.80, 0.78, 0.82, False, False),
         ("coverage valence", 0.90, 0.99, 0.98, 1.00, True, True),
         ("NaN valence", 1.0, 1.0, None, None, True, True),
@@ -159,12 +159,12 @@ def test_a_head_that_should_be_silent_is_counted():
     ],
 )
 def test_a_protocol_survives_as_words(protocol):
-    assert Protocol.parse(protocol.words()) == protocol
+    assert Protocol.from_text(protocol.as_text()) == protocol
 
 
 def test_a_report_names_its_protocol(run, config):
     words = json.loads((run / "report" / "report.json").read_text())["protocol"]
-    assert Protocol.parse(words) == Protocol({"synthetic": "1.1.0"}, "validation", "")
+    assert Protocol.from_text(words) == Protocol({"synthetic": "1.1.0"}, "validation", "")
 
 
 @pytest.mark.parametrize(
@@ -179,7 +179,7 @@ def test_a_report_names_its_protocol(run, config):
 )
 def test_a_protocol_that_cannot_be_read_is_refused(words):
     with pytest.raises(UsageError, match="evaluate again"):
-        Protocol.parse(words)
+        Protocol.from_text(words)
 
 
 # Files and their claims
@@ -254,17 +254,17 @@ def test_a_file_with_other_weights_is_refused_with_status_1(copy, records, capsy
         ({"scores": {"protocol": {"split": "validation"}, "records": 3}}, {}, "evaluate again"),
         ({"scores": {"records": 3}}, {}, "evaluate again"),
         (
-            {"scores": {"protocol": Protocol({"synthetic": "1.0.0"}, "validation").words(), "records": 3}},
+            {"scores": {"protocol": Protocol({"synthetic": "1.0.0"}, "validation").as_text(), "records": 3}},
             {},
             "holds version 1.1.0 of synthetic; the figures were measured on 1.0.0",
         ),
         (
             {
-                "scores": {"protocol": Protocol({"synthetic": "1.1.0"}, "validation").words(), "records": 3},
+                "scores": {"protocol": Protocol({"synthetic": "1.1.0"}, "validation").as_text(), "records": 3},
                 "calibration": None,
             },
             {},
-            "Nothing that .* claims can be measured",
+            "No claim of .* can be measured",
         ),
     ],
 )
@@ -391,7 +391,7 @@ def test_photos_are_described_as_embed_does(exported, album, face_detector):
     from tfaffect.embed import Embedder
     from tfaffect.media.detector import FaceDetector
 
-    described = photos.describe(photos.find(album / "sorted"), open_model(exported), FaceDetector(face_detector))
+    described = photos.predict(photos.find(album / "sorted"), open_model(exported), FaceDetector(face_detector))
     assert described["found"].all()
     embedder = Embedder(exported, face_detector=face_detector)
     for photo, (_, row) in zip(photos.find(album / "sorted"), described.iterrows(), strict=True):
@@ -439,7 +439,7 @@ def test_photos_that_cannot_be_used_are_named(tmp_path, prepare, message):
     prepare(folder)
     network = Silent(Path("model.tflite"), Contract(input_size=32, trained=HEADS, corpora={}))
     with pytest.raises(UsageError, match=message):
-        photos.describe(photos.find(folder), network, lambda picture, most: [])
+        photos.predict(photos.find(folder), network, lambda picture, most: [])
 
 
 def test_a_video_is_no_photo(tmp_path):
@@ -450,7 +450,7 @@ def test_a_video_is_no_photo(tmp_path):
     (tmp_path / "labels.csv").write_text("path,class\na.avi,fear")
     network = Silent(Path("model.tflite"), Contract(input_size=32, trained=HEADS, corpora={}))
     with pytest.raises(UsageError, match="it is a video"):
-        photos.describe(photos.find(tmp_path), network, lambda picture, most: [])
+        photos.predict(photos.find(tmp_path), network, lambda picture, most: [])
 
 
 # The command

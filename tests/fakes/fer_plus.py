@@ -16,8 +16,8 @@ def pixels(seed, side=48):
 def write_fer_plus_tables(root, rows, header=("emotion", "pixels", "Usage"), new_name="fer2013new.csv"):
     """Write fer2013.csv beside fer2013new.csv; rows are (usage, image name, ten votes, grey picture)."""
     root.mkdir(parents=True, exist_ok=True)
-    with open(root / "fer2013.csv", "w", newline="") as faces, open(root / new_name, "w", newline="") as votes:
-        faces, votes = csv.writer(faces), csv.writer(votes)
+    with open(root / "fer2013.csv", "w", newline="") as pixels, open(root / new_name, "w", newline="") as labels:
+        faces, votes = csv.writer(pixels), csv.writer(labels)
         faces.writerow(header)
         votes.writerow(["Usage", "Image name", *VOTE_COLUMNS])
         for usage, name, counts, grey in rows:

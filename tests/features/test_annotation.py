@@ -419,7 +419,7 @@ def write_to_a_full_disk(path):
 
 
 def test_a_full_disk_is_an_error_and_leaves_nothing(tmp_path):
-    with pytest.raises(OSError, match="Of 10 frames 0 arrived"):
+    with pytest.raises(OSError, match="Only 0 of 10 frames were written"):
         write_to_a_full_disk(tmp_path / "clip.mp4")
     assert not [*tmp_path.iterdir()]
 

@@ -275,7 +275,7 @@ def test_what_is_there_stays_unless_told(embed, clip, tmp_path):
 @pytest.mark.parametrize(
     ("arguments", "expected"),
     [
-        (["--faces", "none"], "--faces is all, largest or a number of at least 1. Received: 'none'"),
+        (["--faces", "none"], "--faces must be all, largest or a number of at least 1. Received: 'none'"),
         (["--fps", "0"], "fps must be more than 0"),
         (["--every", "0"], "every must be a whole number of at least 1. Received: every=0"),
         (["--smooth", "0"], "smooth must be more than 0 seconds. Received: smooth=0.0"),
@@ -283,11 +283,11 @@ def test_what_is_there_stays_unless_told(embed, clip, tmp_path):
         (["--batch-size", "0"], "batch_size must be at least 1"),
         (["--detect-side", "5"], "detect_side must be 32 to 4096 pixels. Received: detect_side=5"),
         (["--detect-side", "100000"], "detect_side must be 32 to 4096 pixels"),
-        (["--timeline", "plot.jpg"], "--timeline writes PNG"),
-        (["--resume", "--overwrite"], "name one of them"),
-        (["--hop", "1"], "name --window as well"),
-        (["--smooth-embeddings"], "smooth_embeddings must be False where smooth is not given"),
-        (["--fps", "2", "--every", "2"], "not for use beside every"),
+        (["--timeline", "plot.jpg"], "--timeline must be a .png file"),
+        (["--resume", "--overwrite"], "choose one of them"),
+        (["--hop", "1"], "add --window"),
+        (["--smooth-embeddings"], "smooth_embeddings must be False unless smooth is given"),
+        (["--fps", "2", "--every", "2"], "cannot be used together with every"),
         (["--abstain", "60"], "abstain must be a probability from 0 to 1. Received: abstain=60.0"),
     ],
 )
@@ -306,7 +306,7 @@ def test_help_shows_what_people_type():
 
 def test_the_best_shipped_model_is_taken_when_none_is_named(tmp_path, monkeypatch):
     monkeypatch.setattr(shipped, "FOLDER", tmp_path)
-    with pytest.raises(UsageError, match=r"No model lies in .* Name one with --model"):
+    with pytest.raises(UsageError, match=r"There is no model in .* Name one with --model"):
         shipped.default_model()
     for name in reversed(shipped.BY_ACCURACY):
         (tmp_path / name).mkdir()
@@ -338,7 +338,7 @@ def test_without_a_table_a_line_per_face_is_printed(model, face_detector, portra
     assert call("--strict").returncode == 1
     refused = call("--window", "4")
     assert (refused.returncode, refused.stdout) == (2, "")
-    assert "Name its file with --out" in refused.stderr
+    assert "need a table: add --out FILE" in refused.stderr
 
 
 @pytest.mark.parametrize(
@@ -417,7 +417,7 @@ def test_a_run_that_was_stopped_goes_on_to_the_same_table(
         pd.testing.assert_frame_equal(early, whole[: len(early)], check_exact=False, check_dtype=False, atol=1e-5)
         status, errors = ended(started(model, face_detector, folder, "--out", out))
         assert status == 2
-        assert "interrupted. Go on with --resume" in errors
+        assert "interrupted. Add --resume to continue" in errors
     else:
         assert not out.exists()
     assert ended(started(model, face_detector, folder, "--out", out, "--resume"))[0] == 0
@@ -425,7 +425,7 @@ def test_a_run_that_was_stopped_goes_on_to_the_same_table(
     assert sorted(path.name for path in tmp_path.iterdir()) == ["faces.parquet", "sitecustomize.py"]
     status, errors = ended(started(model, face_detector, folder, "--out", out, "--resume"))
     assert status == 2
-    assert "nothing to go on with" in errors
+    assert "nothing to resume" in errors
 
 
 def test_going_on_with_other_inputs_is_refused(model, face_detector, folder, tmp_path):
@@ -435,7 +435,7 @@ def test_going_on_with_other_inputs_is_refused(model, face_detector, folder, tmp
     (parts / "run.json").write_text(json.dumps({"model": "other"}))
     status, errors = ended(started(model, face_detector, folder, "--out", out, "--resume"))
     assert status == 2
-    assert "--resume goes on with the same inputs, model and options" in errors
+    assert "--resume needs the same inputs, model and options" in errors
 
 
 def test_arrays_go_in_and_arrays_come_out(model, portraits):
@@ -501,9 +501,9 @@ def test_one_process_writes_a_table_at_a_time(folder, model, face_detector, tmp_
 
 
 def test_a_table_is_not_made_of_parts_that_are_being_removed(tmp_path):
-    """Killed while it removed the parts of a whole table, a run must not go on with those that are left."""
+    """A run that was killed while it removed the parts of a complete table must not resume from the remaining parts."""
     parts = Parts(tmp_path / "faces.csv", tables.SCHEMA)
-    parts.begin({})
+    parts.start({})
     removed = []
     original = Path.rename
     try:
@@ -591,9 +591,9 @@ def test_ctrl_c_ends_soon_where_nobody_is_seen(model, face_detector, tmp_path):
 @pytest.mark.parametrize(
     ("arguments", "expected"),
     [
-        (["{folder}", "--annotate", "{folder}/drawn"], "would be taken for an input"),
-        (["{folder}", "--timeline", "{folder}/time.png"], "would be taken for an input"),
-        (["{folder}/list.csv", "--out", "{folder}/list.csv", "--overwrite"], "is read, and would be overwritten"),
+        (["{folder}", "--annotate", "{folder}/drawn"], "is inside the input folder"),
+        (["{folder}", "--timeline", "{folder}/time.png"], "is inside the input folder"),
+        (["{folder}/list.csv", "--out", "{folder}/list.csv", "--overwrite"], "is an input and would be overwritten"),
         (["{folder}/walk.avi", "--out", "/proc/faces.csv"], "cannot be written"),
         (["{folder}/walk.avi", "--out", "{folder}/" + "x" * 247 + ".csv"], "cannot be written"),
         (["{folder}/walk.avi", "--timeline", "{folder}/walk.avi/time.png"], "cannot be written"),

@@ -14,7 +14,7 @@ FACTS = {"model": "abc", "faces": None}
 @pytest.fixture
 def parts(tmp_path):
     parts = Parts(tmp_path / "faces.csv", tables.SCHEMA)
-    parts.begin(FACTS)
+    parts.start(FACTS)
     return parts
 
 
@@ -22,7 +22,7 @@ def rows(source, count, first=0):
     return [Row(f"clip {source}", frame=number, seconds=float(number)) for number in range(first, first + count)]
 
 
-def held(parts):
+def stored(parts):
     """Source and frame of every row, in order."""
     return [
         (int(path.removeprefix("clip ")), frame)
@@ -45,15 +45,15 @@ def test_rows_come_back_in_order_however_they_were_parted(parts, monkeypatch, bo
             writer.add(rows(source, 1, frame))
         writer.finish_source()
     writer.flush()
-    assert held(parts) == expected(counts)
+    assert stored(parts) == expected(counts)
     assert parts.resume(FACTS) == len(counts)
-    assert held(parts) == expected(counts)
+    assert stored(parts) == expected(counts)
 
 
 @pytest.mark.parametrize("bound", [1, 2, 3, 100])
 @pytest.mark.parametrize("stop", range(1, 12))
 def test_a_run_goes_on_after_the_last_whole_source(parts, monkeypatch, bound, stop):
-    """Killed after any row: what is there of a source under way is forgotten, and nothing comes twice."""
+    """Killed after any row: rows of an incomplete source are removed, and no row comes twice."""
     monkeypatch.setattr(module, "ROWS", bound)
     counts = [1, 4, 1, 5, 1]
     every = expected(counts)
@@ -66,13 +66,13 @@ def test_a_run_goes_on_after_the_last_whole_source(parts, monkeypatch, bound, st
     assert first <= every[stop - 1][0]
     if bound == 1:
         assert first == every[stop - 1][0]
-    assert held(parts) == expected(counts[:first])
+    assert stored(parts) == expected(counts[:first])
     writer = PartWriter(parts, first)
     for source, count in list(enumerate(counts))[first:]:
         writer.add(rows(source, count))
         writer.finish_source()
     writer.flush()
-    assert held(parts) == every
+    assert stored(parts) == every
     assert parts.resume(FACTS) == len(counts)
 
 
@@ -80,14 +80,14 @@ def test_rows_do_not_wait_for_long(parts, monkeypatch):
     monkeypatch.setattr(module, "SECONDS", 0.05)
     writer = PartWriter(parts)
     writer.add(rows(0, 1))
-    assert held(parts) == []
+    assert stored(parts) == []
     time.sleep(0.06)
     writer.add(rows(0, 1, 1))
-    assert held(parts) == [(0, 0), (0, 1)]
+    assert stored(parts) == [(0, 0), (0, 1)]
 
 
 def test_another_model_or_option_is_refused(parts):
-    with pytest.raises(UsageError, match=r"--resume goes on with the same .* model was abc, is xyz"):
+    with pytest.raises(UsageError, match=r"--resume needs the same .* model was abc, is xyz"):
         parts.resume({**FACTS, "model": "xyz"})
 
 
@@ -100,7 +100,7 @@ def test_a_part_half_written_is_not_taken_for_one(parts):
     unfinished.mkdir()
     (unfinished / "000000001-000000001.arrow").write_bytes(b"half")
     assert parts.resume(FACTS) == 1
-    assert held(parts) == [(0, 0), (0, 1)]
+    assert stored(parts) == [(0, 0), (0, 1)]
     parts.remove()
     assert not parts.exist()
     assert not parts.folder.exists()

@@ -171,7 +171,7 @@ def test_random_gaps_agree_with_a_plain_loop():
         assert [minimum, maximum] == pytest.approx([known.min(), known.max()])
 
 
-def test_windows_come_while_the_video_still_runs_and_old_frames_are_let_go():
+def test_windows_come_while_the_video_still_runs_and_old_frames_are_dropped():
     taken = []
 
     def endless():
@@ -184,7 +184,7 @@ def test_windows_come_while_the_video_still_runs_and_old_frames_are_let_go():
     assert len(taken) == 21
     for _ in range(50):
         next(running)
-    assert len(running.gi_frame.f_locals["held"]) <= 20
+    assert len(running.gi_frame.f_locals["buffer"]) <= 20
 
 
 @pytest.mark.parametrize("value", [0, -4, math.nan, math.inf])

@@ -31,7 +31,7 @@ def read_picture(path):
 
 
 def read_video(path):
-    for shown in video.sampled(path, every=2):
+    for shown in video.sample_frames(path, every=2):
         assert shown.picture.shape == (48, 64, 3) or shown.number >= 0
 
 

@@ -69,7 +69,7 @@ def test_where_more_faces_are_wanted_than_a_quick_search_finds_it_goes_on(face_d
 
 def test_a_quick_search_looks_at_enough_pixels_to_lose_the_noise():
     noisy = np.random.default_rng(0).normal(128, 32, (1081, 1921, 3)).clip(0, 255).astype(np.uint8)
-    scaled = detector._scaled_quickly(noisy, 320)
+    scaled = detector._halved_to(noisy, 320)
     assert scaled.shape == (180, 320, 3)
     assert scaled.std() < 6  # 32 / 6, as of 36 pixels; of one it would be 32
 

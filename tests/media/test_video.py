@@ -93,7 +93,7 @@ def encode(path, milliseconds, codec, rate=25):
 
 def sampled(path, *how, **named):
     """Number, seconds and grey value / 10 of every frame that is shown."""
-    return [(s.number, s.seconds, round(s.picture.mean() / 10)) for s in video.sampled(path, *how, **named)]
+    return [(s.number, s.seconds, round(s.picture.mean() / 10)) for s in video.sample_frames(path, *how, **named)]
 
 
 IRREGULAR = [0, 40, 205, 233, 700, 740, 1500, 1540]
@@ -170,7 +170,7 @@ def test_the_turn_that_a_phone_notes_is_made(tmp_path, turned, by):
     )
     at = content.index(plain, content.index(b"tkhd"))
     clip.write_bytes(content[:at] + matrix + content[at + 36 :])
-    (shown,) = video.sampled(clip)
+    (shown,) = video.sample_frames(clip)
     # clockwise by 90 degrees the left side comes up
     expected = np.rot90(stored, -turned // 90)
     assert shown.picture.shape == expected.shape
@@ -208,9 +208,9 @@ FORMATS = [
 def test_a_missing_end_is_told_after_the_last_frame(tmp_path, suffix, codec, options, how):
     clip = noisy(tmp_path / f"clip.{suffix}", codec, **options)
     assert len(sampled(clip, *how)) == 100
-    shown = video.sampled(cut(clip), *how)
+    shown = video.sample_frames(cut(clip), *how)
     numbers = []
-    with pytest.raises(video.TruncatedVideoError, match=rf"clip\.{suffix} breaks off after .* of 4\.00 s") as raised:
+    with pytest.raises(video.TruncatedVideoError, match=rf"clip\.{suffix} ends after .* of 4\.00 s") as raised:
         numbers.extend(frame.number for frame in shown)
     assert 40 < len(numbers) < 75
     assert numbers == list(range(len(numbers)))
@@ -323,7 +323,7 @@ def test_time_stamps_that_leap_by_hours_are_refused(tmp_path):
 @pytest.mark.parametrize("how", [{"every": 0}, {"frames_per_second": 0}, {"frames_per_second": 5, "every": 2}])
 def test_impossible_samples_are_refused_at_once(tmp_path, how):
     with pytest.raises(ValueError, match="Received"):
-        video.sampled(tmp_path / "clip.mp4", **how)
+        video.sample_frames(tmp_path / "clip.mp4", **how)
 
 
 @pytest.mark.parametrize(
@@ -365,7 +365,7 @@ from tfaffect.media import video
 video.silence()
 for name in sys.argv[1:]:
     try:
-        list(video.sampled(name))
+        list(video.sample_frames(name))
     except video.UnreadableVideoError as error:
         print(error)
 """

@@ -244,8 +244,8 @@ def rewrite(path, change):
 @pytest.mark.parametrize(
     ("change", "message"),
     [
-        (lambda v: v["classes"].reverse(), "another vocabulary"),
-        (lambda v: v.update(weights_sha256="0" * 64), "other weights"),
+        (lambda v: v["classes"].reverse(), "other classes or heads"),
+        (lambda v: v.update(weights_sha256="0" * 64), "its contract do not match"),
         (lambda v: v.update(input_size=48), "its contract says 48"),
         (lambda v: v.update(format_version=2), "format_version 2"),
         (lambda v: v.pop("trained"), "no usable model.json"),

@@ -12,7 +12,7 @@ from tfaffect.training.training import train
 
 def test_maps_are_of_half_the_bytes_and_what_comes_out_is_not():
     model = models.build(Config(image_size=32), small_backbone())
-    precision.lower(model, "bfloat16")
+    precision.set_precision(model, "bfloat16")
     names = ("stem_conv", "top_conv", "activation")
     maps = keras.Model(model.inputs[0], [model.get_layer(name).output for name in names])
     pictures = np.zeros((2, 32, 32, 3), np.uint8)

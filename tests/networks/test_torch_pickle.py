@@ -299,11 +299,11 @@ def test_attributes_of_a_state_dict_do_not_hide_its_methods(path):
         (tensor(storage("0", 6), (2,), (1,), offset=5), "on a storage of 6"),
         (tensor(storage("0", 6), (1 << 40, 1 << 40), (0, 0)), "on a storage of 6"),
         (tensor(storage("0", 6), (2,), (1 << 62,)), "on a storage of 6"),
-        (tensor(storage("0", 6), (2,), (-1,), offset=3), "something else than a storage and sizes"),
-        (tensor(storage("0", 6), (2,), (1,), offset=-1), "something else than a storage and sizes"),
-        (tensor(storage("0", 6), (2, 3), (1,)), "something else than a storage and sizes"),
-        (tensor(array("0", SIX), (6,), (1,)), "something else than a storage and sizes"),
-        (tensor(b"}", (6,), (1,)), "something else than a storage and sizes"),
+        (tensor(storage("0", 6), (2,), (-1,), offset=3), "something other than a storage and sizes"),
+        (tensor(storage("0", 6), (2,), (1,), offset=-1), "something other than a storage and sizes"),
+        (tensor(storage("0", 6), (2, 3), (1,)), "something other than a storage and sizes"),
+        (tensor(array("0", SIX), (6,), (1,)), "something other than a storage and sizes"),
+        (tensor(b"}", (6,), (1,)), "something other than a storage and sizes"),
         (tensor(storage("0", 5), (5,), (1,)), "Storage '0' has 24 bytes. Received: 5 of f4"),
         (tensor(storage("0", 6, "DoubleStorage"), (6,), (1,)), "Storage '0' has 24 bytes. Received: 6 of f8"),
         (tensor(storage("0", 1 << 60), (6,), (1,)), "Storage '0' has 24 bytes"),
@@ -358,7 +358,7 @@ def test_members_of_a_zip_that_overlap_are_refused(path):
         archive.writestr("best/data/0", bytes(10_000))
         inside = archive.getinfo("best/data/0")
         archive.filelist += [inside] * 20
-    with pytest.raises(UsageError, match="Its parts are larger than itself"):
+    with pytest.raises(UsageError, match="The members of the archive are larger than the file"):
         torch_pickle.read(path)
 
 
@@ -367,7 +367,7 @@ def test_members_of_a_zip_that_overlap_are_refused(path):
     [
         ({}, "1 storages are missing, the first '0'"),
         ({"0": SIX[:5]}, "Storage '0' has 5 elements. Received: 6"),
-        ({"0": SIX, "1": SIX}, "a storage that no tensor asks for"),
+        ({"0": SIX, "1": SIX}, "a storage that no tensor uses"),
     ],
 )
 def test_storages_that_do_not_fit_the_older_format_are_refused(path, storages, message):
@@ -379,7 +379,7 @@ def test_storages_that_do_not_fit_the_older_format_are_refused(path, storages, m
 @pytest.mark.parametrize("count", [1 << 40, -1])
 def test_the_older_format_takes_no_memory_for_storages_larger_than_the_file(path, count):
     body = mapping({"x": tensor(storage("0", count), (1,), (1,))})
-    with pytest.raises(UsageError, match="storages are larger than itself"):
+    with pytest.raises(UsageError, match="Its storages are larger than the file"):
         torch_pickle.read(write_legacy(path, body, {"0": SIX}))
 
 

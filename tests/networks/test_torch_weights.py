@@ -242,7 +242,7 @@ def test_a_dict_without_names_is_no_state_dict(path):
 
 
 def test_imagenets_weights_are_no_run(torchvision, tmp_path):
-    with pytest.raises(UsageError, match=r"without the heads of the original.*train\.py --weights"):
+    with pytest.raises(UsageError, match=r"has no heads for affect.*tfaffect train --weights"):
         torch_weights.import_checkpoint(torchvision, tmp_path / "run")
     assert list(tmp_path.iterdir()) == []
 

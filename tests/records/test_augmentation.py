@@ -2,7 +2,7 @@ import numpy as np
 import pytest
 
 from tfaffect.records import augmentation
-from tfaffect.records.augmentation import CHANGES, augment, change_probabilities, choose
+from tfaffect.records.augmentation import CHANGES, augment, change_probabilities, draw_changes
 
 
 @pytest.fixture
@@ -52,7 +52,7 @@ def test_the_same_generator_gives_the_same_picture(picture):
 
 
 def test_each_change_comes_with_its_probability_independently():
-    chosen = choose(change_probabilities(0.05, erasing_probability=0.3), draw(), 4000)
+    chosen = draw_changes(change_probabilities(0.05, erasing_probability=0.3), draw(), 4000)
     shares = [np.mean([change in changes for changes in chosen]) for change in (*CHANGES, augmentation.erase)]
     # standard deviation of a share: sqrt(0.05 * 0.95 / 4000) = 0.0034, of 0.3 0.0072
     assert np.abs(np.subtract(shares[:-1], 0.05)).max() < 0.015
@@ -65,7 +65,7 @@ def test_vertical_flip_and_moves_only_when_asked(picture):
     assert [change for change, _ in change_probabilities(1.0)] == [*CHANGES]
     ((change, share),) = change_probabilities(0.0, vertical_flip=True, affine_strength=0.5)
     assert share == 1.0
-    assert np.array_equal(change(picture, draw()), augmentation.move(picture, draw(), 0.5))
+    assert np.array_equal(change(picture, draw()), augmentation.affine(picture, draw(), 0.5))
     assert change_probabilities(0.1, vertical_flip=True)[-1] == (augmentation.flip_vertically, 0.1)
 
 
@@ -78,8 +78,8 @@ def test_changes_that_can_be_said_by_hand(picture):
 
 
 def test_moved_faces_are_mirrored_half_of_the_time(picture):
-    kept = [np.array_equal(augmentation.move(picture, draw(seed), 0.0), picture) for seed in range(400)]
-    mirrored = [np.array_equal(augmentation.move(picture, draw(seed), 0.0), picture[:, ::-1]) for seed in range(400)]
+    kept = [np.array_equal(augmentation.affine(picture, draw(seed), 0.0), picture) for seed in range(400)]
+    mirrored = [np.array_equal(augmentation.affine(picture, draw(seed), 0.0), picture[:, ::-1]) for seed in range(400)]
     assert np.logical_xor(kept, mirrored).all()
     assert 0.4 < np.mean(mirrored) < 0.6  # standard deviation 0.025
 
@@ -91,14 +91,14 @@ def test_a_point_moves_as_far_as_the_strength_says(strength):
     dot[22:26, 22:26] = 255
     moved = []
     for seed in range(200):
-        rows, columns = np.nonzero(augmentation.move(dot, draw(seed), strength)[..., 0] > 64)
+        rows, columns = np.nonzero(augmentation.affine(dot, draw(seed), strength)[..., 0] > 64)
         moved.append(max(abs(rows.mean() - 23.5), abs(columns.mean() - 23.5)))
     assert 6.0 * strength - 1 < max(moved) <= 6.0 * strength + 0.5
 
 
 def test_nothing_black_comes_in_from_outside():
     white = np.full((48, 48, 3), 255, np.uint8)
-    assert all(np.array_equal(augmentation.move(white, draw(seed), 1.0), white) for seed in range(50))
+    assert all(np.array_equal(augmentation.affine(white, draw(seed), 1.0), white) for seed in range(50))
 
 
 @pytest.mark.parametrize("side", [32, 240])

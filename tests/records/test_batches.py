@@ -101,7 +101,7 @@ def test_labels_are_counted_from_the_report(corpus):
     for name in ("valence", "arousal"):
         assert sum(weights[name][0] for *_, weights in read) == corpus.labels("train")[name]
     masses = np.sum([targets["expression"][0] for _, targets, _ in read], axis=0)
-    np.testing.assert_allclose(masses, mixing.class_masses([corpus], replace_batch(1)), atol=1e-2)
+    np.testing.assert_allclose(masses, mixing.class_counts([corpus], replace_batch(1)), atol=1e-2)
 
 
 def replace_batch(size):
@@ -135,7 +135,7 @@ def test_records_of_another_vocabulary_or_not_whole_are_refused(records, tmp_pat
         metadata = json.loads((folder / "metadata.json").read_text())
         metadata["classes"][:2] = reversed(metadata["classes"][:2])
         (folder / "metadata.json").write_text(json.dumps(metadata))
-    with pytest.raises(UsageError, match="another vocabulary" if damage == "vocabulary" else "whole records"):
+    with pytest.raises(UsageError, match="another vocabulary" if damage == "vocabulary" else "complete records"):
         open_corpus(tmp_path, "synthetic")
 
 
@@ -164,7 +164,7 @@ def test_mixup_mixes_pictures_and_labels_of_pairs_in_the_same_shares(corpus, con
     mixed_faces = 0
     for step, ((pictures, targets, weights), (blends, blended, same)) in enumerate(zip(whole, mixed, strict=True)):
         labelled = np.stack([weights[head] for head in ("expression", "valence", "arousal")], axis=1)
-        order, share = batches._pairs(labelled, 0, step, config.seed, 0.5)
+        order, share = batches._partners(labelled, 0, step, config.seed, 0.5)
         assert np.array_equal(labelled, labelled[order])
         assert all(np.array_equal(weights[head], same[head]) for head in weights)
         for face, (partner, part) in enumerate(zip(order, share, strict=True)):

@@ -125,11 +125,11 @@ def test_the_last_batch_is_filled_with_faces_of_no_weight(both, plain):
 
 
 def test_classes_are_counted_as_they_are_drawn(both, plain):
-    alone = mixing.class_masses(both[:1], plain)
+    alone = mixing.class_counts(both[:1], plain)
     fear = np.eye(8)[4]
-    np.testing.assert_allclose(mixing.class_masses(both, plain), alone + DARK * fear)
+    np.testing.assert_allclose(mixing.class_counts(both, plain), alone + DARK * fear)
     weighted = replace(plain, corpus_weights=(0.5, 2.0))
-    np.testing.assert_allclose(mixing.class_masses(both, weighted), alone / 2 + 2 * DARK * fear)
+    np.testing.assert_allclose(mixing.class_counts(both, weighted), alone / 2 + 2 * DARK * fear)
 
 
 def test_an_epoch_holds_whole_rounds_of_accumulation(both, plain):

@@ -132,16 +132,16 @@ def test_a_model_is_named_by_its_folder_or_its_file(artefacts):
 def test_what_is_no_model_is_refused(artefacts, tmp_path):
     with pytest.raises(UsageError, match=r"There is no model at .*nowhere"):
         open_model(tmp_path / "nowhere")
-    with pytest.raises(UsageError, match=r"holds no model\. Name a run folder"):
+    with pytest.raises(UsageError, match=r"contains no model\. Name a run folder"):
         open_model(tmp_path)
     (tmp_path / "model.h5").touch()
-    with pytest.raises(UsageError, match="no model that can be run"):
+    with pytest.raises(UsageError, match="not a model that can be run"):
         open_model(tmp_path / "model.h5")
     shutil.copy(artefacts["tflite"] / "model.tflite", tmp_path)
     with pytest.raises(UsageError, match=r"needs its model\.json beside it"):
         open_model(tmp_path / "model.tflite")
     shutil.copy(artefacts["onnx"] / "model.onnx", tmp_path)
-    with pytest.raises(UsageError, match=r"holds model\.tflite and model\.onnx"):
+    with pytest.raises(UsageError, match=r"contains model\.tflite and model\.onnx"):
         open_model(tmp_path)
 
 

@@ -48,7 +48,7 @@ def test_averages_judge_and_weights_learn():
         validation_data=(x, y),
         epochs=2,
         verbose=0,
-        callbacks=[averaging, look("judged"), averaging.back, look("learns")],
+        callbacks=[averaging, look("judged"), averaging.swap_back, look("learns")],
     )
     # loss (w - 1)^2: w goes 0, 0.5, 0.75; its average 0.5, 0.625
     assert seen == {"judged": pytest.approx([0.5, 0.625]), "learns": pytest.approx([0.5, 0.75])}

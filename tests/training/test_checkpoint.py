@@ -158,10 +158,10 @@ def narrow_backbone(image_size):
 
 def test_other_records_than_those_of_before_are_refused(busy):
     corpus = open_corpus(busy.records, "synthetic")
-    kept = mixing.Unchanged([corpus]).state()
-    mixing.Unchanged([corpus]).restore(json.loads(json.dumps(kept)))
-    with pytest.raises(UsageError, match="The records have changed since this run began"):
-        mixing.Unchanged([replace(corpus, version="9.9.9")]).restore(kept)
+    kept = mixing.RecordVersions([corpus]).state()
+    mixing.RecordVersions([corpus]).restore(json.loads(json.dumps(kept)))
+    with pytest.raises(UsageError, match="The records have changed since this run started"):
+        mixing.RecordVersions([replace(corpus, version="9.9.9")]).restore(kept)
 
 
 @pytest.mark.parametrize("resume", [False, True])

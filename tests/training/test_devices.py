@@ -25,7 +25,7 @@ def test_one_device_is_the_default():
 @pytest.mark.parametrize(
     ("flags", "environment", "reason"),
     [
-        ({"strategy": "mirrored"}, {}, r"needs two devices at least. TensorFlow sees: /device:CPU:0"),
+        ({"strategy": "mirrored"}, {}, r"needs at least two devices. TensorFlow sees: /device:CPU:0"),
         ({"strategy": "mirrored", "gradient_accumulation_steps": 2}, {}, r"keras issue 20582"),
         ({"strategy": "data_parallel"}, {}, r"requirements-jax.txt, and set KERAS_BACKEND=jax"),
         ({}, {devices.PROCESSES: "2"}, r"keras issue 20585"),
@@ -50,7 +50,7 @@ def test_a_batch_script_of_slurm_is_one_process(monkeypatch):
 def test_nothing_is_made_when_the_devices_are_refused(config, tmp_path):
     from tfaffect.training.training import train
 
-    with pytest.raises(UsageError, match="needs two devices"):
+    with pytest.raises(UsageError, match="needs at least two devices"):
         train(replace(config, strategy="mirrored"), tmp_path / "run")
     assert not (tmp_path / "run").exists()
 
@@ -81,4 +81,4 @@ def test_two_mirrored_devices_train_with_both_techniques_what_one_trains(config,
 def test_a_batch_that_cannot_be_shared_out_evenly_is_refused():
     group = devices.Devices("mirrored", replicas=3)
     with pytest.raises(UsageError, match="--batch-size 64 for 3 devices"):
-        devices._refuse_uneven(Config(batch_size=64), group)
+        devices._check_batch_size(Config(batch_size=64), group)

@@ -33,13 +33,15 @@ def test_the_share_of_the_teachers_is_mixed_into_every_face_that_has_a_class(cor
         np.testing.assert_allclose(mixed[place], expected, atol=1e-5)
     np.testing.assert_array_equal(own.sum(axis=1) > 0, mixed.sum(axis=1) > 0)
     assert (own.sum(axis=1) == 0).any()
-    assert "answer" not in taught.examples("validation").element_spec, "validation faces keep their own labels"
+    assert "soft" not in taught.examples("validation").element_spec, "validation faces keep their own labels"
 
 
 def test_several_teachers_are_averaged(corpus, config, run, exported, tmp_path):
     """The export of a run says what the run says, so that both together say it too."""
     one, two = (
-        distillation.distil([corpus], replace(config, teachers=teachers), tmp_path / str(len(teachers)))[0].taught[0]
+        distillation.distil([corpus], replace(config, teachers=teachers), tmp_path / str(len(teachers)))[0].soft_labels[
+            0
+        ]
         for teachers in [(str(run),), (str(run), str(exported))]
         if (tmp_path / str(len(teachers))).mkdir() is None
     )
@@ -48,8 +50,8 @@ def test_several_teachers_are_averaged(corpus, config, run, exported, tmp_path):
 
 def test_answers_are_asked_once(corpus, config, run, tmp_path):
     given = replace(config, teachers=(str(run),))
-    first = distillation.distil([corpus], given, tmp_path)[0].taught[0]
-    again = distillation.distil([corpus], replace(given, teachers=("/nowhere",)), tmp_path)[0].taught[0]
+    first = distillation.distil([corpus], given, tmp_path)[0].soft_labels[0]
+    again = distillation.distil([corpus], replace(given, teachers=("/nowhere",)), tmp_path)[0].soft_labels[0]
     assert np.array_equal(first, again)
 
 
@@ -72,6 +74,8 @@ def test_a_teacher_that_cannot_teach_is_refused(corpus, config, run, tmp_path, m
         network = open_model(run)
         network.contract = replace(network.contract, trained=("valence", "arousal"))
         monkeypatch.setattr(distillation, "open_model", lambda path: network)
-    with pytest.raises(UsageError, match="no model at /nowhere" if teacher == "/nowhere" else "must have learned them"):
+    with pytest.raises(
+        UsageError, match="no model at /nowhere" if teacher == "/nowhere" else "must have learned classes"
+    ):
         distillation.distil([corpus], replace(config, teachers=(teacher,)), tmp_path)
     assert not list(tmp_path.iterdir())

@@ -8,13 +8,13 @@ from tfaffect.training.interruption import SIGNALS, stop_signals
 
 
 @pytest.mark.parametrize("number", SIGNALS)
-def test_the_first_signal_is_a_wish_and_the_second_an_end(number, capfd):
+def test_the_first_signal_stops_after_the_step_and_the_second_at_once(number, capfd):
     before = [signal.getsignal(name) for name in SIGNALS]
     with stop_signals() as stop_requested:
         assert not stop_requested()
         os.kill(os.getpid(), number)
         assert stop_requested()
-        assert "Once more stops at once" in capfd.readouterr().err
+        assert "A second signal stops at once" in capfd.readouterr().err
         assert [signal.getsignal(name) for name in SIGNALS] == before
     assert [signal.getsignal(name) for name in SIGNALS] == before
 
@@ -28,7 +28,7 @@ def test_without_a_signal_everything_is_as_it_was():
 
 
 def test_several_processes_are_stopped_at_once():
-    """One of them that waited for its step would let the others wait for it."""
+    """If one of them finished its step first, the others would wait for it."""
     before = [signal.getsignal(name) for name in SIGNALS]
     with stop_signals(enabled=False) as stop_requested:
         assert [signal.getsignal(name) for name in SIGNALS] == before

@@ -16,7 +16,7 @@ NAMES = ["all_labels", "mixed", "no_va", "no_class"]
 
 @pytest.fixture(params=NAMES)
 def case(request, oracles):
-    """Inputs, weights as `data.targets` would give them, and the original's numbers."""
+    """Inputs, weights as `batches.targets` would give them, and the original's numbers."""
     arrays = dict(np.load(oracles / f"loss_{request.param}.npz"))
     reference = json.loads((oracles / "losses.json").read_text())[request.param]
     label = arrays["label"]

@@ -27,7 +27,7 @@ from tfaffect.networks import model as models
 from tfaffect.records.prepared import open_corpus
 from tfaffect.search import search
 from tfaffect.training.training import train
-from tfaffect.tuning import objectives, records
+from tfaffect.tuning import objectives, trial_records
 from tfaffect.tuning.settings import Settings, load
 
 pytestmark = pytest.mark.filterwarnings("ignore:(currentThread|getName):DeprecationWarning")  # keras-tuner 1.4.8
@@ -133,7 +133,7 @@ def test_a_finished_search_is_told_again_and_another_one_is_refused(found):
     auto = replace(saved, config=replace(saved.config, gradual_unfreezing="auto", weights="auto"))
     assert search(auto, out, small_backbone, isolate=False)["trial"] == best["trial"]
     assert (out / "trials" / "0" / "model.keras").stat().st_mtime_ns == before
-    with pytest.raises(UsageError, match=r"It began with trials 3, now 4; dropout 0\.1, now 0\.3"):
+    with pytest.raises(UsageError, match=r"It started with trials 3, now 4; dropout 0\.1, now 0\.3"):
         search(replace(saved, trials=4, config=replace(saved.config, dropout=0.3)), out, small_backbone)
     with pytest.raises(UsageError, match="holds no search"):
         search(saved, out / "trials", small_backbone)
@@ -155,14 +155,14 @@ def test_what_cannot_be_searched_is_refused_before_anything_is_made(base, tmp_pa
 
 def test_an_objective_needs_labels(base):
     corpora = [open_corpus(base.records, "synthetic")]
-    for objective in ("selection", *objectives.NEEDS):
-        objectives.require(objective, corpora)
+    for objective in ("selection", *objectives.REQUIRED_HEADS):
+        objectives.check_labels(objective, corpora)
     report = json.loads(json.dumps(corpora[0].report))
     report["splits"]["train"]["valence"] = 0
     unlabelled = [replace(corpora[0], report=report)]
-    objectives.require("ccc_arousal", unlabelled)
+    objectives.check_labels("ccc_arousal", unlabelled)
     with pytest.raises(UsageError, match=r"ccc needs labels of valence .* have expression, arousal"):
-        objectives.require("ccc", unlabelled)
+        objectives.check_labels("ccc", unlabelled)
 
 
 def test_a_score_is_that_of_the_kept_model_by_hand(tmp_path):
@@ -179,11 +179,11 @@ def test_a_score_is_that_of_the_kept_model_by_hand(tmp_path):
     expected = {"selection": 0.7, "accuracy": 0.4, "uar": 0.25, "ccc_valence": 0.2, "ccc_arousal": 0.6, "ccc": 0.4}
     for objective, value in expected.items():
         score = objectives.score(tmp_path, objective)
-        assert (score.score, score.best_epoch, score.epochs) == (pytest.approx(value), 2, 3)
+        assert score == {"score": pytest.approx(value), "best_epoch": 2, "epochs": 3}
     configs.Config(keep="last").save(tmp_path / "config.json")
-    assert objectives.score(tmp_path, "accuracy") == objectives.Score(0.9, 3, 3)
+    assert objectives.score(tmp_path, "accuracy") == {"score": 0.9, "best_epoch": 3, "epochs": 3}
     pd.DataFrame({**rows, "val_arousal_ccc": math.nan}).to_csv(tmp_path / "history.csv", index=False)
-    with pytest.raises(ValueError, match="no number"):
+    with pytest.raises(ValueError, match="not a finite number"):
         objectives.score(tmp_path, "ccc")
 
 
@@ -191,7 +191,7 @@ def test_macro_f1_is_that_of_the_run_s_report(found):
     run = found[0] / "trials" / "0"
     reported = evaluate(run, out=found[0] / "evaluated")["scores"]["pooled"]["expression"]["macro_f1"]["value"]
     shutil.rmtree(found[0] / "evaluated")
-    assert objectives.score(run, "macro_f1").score == pytest.approx(reported)
+    assert objectives.score(run, "macro_f1")["score"] == pytest.approx(reported)
 
 
 @pytest.mark.slow
@@ -271,7 +271,7 @@ def test_a_search_that_is_killed_amid_a_promoted_trial_goes_on_where_it_was(base
     now = [(out / "trials" / name / "history.csv").read_text() for name in ("0000", "0001")]
     assert now[0] == kept[0]
     assert now[1].startswith(kept[1])  # no epoch was trained twice
-    starts = [records.load(records.path_of(out, name)).starts for name in ("0000", "0001")]
+    starts = [trial_records.load(trial_records.record_path(out, name)).starts for name in ("0000", "0001")]
     assert starts == [("",), ("", "000001-000000000", "000002-000000000")]
 
 
@@ -288,7 +288,7 @@ def test_ctrl_c_saves_the_trial_in_its_own_process_and_the_search_goes_on(base, 
     (saved,) = (out / "trials" / "0" / "checkpoint").iterdir()
     assert saved.name >= "000001-000000000"
     assert table(out)["status"].tolist() == ["stopped"]
-    assert records.load(records.path_of(out, "0")).starts == ()
+    assert trial_records.load(trial_records.record_path(out, "0")).starts == ()
     assert "epochs of" in (out / "tuner" / "logs" / "0.txt").read_text()
 
 
@@ -320,8 +320,8 @@ def test_combinations_that_begin_from_random_weights_say_so(base, tmp_path, caps
     for strategy, said in (("combinations", True), ("random", False)):
         out = tmp_path / strategy
         out.mkdir()
-        searching._begin(Settings(replace(base, weights="none"), strategy), out, "")
-        assert ("begins from random weights" in capsys.readouterr().err) == said
+        searching._load_or_create(Settings(replace(base, weights="none"), strategy), out, "")
+        assert ("starts from random weights" in capsys.readouterr().err) == said
 
 
 def test_a_folder_in_which_another_process_searches_is_left_alone(base, tmp_path):

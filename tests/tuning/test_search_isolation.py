@@ -13,9 +13,9 @@ import pytest
 from tests import ROOT
 from tfaffect.config import Config
 from tfaffect.errors import UsageError
-from tfaffect.tuning import isolation, records
+from tfaffect.tuning import isolation, trial_records
 from tfaffect.tuning.isolation import DiedError, FailedError, call, describe
-from tfaffect.tuning.records import Record
+from tfaffect.tuning.trial_records import Record
 from tfaffect.tuning.trials import Trials
 
 
@@ -123,7 +123,7 @@ def test_a_trial_that_dies_twice_without_getting_further_has_failed(dying, tmp_p
         "the process was killed by SIGKILL, perhaps for memory, again without getting beyond epoch 0"
     )
     assert left == [None]
-    assert runs.run("0", Config(epochs=12)) == record == records.load(records.path_of(tmp_path, "0"))
+    assert runs.run("0", Config(epochs=12)) == record == trial_records.load(trial_records.record_path(tmp_path, "0"))
 
 
 def test_a_trial_that_dies_but_gets_further_each_time_is_gone_on_with(dying):
@@ -138,12 +138,12 @@ def test_a_trial_that_dies_but_gets_further_each_time_is_gone_on_with(dying):
 def test_a_search_that_is_killed_goes_on_but_not_for_ever_with_the_same_trial():
     """Where the kernel kills parent and trial for memory, only the record tells; a user may kill more than once."""
     killed = Record(until=12, starts=("",) * 49, begun=5.0)
-    assert not killed.stuck("")
+    assert not killed.is_stuck("")
     last = replace(killed, starts=("",) * 50)
-    assert last.stuck("")
-    assert not last.stuck("000001-000000000")
-    assert not last.withdraw(3.0).stuck("")  # Ctrl-C is no death
-    assert last.withdraw(3.0).seconds == 3.0
+    assert last.is_stuck("")
+    assert not last.is_stuck("000001-000000000")
+    assert not last.cancel_start(3.0).is_stuck("")  # Ctrl-C is no death
+    assert last.cancel_start(3.0).seconds == 3.0
 
 
 def test_a_clock_that_jumps_gives_no_trial_a_time_that_it_did_not_take(dying, monkeypatch, tmp_path):
@@ -158,4 +158,4 @@ def test_a_clock_that_jumps_gives_no_trial_a_time_that_it_did_not_take(dying, mo
 
 def test_records_of_before_are_read(tmp_path):
     (tmp_path / "0.json").write_text('{"status": "running", "starts": [""], "until": 3}')
-    assert records.load(tmp_path / "0.json") == Record(until=3, starts=("",))
+    assert trial_records.load(tmp_path / "0.json") == Record(until=3, starts=("",))

@@ -9,8 +9,9 @@ import pytest
 
 from tests.scoring.test_report import Page
 from tfaffect.errors import UsageError
-from tfaffect.tuning import figures, findings, report, scales, statistics, verdict
-from tfaffect.tuning.statistics import BOTH, CONTRASTS, PLAIN, RATES, UNFREEZING, paired
+from tfaffect.tuning import axis_scales, figures, findings, report, statistics, verdict
+from tfaffect.tuning.settings import BOTH, PLAIN, RATES, UNFREEZING
+from tfaffect.tuning.statistics import CONTRASTS, paired_test
 
 RATE = {"name": "learning_rate", "kind": "float", "log": True, "low": 1e-4, "high": 1e-2, "default": 5e-3}
 DROPOUT = {"name": "dropout", "kind": "float", "log": False, "low": 0.0, "high": 0.5, "default": 0.1}
@@ -146,7 +147,7 @@ def test_the_page_says_what_was_searched(search):
     assert facts["knobs"] == "learning_rate, dropout, class_weights, focal_gamma"
     assert facts["seed"] == "7"
     assert facts["trials"] == "3 of 40 started: 3 done"
-    assert facts["training took"] == "4 min"  # 270 s
+    assert facts["training time"] == "4 min"  # 270 s
     assert facts["command"] == "python -m tfaffect.search --out out"
 
 
@@ -169,7 +170,7 @@ def test_the_best_config_is_what_differs_from_the_base(search):
     rows = [trial(0, 0.5, **values), trial(1, 0.6, **best | {"corpus_weights/expw": 2.0})]
     folder = search(rows, knobs=[*KNOBS, knob], config=config)
     said = texts(folder)
-    assert f"python train.py --config {folder / 'best' / 'config.json'} --run RUN" in said
+    assert f"tfaffect train --config {folder / 'best' / 'config.json'} --run RUN" in said
     flags = "--learning-rate 0.002123 --class-weights inverse_frequency --corpus-weights 0.5 2"
     assert said[said.index("changed flags") + 1] == flags
     start = said.index("learning_rate")
@@ -189,7 +190,10 @@ def test_the_best_config_is_what_differs_from_the_base(search):
             [trial(0, 0.6, **OWN), trial(1, 0.62, **OWN | {"dropout": 0})],
             r"is the best, 2.0 points above .* nothing\. The",
         ),
-        ([trial(0, 0.6, **OWN), trial(1, 0.61, **OWN | {"dropout": 0})], r"1.0 points above .* nothing, and this is"),
+        (
+            [trial(0, 0.6, **OWN), trial(1, 0.61, **OWN | {"dropout": 0})],
+            r"1.0 points above .* nothing, and this one is smaller",
+        ),
     ],
 )
 def test_the_verdict_promises_no_more_than_the_scores_hold(search, rows, words):
@@ -220,7 +224,10 @@ def test_a_difference_of_concordances_is_no_percentage(search):
     assert "0.612" in said
     assert any("0.112 above the base config" in text for text in said)
     rows[1]["score"] = 0.51
-    assert any("nothing, and one this small here is no surer" in text for text in texts(search(rows, objective="ccc")))
+    assert any(
+        "nothing, and a difference this small in another metric is no more certain" in text
+        for text in texts(search(rows, objective="ccc"))
+    )
 
 
 def test_none_is_a_choice_and_a_gap_is_not(search):
@@ -235,7 +242,7 @@ def test_curves_follow_the_objective_or_what_there_is(search):
     assert findings.read(search([trial(0, 0.6, **OWN)])).curves["0000"].tolist() == pytest.approx([0.4, 0.6, 0.5])
     macro = findings.read(search([trial(0, 0.6, **OWN)], objective="macro_f1"))
     assert macro.curves["0000"].tolist() == [0.5, 0.5, 0.5]  # the selection metric: no epoch has a macro F1
-    assert macro.followed.label == "selection metric"
+    assert macro.curve_metric.label == "selection metric"
 
 
 def test_best_so_far_passes_over_failures():
@@ -261,7 +268,7 @@ def test_chance_grows_with_the_number_of_candidates():
 def test_the_paired_test_of_three_seeds():
     """Differences 0.02, 0.01, 0.03: t = 0.02 / (0.01 / sqrt 3); for 2 degrees of freedom p = 1 - t / sqrt(t^2 + 2)."""
     table = pd.DataFrame({PLAIN: [0.60, 0.61, 0.62, 0.5], UNFREEZING: [0.62, 0.62, 0.65, np.nan]})
-    effect = paired(table, CONTRASTS["gradual unfreezing against plain training"])
+    effect = paired_test(table, CONTRASTS["gradual unfreezing against plain training"])
     assert effect.seeds == 3
     assert (effect.mean, effect.deviation) == (pytest.approx(0.02), pytest.approx(0.01))
     assert effect.t == pytest.approx(12**0.5)
@@ -271,8 +278,8 @@ def test_the_paired_test_of_three_seeds():
 
 def test_main_effects_average_over_the_other_technique(search):
     """Unfreezing: (0.60 + 0.70) / 2 - (0.50 + 0.54) / 2; rates: (0.54 + 0.70) / 2 - (0.50 + 0.60) / 2."""
-    table = statistics.by_seed(findings.read(search(grid({0: (0.50, 0.60, 0.54, 0.70)}), "combinations")).done)
-    effects = {name: paired(table, weights) for name, weights in CONTRASTS.items()}
+    table = statistics.scores_by_seed(findings.read(search(grid({0: (0.50, 0.60, 0.54, 0.70)}), "combinations")).done)
+    effects = {name: paired_test(table, weights) for name, weights in CONTRASTS.items()}
     assert effects["gradual unfreezing, main effect"].mean == pytest.approx(0.13)
     assert effects["discriminative rates, main effect"].mean == pytest.approx(0.07)
     assert effects["both against plain training"].mean == pytest.approx(0.2)
@@ -280,7 +287,7 @@ def test_main_effects_average_over_the_other_technique(search):
 
 
 def test_differences_that_are_all_equal_have_no_test():
-    effect = paired(pd.DataFrame({PLAIN: [0.1, 0.2, 0.7], BOTH: [0.2, 0.3, 0.8]}), {BOTH: 1, PLAIN: -1})
+    effect = paired_test(pd.DataFrame({PLAIN: [0.1, 0.2, 0.7], BOTH: [0.2, 0.3, 0.8]}), {BOTH: 1, PLAIN: -1})
     assert (effect.mean, effect.t, effect.p) == (pytest.approx(0.1), None, None)
 
 
@@ -327,14 +334,14 @@ def test_what_explains_nothing_has_no_importances(search):
 def test_hyperbands_epochs_stand_beside_the_knobs(search):
     rows = [row | {"epochs": 3.0 + 6 * (number % 2)} for number, row in enumerate(knobs(20))]
     rows = [row | {"score": row["epochs"] / 10} for row in rows]
-    weights = report.weigh(findings.read(search(rows, "hyperband", curves=False)))
+    weights = report.knob_importance(findings.read(search(rows, "hyperband", curves=False)))
     assert max(weights.drops, key=weights.drops.get) == "epochs"
-    assert "epochs" not in report.weigh(findings.read(search(rows, "random", curves=False))).drops
+    assert "epochs" not in report.knob_importance(findings.read(search(rows, "random", curves=False))).drops
 
 
 def test_the_course_shows_scores_failures_and_the_best_so_far(search):
     rows = [trial(0, 0.5, **OWN), trial(1, 0.9, "failed", **OWN), trial(2, 0.4, **OWN), trial(3, 0.6, **OWN)]
-    (axes,) = figures.draw_course(findings.read(search(rows))).axes
+    (axes,) = figures.draw_history(findings.read(search(rows))).axes
     assert axes.lines[0].get_ydata().tolist() == pytest.approx([50, 50, 50, 60])
     marked = {group.get_label(): group for group in axes.collections}
     assert marked["best"].get_offsets().tolist() == [[4, 60]]
@@ -354,18 +361,18 @@ def test_slices_have_the_scale_of_their_knob(search):
 def test_heights_on_a_logarithmic_axis():
     knob = findings.Knob("learning_rate", "float", log=True, low=1e-4, high=1e-2)
     values = pd.Series([1e-4, 1e-3, 1e-2, 0.0])
-    np.testing.assert_allclose(scales.scale(knob, values, values.to_numpy()), [0, 0.5, 1, 0])
+    np.testing.assert_allclose(axis_scales.scale(knob, values, values.to_numpy()), [0, 0.5, 1, 0])
     narrow = findings.Knob("warmup_steps", "int", log=True, low=25, high=400)
-    assert scales.find_ticks(narrow, pd.Series([100.0])).tolist() == [30, 100, 300]
+    assert axis_scales.find_ticks(narrow, pd.Series([100.0])).tolist() == [30, 100, 300]
 
 
 def test_a_line_a_trial_crosses_all_axes(search):
     rows = [trial(0, 0.5, **OWN), trial(1, 0.6, **OWN | {"focal_gamma": None}), trial(2, None, "failed", **OWN)]
-    (axes,) = figures.draw_parallel(findings.read(search(rows))).axes
+    (axes,) = figures.draw_parallel_coordinates(findings.read(search(rows))).axes
     failed, worse, better = (line.get_ydata() for line in axes.lines)
     assert len(failed) == 4  # its score is missing
     assert worse[[1, 3, 4]].tolist() == pytest.approx([0.2, 0.5, 0])
-    assert better[[3, 4]].tolist() == pytest.approx([scales.ABSENT, 1])
+    assert better[[3, 4]].tolist() == pytest.approx([axis_scales.UNUSED, 1])
 
 
 def test_combinations_curves_are_means_and_ranges_over_seeds(search):

@@ -103,7 +103,7 @@ def test_combinations_run_all_four_with_each_seed_in_turn(tmp_path):
 
 
 def test_hyperband_gives_the_best_of_a_rung_more_epochs_as_the_same_trial(tmp_path):
-    # by hand, see test_search_halving: four for 2 epochs, one of them for 4 and 12; two for 4, one for 12; one for 12
+    # by hand, see test_search_hyperband: four for 2 epochs, one of them for 4 and 12; two for 4, one for 12; one for 12
     begun = Asked(tmp_path, settings("hyperband")).finish()
     names = [name for name, _, _ in begun]
     assert [until for _, _, until in begun] == [12, 2, 2, 2, 2, 4, 12, 4, 4, 12, 12]

@@ -1,1 +1,1 @@
-"""A page that runs a `.tflite` in the browser, and the server that hands it out."""
+"""A page that runs a `.tflite` in the browser, and its server."""

@@ -1,4 +1,4 @@
-"""Serve the page that runs a `.tflite` in the browser: python -m demo [MODEL_FOLDER]."""
+"""The command `tfaffect demo`: serve the page that runs a `.tflite` in the browser."""
 
 from __future__ import annotations
 
@@ -8,22 +8,20 @@ import tyro
 
 from tfaffect import cli
 
-# What reads pictures and models is imported where it is used: --help answers within half a second.
-
 
 def main(
     model_folder: tyro.conf.Positional[Path | None] = None,
     port: int = 8000,
     face_detector: Path | None = None,
 ) -> None:
-    """Serve a page that shows what a network says of faces; no picture leaves the browser.
+    """Serve a page that runs a model in the browser; no picture leaves the browser.
 
-    python -m export.tflite RUN OUT && python -m demo OUT
+    tfaffect export tflite RUN OUT && tfaffect demo OUT
 
     Args:
-        model_folder: Folder that export.tflite wrote, with model.tflite and model.json; the shipped one when not given.
-        port: Port on this machine; 0 for any that is free. Other machines are not answered.
-        face_detector: Weights of YuNet; TFAFFECT_FACE_DETECTOR when not given, else downloaded once.
+        model_folder: Folder of `tfaffect export tflite`, with model.tflite and model.json. Default: the shipped model.
+        port: Port on this machine; 0 for any free port. The server accepts no other machines.
+        face_detector: Weights of YuNet. Default: TFAFFECT_FACE_DETECTOR, else downloaded once.
     """
     from tfaffect.demo.addresses import find_files
     from tfaffect.demo.server import open_server
@@ -31,7 +29,7 @@ def main(
 
     model_folder = model_folder or default_model()
     with open_server(find_files(model_folder, face_detector), port) as server:
-        print(f"http://localhost:{server.server_port} shows {model_folder}; Ctrl-C ends it.", flush=True)
+        print(f"http://localhost:{server.server_port} shows {model_folder}. Press Ctrl-C to stop.", flush=True)
         try:
             server.serve_forever()
         except KeyboardInterrupt:

@@ -1,10 +1,11 @@
-"""What the server hands out: every address and the file behind it, and nothing else."""
+"""All addresses that the server answers, with their files."""
 
 from __future__ import annotations
 
 from dataclasses import dataclass
 from pathlib import Path
 
+from tfaffect import cli
 from tfaffect.contract import MEMBER, check_weights, read
 from tfaffect.errors import UsageError
 from tfaffect.media.detector import find_weights
@@ -24,7 +25,7 @@ KINDS = {
     ".tflite": "application/octet-stream",
     ".onnx": "application/octet-stream",
 }
-"""Types by suffix; a browser runs no module and compiles no WASM under another."""
+"""MIME types by suffix; a browser runs modules and WASM only with the right type."""
 
 LITERT, ONNX_RUNTIME = "@litertjs/core", "onnxruntime-web"
 FROM_PACKAGES = {
@@ -40,33 +41,32 @@ FROM_PACKAGES = {
         for name in ("ort.wasm.min.mjs", "ort-wasm-simd-threaded.mjs", "ort-wasm-simd-threaded.wasm")
     },
 }
-"""Addresses of the files of npm's packages. The page loads those it needs of LiteRT's four variants."""
+"""Addresses of files in npm packages. The page loads one of LiteRT's four variants."""
 
 REPLACED = {"/litert/index.js": (b'from "@litertjs/wasm-utils"', b'from "./wasm-utils.js"')}
-"""What is handed out otherwise than it is written: LiteRT names its other half by a bare word. An import map would tell
-the browser where that is, but only for the page, and the network runs in a worker."""
+"""Bytes to replace in a file: LiteRT imports its other package by a bare name. An import map would tell the browser
+the address, but it works only for the page, and the network runs in a worker."""
 
 
 @dataclass(frozen=True)
 class File:
-    """A file that may be handed out, its MIME type, and bytes in it that are replaced by others."""
+    """A file that may be served, its MIME type, and bytes to replace: (old, new)."""
 
     path: Path
     kind: str
     replaced: tuple[bytes, bytes] | None = None
 
     def read(self) -> bytes:
-        """Return what is handed out. Raises OSError for a file that is gone."""
+        """Return the content to send. Raises OSError when the file no longer exists."""
         content = self.path.read_bytes()
         return content.replace(*self.replaced) if self.replaced else content
 
 
 def find_files(model_folder: Path, face_detector: Path | None = None) -> dict[str, File]:
-    """Return all files by their address.
+    """Return address -> file.
 
-    model_folder: with model.tflite and model.json; face_detector: see `find_weights`. Raises UsageError for a model
-    that is not the one its contract speaks of, without the packages of npm, and for files that lead out of their
-    folders.
+    model_folder: with model.tflite and model.json; face_detector: see `find_weights`. Raises UsageError when model and
+    contract do not match, when npm packages are missing, and for a link to a file outside its folder.
     """
     found = {f"/{path.name}": path for path in sorted(PAGE.iterdir()) if path.suffix in KINDS}
     found["/"] = found.pop("/index.html")
@@ -81,24 +81,22 @@ def _package_files() -> dict[str, Path]:
     advice = f"With Node.js 20 or later, run: npm ci --prefix {HERE}"
     if missing:
         raise UsageError(f"{PACKAGES} has no {missing[0]}, which the page needs. {advice}")
-    for address, (written, _) in REPLACED.items():
-        if found[address].read_bytes().count(written) != 1:
-            raise UsageError(f"{found[address]} is of another version than this page was written for. {advice}")
+    for address, (old, _) in REPLACED.items():
+        if found[address].read_bytes().count(old) != 1:
+            raise UsageError(f"{found[address]} has another version than this page needs. {advice}")
     return {address: _inside(PACKAGES, path) for address, path in found.items()}
 
 
 def _model_files(folder: Path) -> dict[str, Path]:
     if not (folder / FILE).is_file():
-        raise UsageError(f"There is no {FILE} in {folder}. Write one there: python -m export.tflite RUN {folder}")
+        raise UsageError(f"There is no {FILE} in {folder}. Write one: {cli.typed('export tflite')} RUN {folder}")
     check_weights(folder / FILE, read(folder))
     return {f"/model/{name}": _inside(folder, folder / name) for name in (FILE, MEMBER)}
 
 
 def _inside(folder: Path, path: Path) -> Path:
-    """Return a path without links. Raises UsageError when it leads out of its folder."""
+    """Return a path with links resolved. Raises UsageError when it is outside its folder."""
     real = path.resolve()
     if not real.is_relative_to(folder.resolve()):
-        raise UsageError(
-            f"{path} leads out of {folder}, to {real}. Only files in that folder are served: copy it there."
-        )
+        raise UsageError(f"{path} is a link to {real}, outside {folder}. Only files inside are served: copy it there.")
     return real

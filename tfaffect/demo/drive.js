@@ -1,5 +1,5 @@
-// Lets the tests use the page as a person would: a command a line on stdin, its answer a line on stdout, both JSON.
-// Chromium is the one that the variable CHROMIUM names.
+// Lets the tests use the page like a user: one JSON command per line on stdin, one JSON answer per line on stdout.
+// The environment variable CHROMIUM names the browser.
 
 import { readFile } from "node:fs/promises";
 import { basename } from "node:path";
@@ -16,19 +16,19 @@ const ARGUMENTS = [
 ];
 const READY = () => !document.getElementById("runtime").textContent.startsWith("Loading");
 const IDLE = () => document.getElementById("stage").ariaBusy === "false";
-const SECONDS = 60_000; // longer, and something hangs
+const SECONDS = 60_000; // milliseconds until a command fails
 
 let browser, page, requests, complaints;
 
 const commands = {
-  /** Open a page in a browser of its own, and wait until the network is loaded or is known not to be. */
+  /** Open a page in a new browser, and wait until the network is loaded or has failed. */
   async open({ url, flags }) {
     await browser?.close();
     browser = await chromium.launch({ executablePath: process.env.CHROMIUM, args: [...ARGUMENTS, ...flags] });
     page = await browser.newPage({ viewport: { width: 1200, height: 900 } });
     page.setDefaultTimeout(SECONDS);
     [requests, complaints] = [[], []];
-    page.on("filechooser", () => {}); // Playwright catches choosers only while somebody listens
+    page.on("filechooser", () => {}); // Playwright intercepts file choosers only with a listener
     page.on("request", (request) => requests.push([request.method(), request.url(), request.postData() ?? ""]));
     page.on("pageerror", (error) => complaints.push(error.message));
     const listen = (message) => /Content Security Policy/.test(message.text()) && complaints.push(message.text());
@@ -38,13 +38,13 @@ const commands = {
     await page.waitForFunction(READY);
   },
 
-  /** Look at the page on another screen. */
+  /** Change the size and colour scheme of the screen. */
   async look({ width, height, scheme }) {
     await page.setViewportSize({ width, height });
     await page.emulateMedia({ colorScheme: scheme });
   },
 
-  /** Drop files anywhere on the page, and wait until all were looked at. */
+  /** Drop files on the page, and wait until all are analysed. */
   async drop({ paths }) {
     const files = await Promise.all(
       paths.map(async (path) => ({ name: basename(path), content: (await readFile(path)).toString("base64") })),
@@ -59,7 +59,7 @@ const commands = {
     await page.waitForFunction(IDLE);
   },
 
-  /** Choose files by the button, and wait until all were looked at. */
+  /** Choose files by the button, and wait until all are analysed. */
   async choose({ paths }) {
     const [chooser] = await Promise.all([page.waitForEvent("filechooser"), page.keyboard.press("Enter")]);
     await chooser.setFiles(paths);
@@ -75,7 +75,7 @@ const commands = {
   requests: () => requests,
   complaints: () => complaints,
 
-  /** Press what downloads, and return the text that came. */
+  /** Click an element that starts a download, and return the file's name and text. */
   async download({ selector }) {
     const [download] = await Promise.all([page.waitForEvent("download"), page.click(selector)]);
     return { name: download.suggestedFilename(), text: await readFile(await download.path(), "utf8") };

@@ -1,4 +1,4 @@
-"""The server of the page: this machine only, known files only, and the headers that WASM threads need."""
+"""The server of the page: only for this machine, only for known files, with the headers that WASM threads need."""
 
 from __future__ import annotations
 
@@ -7,6 +7,7 @@ import sys
 from collections.abc import Mapping
 from http import HTTPStatus
 from http.server import BaseHTTPRequestHandler, ThreadingHTTPServer
+from typing import Any
 
 from tfaffect.demo.addresses import File
 from tfaffect.errors import UsageError
@@ -16,11 +17,11 @@ HOST = "127.0.0.1"
 POLICY = "; ".join(
     (
         "default-src 'none'",
-        "script-src 'self' 'wasm-unsafe-eval'",  # the second lets WASM be compiled, not text be run
+        "script-src 'self' 'wasm-unsafe-eval'",  # the second allows compiling WASM, but not `eval`
         "worker-src 'self'",
         "connect-src 'self'",
         "style-src 'self'",
-        "img-src 'self' blob:",  # a picture that somebody chose
+        "img-src 'self' blob:",  # pictures that the user chooses
         "base-uri 'none'",
         "form-action 'none'",
         "frame-ancestors 'none'",
@@ -29,41 +30,41 @@ POLICY = "; ".join(
 
 HEADERS = {
     "Content-Security-Policy": POLICY,
-    # Both together give the page memory that threads share.
+    # Both together give the page memory that its threads can share.
     "Cross-Origin-Opener-Policy": "same-origin",
     "Cross-Origin-Embedder-Policy": "require-corp",
     "Cross-Origin-Resource-Policy": "same-origin",
     "Permissions-Policy": "camera=(self), microphone=(), geolocation=()",
     "Referrer-Policy": "no-referrer",
     "X-Content-Type-Options": "nosniff",
-    "Cache-Control": "no-cache",  # another model may be served at the same address tomorrow
+    "Cache-Control": "no-cache",  # the next start may serve another model at the same address
 }
-"""What stands above every answer, refusals too."""
+"""Headers of every response, also of errors."""
 
 
 class Server(ThreadingHTTPServer):
-    """Answers requests for the files it knows, in one thread each."""
+    """Serves the known files, with one thread per request."""
 
     daemon_threads = True
 
     def __init__(self, files: Mapping[str, File], port: int) -> None:
         self.files = files
         super().__init__((HOST, port), Handler)
-        # A page elsewhere can have its own name lead here; it cannot have its browser call this server by these.
-        self.names = {f"{name}:{self.server_port}" for name in (HOST, "localhost")}
+        # Protection against DNS rebinding: a foreign page can point its own name here, but not send these hosts.
+        self.hosts = {f"{name}:{self.server_port}" for name in (HOST, "localhost")}
 
-    def handle_error(self, request: object, client_address: object) -> None:
-        """Keep quiet about a browser that went away before it had everything, as one does that loads again."""
+    def handle_error(self, request: Any, client_address: Any) -> None:
+        """Print no error when a browser closes the connection early, for example after a reload."""
         if not isinstance(sys.exception(), (ConnectionError, TimeoutError)):
             super().handle_error(request, client_address)
 
 
 class Handler(BaseHTTPRequestHandler):
-    """Answers GET and HEAD; everything that is not an address of the server's files is not found."""
+    """Answers GET and HEAD; an unknown address is not found."""
 
     protocol_version = "HTTP/1.1"
     server_version, sys_version = "tfaffect", ""
-    timeout = 60  # seconds that a silent connection may last
+    timeout = 60  # seconds until an idle connection is closed
     server: Server
 
     def do_GET(self) -> None:
@@ -71,11 +72,11 @@ class Handler(BaseHTTPRequestHandler):
         self._answer(with_content=True)
 
     def do_HEAD(self) -> None:
-        """Send what stands above a file."""
+        """Send the headers of a file."""
         self._answer(with_content=False)
 
     def _answer(self, with_content: bool) -> None:
-        if self.headers.get("Host") not in self.server.names:
+        if self.headers.get("Host") not in self.server.hosts:
             self.send_error(HTTPStatus.MISDIRECTED_REQUEST, "This server answers to localhost only")
             return
         file = self.server.files.get(self.path.partition("?")[0])
@@ -94,17 +95,17 @@ class Handler(BaseHTTPRequestHandler):
             self.wfile.write(content)
 
     def end_headers(self) -> None:
-        """Close what stands above an answer, whichever it is."""
+        """Add the common headers to every response, also to errors."""
         for name, value in HEADERS.items():
             self.send_header(name, value)
         super().end_headers()
 
     def log_message(self, format: str, *arguments: object) -> None:
-        """Keep quiet: the terminal shows the one line that says where the page is."""
+        """Print nothing: the terminal shows only the address of the page."""
 
 
 def open_server(files: Mapping[str, File], port: int) -> Server:
-    """Return a server at `port` of this machine, any free one for 0. Raises UsageError when the port is taken."""
+    """Return a server at `port` of this machine, 0 for any free port. Raises UsageError when the port is in use."""
     if not 0 <= port < 2**16:
         raise UsageError(f"A port is a number from 0 to 65,535. Received: port={port}.")
     try:
@@ -112,4 +113,4 @@ def open_server(files: Mapping[str, File], port: int) -> Server:
     except OSError as error:
         if error.errno not in (errno.EADDRINUSE, errno.EACCES):
             raise
-        raise UsageError(f"Port {port} cannot be had: {error.strerror}. Name another with --port.") from error
+        raise UsageError(f"Port {port} cannot be used: {error.strerror}. Choose another with --port.") from error

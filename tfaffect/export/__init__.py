@@ -1,6 +1,6 @@
-"""From a run to artefacts that need nothing of this project: SavedModel, TFLite, ONNX."""
+"""Export a run to files that do not need this project: SavedModel, TFLite, ONNX."""
 
 import os
 
-# A run that JAX trained is exported by TensorFlow: only under it does Keras write what the converters read.
+# Also a run trained under JAX is exported under TensorFlow: only then does Keras write what the converters read.
 os.environ["KERAS_BACKEND"] = "tensorflow"

@@ -1,4 +1,4 @@
-"""What all exporters share: their options, the faces they check themselves on, and writing all or nothing."""
+"""Shared by all exporters: open the run, check the artefact against the network, and write it atomically."""
 
 from __future__ import annotations
 
@@ -24,46 +24,44 @@ from tfaffect.records import batches
 from tfaffect.records.prepared import open_corpus
 
 FACES = 64
-"""Validation faces on which an export is compared with the network it came from."""
+"""Validation faces on which an artefact is compared with its network."""
 
 TOLERANCE = 1e-3
-"""Largest absolute difference of any output; float32 artefacts are seen to stay below 1e-4."""
+"""Largest allowed difference of any output; float32 artefacts differ by less than 1e-4."""
 
-SHARE_OF_SPREAD = 0.1
-"""Largest difference as a share of the output's own spread over the faces. A network of few steps gives nearly the same
-for all faces (a spread of 1e-6 after 12 steps), and an artefact without its weights would be within the tolerance."""
+MAX_SPREAD_SHARE = 0.1
+"""Largest allowed difference as a share of the output's range over the faces. After few training steps a network gives
+nearly the same for all faces (a range of 1e-6 after 12 steps): an artefact without weights would pass `TOLERANCE`."""
 
+MIN_WEIGHTS_RATIO, MAX_WEIGHTS_RATIO, MAX_GRAPH_BYTES = 0.9, 1.1, 6_000_000
+"""Bounds of an artefact's size as a ratio to its weights' size, and a limit for graph and contract. B1's graph has 0.2
+MB in TFLite and 2.3 MB in a SavedModel; TFLite and ONNX fold BatchNorm's weights into the convolutions: 0.99."""
 
-LEAST_OF_WEIGHTS, MOST_OF_WEIGHTS, GRAPH_BYTES = 0.9, 1.1, 6_000_000
-"""Bounds of an artefact's size over that of its weights, and what its graph and contract may take. B1's graph takes 0.2
-MB in TFLite and 2.3 MB in a SavedModel; BatchNorm's weights vanish into the convolutions in TFLite and ONNX: 0.99."""
+WARM_UP_CALLS, TIMED_CALLS = 3, 15
 
-WARMING, TIMED = 3, 15
-"""Calls before the clock counts, and those that it counts."""
-
-SLOWEST = 2.0
-"""Largest time of a face over that of Keras's `predict_on_batch`; on an idle machine every format is below 1."""
+MAX_TIME_RATIO = 2.0
+"""Largest time of a face relative to Keras's `predict_on_batch`; on an idle machine every format is below 1."""
 
 
 class ExportError(UsageError):
-    """The artefact is not what it should be, and was not written."""
+    """The artefact failed a check and was not written."""
 
 
 def open_run(run: Path, records: Path | None) -> tuple[keras.Model, Contract, np.ndarray]:
-    """Return the predictor of a run, its contract with the report's scores, and faces to check the export on.
+    """Return the predictor of a run, its contract with the report's scores, and faces for checking the export.
 
-    Faces are uint8 (64, size, size, 3) from the validation split of the run's first corpus, below `records` or where
-    the run found them. Raises UsageError when they are not there: an export that nobody checked is not written.
+    Faces are uint8 (64, size, size, 3) from the validation split of the run's first corpus. `records` overrides the
+    run's own records folder. Raises UsageError when they are missing: an unchecked export is not written.
     """
     model, contract = load(run)
     config = load_config(run / "config.json")
     if not config.corpora:
-        raise UsageError(f"{run} names no corpus to check an export on: import its weights again with --corpora NAME.")
+        raise UsageError(f"{run} has no corpus for checking the export: import its weights again with --corpora NAME.")
     try:
         corpus = open_corpus(records or config.records, config.corpora[0])
     except UsageError as error:
         raise UsageError(
-            f"An export is checked on faces of the run's corpus. {error} Or name them with --records."
+            f"An export is checked on faces of the run's corpus. {error} Or name the records folder with --records."
         ) from error
     validation = batches.evaluation_batches(corpus, "validation", contract.input_size, FACES)
     (faces, _), *_ = islice(validation, 1)
@@ -72,9 +70,10 @@ def open_run(run: Path, records: Path | None) -> tuple[keras.Model, Contract, np
 
 @contextmanager
 def new_folder(out: Path, overwrite: bool) -> Iterator[Path]:
-    """Yield an empty folder that becomes `out` when the block ends well.
+    """Yield an empty folder that becomes `out` when the block ends without an exception.
 
-    Raises UsageError when `out` exists, and with `overwrite` when it is not an earlier export: the whole folder goes.
+    `overwrite` replaces the complete folder. Raises UsageError when `out` exists and `overwrite` is False, or when it
+    is not an earlier export.
     """
     atomic.remove_unfinished(out)
     if out.exists() and not overwrite:
@@ -85,30 +84,25 @@ def new_folder(out: Path, overwrite: bool) -> Iterator[Path]:
         yield folder
 
 
-def check_parity(expected: dict[str, np.ndarray], received: dict[str, np.ndarray]) -> float:
-    """Return the largest difference between the network's outputs and the artefact's; raises as `differences` does."""
-    return max(differences(expected, received).values(), default=0.0)
-
-
 def differences(expected: dict[str, np.ndarray], received: dict[str, np.ndarray]) -> dict[str, float]:
-    """Return for each output the largest difference between the network and the artefact on the same faces.
+    """Return the largest difference of each output between the network and the artefact on the same faces.
 
-    Raises ExportError when one exceeds the tolerance or too large a share of the output's spread over the faces, when
-    NaN stands elsewhere, and when the network gives one output for all faces: agreeing with it would prove nothing.
-    Heads that were never trained are NaN on both sides, and have no difference.
+    Raises ExportError when a difference exceeds `TOLERANCE` or `MAX_SPREAD_SHARE`, when NaN values differ, and when the
+    network returns the same output for all faces, because then the comparison proves nothing. Heads that were never
+    trained must be NaN in both; they have no difference in the result.
     """
-    learned = {name for name, values in expected.items() if not np.isnan(values).all()}
-    if silent := [name for name in expected if name not in learned and not np.isnan(received[name]).all()]:
-        raise ExportError(f"The artefact's {', '.join(silent)} should be NaN: never trained. Nothing was written.")
-    return {name: _difference(name, expected[name], received[name]) for name in expected if name in learned}
+    trained = {name for name, values in expected.items() if not np.isnan(values).all()}
+    if wrong := [name for name in expected if name not in trained and not np.isnan(received[name]).all()]:
+        raise ExportError(f"The artefact's {', '.join(wrong)} should be NaN: never trained. Nothing was written.")
+    return {name: _difference(name, expected[name], received[name]) for name in expected if name in trained}
 
 
 def _difference(name: str, values: np.ndarray, received: np.ndarray) -> float:
     spread = np.ptp(values, axis=0).max()
     if spread == 0:
-        raise ExportError(f"The network gives the same {name} for {len(values)} faces: it has learned nothing.")
+        raise ExportError(f"The network returns the same {name} for {len(values)} faces: it has learned nothing.")
     difference = np.max(np.abs(values - received))
-    allowed = TOLERANCE if np.isnan(spread) else min(TOLERANCE, SHARE_OF_SPREAD * spread)
+    allowed = TOLERANCE if np.isnan(spread) else min(TOLERANCE, MAX_SPREAD_SHARE * spread)
     if not difference <= allowed:
         raise ExportError(
             f"The artefact's {name} is off by {difference:.2g}, more than {allowed:.2g}. Nothing was written."
@@ -117,22 +111,22 @@ def _difference(name: str, values: np.ndarray, received: np.ndarray) -> float:
 
 
 def milliseconds(run: Callable[[np.ndarray], object], face: np.ndarray) -> float:
-    """Return the median time that one face (1, size, size, 3) takes, after some that warm up."""
+    """Return the median time for one face (1, size, size, 3), after warm-up calls."""
     times = []
-    for _ in range(WARMING + TIMED):
-        begun = time.perf_counter()
+    for _ in range(WARM_UP_CALLS + TIMED_CALLS):
+        start = time.perf_counter()
         run(face)
-        times.append(time.perf_counter() - begun)
-    return 1000 * statistics.median(times[WARMING:])
+        times.append(time.perf_counter() - start)
+    return 1000 * statistics.median(times[WARM_UP_CALLS:])
 
 
 def check_size(path: Path, network: keras.Model, bytes_per_weight: float) -> int:
-    """Return the bytes of an artefact. Raises ExportError when they cannot be those of the network's weights.
+    """Return the bytes of an artefact. Raises ExportError when they do not fit the number of weights.
 
-    Too few: weights are missing, which TFLite's converter does without a word. Too many: they are there twice.
+    Too few: weights are missing; TFLite's converter can lose them without an error. Too many: they are stored twice.
     """
     found, expected = size(path), bytes_per_weight * network.count_params()
-    least, most = LEAST_OF_WEIGHTS * expected, MOST_OF_WEIGHTS * expected + GRAPH_BYTES
+    least, most = MIN_WEIGHTS_RATIO * expected, MAX_WEIGHTS_RATIO * expected + MAX_GRAPH_BYTES
     if not least <= found <= most:
         raise ExportError(
             f"The artefact has {found:,} bytes; {network.count_params():,} weights of {bytes_per_weight:g} bytes need "
@@ -142,13 +136,13 @@ def check_size(path: Path, network: keras.Model, bytes_per_weight: float) -> int
 
 
 @dataclass(frozen=True)
-class Measured:
-    """What an exporter found out about its artefact before it gave it its name.
+class Measurements:
+    """An exporter's measurements of its artefact.
 
-    format, recipe: such as TFLite, int8. bytes: of the artefact. milliseconds: of one face on the machine that
-    exported, and network_milliseconds: of Keras there; only their ratio means something elsewhere. operators: those it
-    is made of. faces: how many it was compared on; differences: output -> the largest one; losses: of a recipe that
-    changes the weights, what it costs.
+    format, recipe: for example TFLite, int8. bytes: size of the artefact. milliseconds, network_milliseconds: time for
+    one face on the exporting machine, with the artefact and with Keras; only their ratio is valid on other machines.
+    operators: names of its operators. faces: number of faces in the comparison. differences: output -> largest
+    difference. losses: figure -> loss, for a recipe that changes the weights.
     """
 
     format: str
@@ -174,11 +168,11 @@ class Measured:
 def check_milliseconds(run: Callable[[np.ndarray], object], network: keras.Model, face: np.ndarray) -> dict:
     """Return `milliseconds` of an artefact and `network_milliseconds` of Keras for one face (1, size, size, 3).
 
-    Raises ExportError when the artefact takes more than twice as long as `predict_on_batch`, twice in a row.
+    Raises ExportError when two measurements in a row exceed `MAX_TIME_RATIO`.
     """
     for _ in range(2):
         found, reference = milliseconds(run, face), milliseconds(network.predict_on_batch, face)
-        if found <= SLOWEST * reference:
+        if found <= MAX_TIME_RATIO * reference:
             return {"milliseconds": found, "network_milliseconds": reference}
     raise ExportError(f"The artefact takes {found:.1f} ms a face, Keras {reference:.1f} ms. Nothing was written.")
 
@@ -190,9 +184,9 @@ def measure(
     faces: np.ndarray,
     format: str,
     operators: tuple[str, ...],
-) -> Measured:
-    """Hold a float32 artefact, run by `run`, against its network. Raises ExportError where a check fails."""
-    return Measured(
+) -> Measurements:
+    """Measure a float32 artefact, called by `run`, against its network. Raises ExportError when a check fails."""
+    return Measurements(
         format=format,
         recipe="float32",
         bytes=check_size(path, network, bytes_per_weight=4),
@@ -203,15 +197,13 @@ def measure(
     )
 
 
-def write_contract(contract: Contract, artefact: Path, folder: Path, measured: Measured | None = None) -> None:
-    """Write model.json and card.md into `folder`: with what was measured, and the hash of the artefact."""
-    contract = replace(contract, weights_sha256=artefact_sha256(artefact), artefact=measured and asdict(measured))
+def write_contract(contract: Contract, artefact: Path, folder: Path, measured: Measurements) -> None:
+    """Write model.json and card.md into `folder`, with the measurements and the hash of the artefact."""
+    contract = replace(contract, weights_sha256=artefact_sha256(artefact), artefact=asdict(measured))
     (folder / MEMBER).write_text(contract.dumps())
     card.write(contract, folder)
 
 
 def size(path: Path) -> int:
     """Return the bytes of a file, or of all files below a folder."""
-    return (
-        sum(file.stat().st_size for file in path.rglob("*") if file.is_file()) if path.is_dir() else path.stat().st_size
-    )
+    return sum(file.stat().st_size for file in (path.rglob("*") if path.is_dir() else [path]) if file.is_file())

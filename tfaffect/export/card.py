@@ -1,4 +1,4 @@
-"""The model card: what a contract says, for people."""
+"""The command `tfaffect card`: the content of a contract as a model card for people."""
 
 from __future__ import annotations
 
@@ -11,7 +11,7 @@ import tyro
 
 from tfaffect import cli
 from tfaffect.contract import CARD, MIRRORED
-from tfaffect.export.markdown import DASH, facts, percent, spell, table
+from tfaffect.export.markdown import DASH, facts, format_figure, percent, table
 from tfaffect.files import atomic
 from tfaffect.labels import HEADS
 
@@ -25,7 +25,7 @@ NETWORKS = {
     "small": "a residual network of 1.1 million weights",
     "micro": "a residual network of 0.19 million weights",
 }
-"""The networks that a contract can name, in words."""
+"""Architecture in the contract -> its description."""
 
 PEOPLE = {
     "affectnet": "faces from web searches in six languages",
@@ -36,44 +36,44 @@ PEOPLE = {
     "raf_db": "faces from the web, each labelled by about 40 people",
     "recola": "pairs of French speakers in video calls",
     "savee": "four men who act emotions while they speak",
-    "semaine": "people who talk with a character that somebody else plays",
+    "semaine": "people who talk with a character played by another person",
     "sewa": "people of six cultures who watch adverts and talk by video chat",
     "synthetic": "drawn faces; no person is shown",
 }
-"""Who is in a corpus, as its builder knows it."""
+"""Corpus -> the people in it, as its builder describes them."""
 
 MEASURED = {
     "milliseconds": "milliseconds, this file",
     "network_milliseconds": "milliseconds, Keras",
-    "faces": "validation faces it was compared on",
+    "faces": "validation faces in the comparison",
     "differences": "largest difference from Keras",
     "losses": "loss against Keras",
 }
-"""What `artefact.Measured` found, in words."""
+"""Fields of `artefact.Measurements` -> their descriptions."""
 
 LIMITS = """\
-- **Facial expression is not felt emotion.** The labels are what others read into a face, or what an actor was told to
-  show; they are not what the person felt.
-- **Not for decisions on people**: not for hiring, education, policing, border control, insurance, credit, medicine, or
-  lie detection, and not for watching people who did not agree to it. The law may forbid some of these where you are.
-- **For research and for demonstrations** on faces whose owners agreed, where a wrong answer harms nobody.
-- **The people in the corpora are no fair sample of people.** Age, sex, ethnicity, culture, cameras, light and poses are
-  those of the corpora below. No figure here says how well the model does for one group of people; measure that on
-  people like yours before you rely on it.
-- **A class is the label that most people chose**, not the only one that fits. Acted and posed faces are plainer than
-  those of every day.
-- Faces that are turned away, covered, cut off, blurred or small are harder, and the face detector in front of the model
-  misses some. `python -m export.verify THIS --records R --faces DIR` measures what is left on labelled photos of yours.
+- **Facial expression is not felt emotion.** The labels are what other people saw in a face, or what an actor was told
+  to show. They are not what the person felt.
+- **Not for decisions about people**: not for hiring, education, policing, border control, insurance, credit, medicine,
+  or lie detection, and not for observing people without their consent. The law may forbid some of these uses.
+- **For research and for demonstrations** with people who gave their consent, where a wrong output harms nobody.
+- **The people in the corpora do not represent all people.** Age, sex, ethnicity, culture, cameras, light and poses are
+  those of the corpora below. No figure here shows the accuracy for one group of people. Measure it on people like yours
+  before you rely on the model.
+- **A class is the label that most raters chose.** Other labels may fit too. Acted and posed faces are clearer than
+  faces in daily life.
+- Faces that are turned away, covered, cut off, blurred or small are harder, and the face detector misses some faces.
+  `tfaffect verify THIS --records R --faces DIR` measures the accuracy on your own labelled photos.
 """
 
 NOTE = """\
 In brackets: 95 % intervals of a bootstrap over groups (subjects, clips or photos), because the faces of one group are
 not independent. UAR is the mean recall and macro F1 the mean F1, both over the classes that occur. ECE is the expected
-calibration error (15 bins), CCC Lin's concordance. `python -m export.verify THIS --records R` measures them again."""
+calibration error (15 bins). CCC is Lin's concordance. `tfaffect verify THIS --records R` measures all figures again."""
 
 
 def compose(contract: Contract) -> str:
-    """Return the card as Markdown. It says nothing that is not in the contract: what is missing there is a dash."""
+    """Return the card as Markdown. It contains only facts from the contract; a missing fact becomes a dash."""
     parts = [
         _describe(contract),
         f"## Use and limits\n\n{LIMITS}{_limits_of_drawings(contract)}".rstrip(),
@@ -88,7 +88,7 @@ def compose(contract: Contract) -> str:
 
 
 def write(contract: Contract, folder: Path) -> Path:
-    """Write the card into a folder, in the place of an earlier one, and return its path."""
+    """Write the card into a folder, replace an earlier card, and return the path."""
     with atomic.write_file(Path(folder) / CARD) as partial:
         partial.write_text(compose(contract), encoding="utf-8")
     return Path(folder) / CARD
@@ -122,7 +122,9 @@ def _describe_output(contract: Contract, name: str) -> str:
 def _limits_of_drawings(contract: Contract) -> str:
     if set(contract.corpora) != {"synthetic"}:
         return ""
-    return "- **This model never saw a person**: all of its training faces are drawn. It shows that the chain works."
+    return (
+        "- **This model never saw a person**: all its training faces are drawn. It only shows that the pipeline works."
+    )
 
 
 def _describe_input(contract: Contract) -> str:
@@ -132,34 +134,34 @@ def _describe_input(contract: Contract) -> str:
         ["crop_margin", f"{contract.crop_margin:g}"],
         ["height, width", f"{contract.input_size}, {contract.input_size}"],
     ]
-    words = "Find the face, cut it out, scale it, and give the pixels as they are. Other crops give other answers."
+    words = "Find the face, crop it, scale it, and pass the pixels unchanged. Other crops give other outputs."
     return f"## Input\n\n{words}\n\n{table(['', ''], rows)}"
 
 
 def _describe_data(contract: Contract) -> str:
     rows = [[name, version, PEOPLE.get(name, DASH)] for name, version in contract.corpora.items()]
-    corpora = table(["corpus", "version", "who is in it"], rows) if rows else "The contract names no corpus."
+    corpora = table(["corpus", "version", "people in it"], rows) if rows else "The contract names no corpus."
     return f"## Training data and licence\n\n{corpora}\n\n{contract.licence}"
 
 
 def _describe_figures(contract: Contract) -> Iterator[str]:
     if contract.scores is None:
-        yield "None: these weights were not scored, or not since they were calibrated."
+        yield "None: these weights were not scored, or were calibrated after they were scored."
         return
     from tfaffect.export.claims import SCORED
 
     protocol = {name: words for name, words in contract.scores.get("protocol", {}).items() if words != ""}
     yield table(["protocol", ""], [[name, str(words)] for name, words in protocol.items()])
-    scored = {head: contract.scores.get(head) for head in HEADS}
+    scored = {head: scores for head in HEADS if (scores := contract.scores.get(head))}
     rows = [
-        [title, spell(title, scored[head].get(name)), f"{scored[head]['n']:,}"]
+        [title, format_figure(title, scored[head].get(name)), f"{scored[head]['n']:,}"]
         for title, (head, name) in SCORED.items()
-        if scored[head]
+        if head in scored
     ]
     yield table(["figure", "value", "faces"], rows)
-    for head in (head for head in HEADS if not scored[head]):
+    for head in (head for head in HEADS if head not in scored):
         yield f"{NAMES[head]}: {DASH}; {_why_not(contract, head)}."
-    if classes := (scored["expression"] or {}).get("classes"):
+    if classes := scored.get("expression", {}).get("classes"):
         rows = [
             [name, *(percent(row[figure]) for figure in ("precision", "recall", "f1")), f"{row['support']:,}"]
             for name, row in classes.items()
@@ -169,7 +171,7 @@ def _describe_figures(contract: Contract) -> Iterator[str]:
 
 
 def _why_not(contract: Contract, head: str) -> str:
-    return "these records have too few labels of it" if head in contract.trained else "it was never trained"
+    return "these records have too few labels for it" if head in contract.trained else "it was never trained"
 
 
 def _describe_calibration(contract: Contract) -> Iterator[str]:
@@ -182,19 +184,19 @@ def _describe_calibration(contract: Contract) -> Iterator[str]:
     if ece := found.get("ece"):
         yield (
             f"The logits of the classes are divided by the temperature {contract.temperature:.3f} inside the model. "
-            f"Expected calibration error: {percent(ece['before'])} before; {percent(ece['after'])} after, each half of "
-            "the faces under the temperature that the other half gave."
+            f"Expected calibration error: {percent(ece['before'])} before; {percent(ece['after'])} after (2-fold "
+            "cross-validation: each half of the faces with the temperature fitted on the other half)."
         )
     else:
-        yield "The classes have no temperature: they were not learned, or the faces have no labels of them."
+        yield "The classes have no temperature: their head was not trained, or the faces have no class labels."
     for name, width in found["half_width"].items():
         if width is None:
             yield f"{NAMES[name]}: no interval; {_why_not(contract, name)}."
         else:
             coverage = f"{100 * found['coverage']:g} % of faces like these (split conformal prediction)"
-            yield f"{NAMES[name]}: the prediction ± {width:.3f} holds the truth for {coverage}."
+            yield f"{NAMES[name]}: the prediction ± {width:.3f} contains the label for {coverage}."
     if rows := found.get("abstain"):
-        yield "Where no class is given below a top probability, so many faces get one, and it is right so often:"
+        yield "When only faces with at least this top probability get a class:"
         shares = [[f"{row['threshold']:g}", percent(row["share"]), percent(row["accuracy"])] for row in rows]
         yield table(["top probability", "faces with a class", "accuracy on these"], shares)
 
@@ -202,9 +204,7 @@ def _describe_calibration(contract: Contract) -> Iterator[str]:
 def _describe_artefact(contract: Contract) -> Iterator[str]:
     if contract.artefact:
         known = {MEASURED.get(name, name): value for name, value in contract.artefact.items()}
-        words = (
-            "As the exporter measured it before it was written; times are of one face, on the machine that exported."
-        )
+        words = "Measured by the exporter; times are for one face on the exporting machine."
         yield f"## This file\n\n{words}\n\n{table(['', ''], facts(known))}"
 
 
@@ -213,12 +213,12 @@ def _describe_use(contract: Contract) -> Iterator[str]:
 
     blocks = [f"{title}:\n\n```{kind}\n{code}```" for title, (kind, code) in snippets(contract).items()]
     if blocks:
-        where = "`face.png` is a face that was cut out as above; `pixels` are of one that was scaled as above too."
+        where = "`face.png` is a face crop as described above; `pixels` are a face crop that is also scaled."
         yield "## How to use it\n\n" + "\n\n".join([*([where] if contract.artefact else []), *blocks])
 
 
 def main(artefact: tyro.conf.Positional[Path]) -> None:
-    """Write the model card of a run or an export anew, beside it.
+    """Write the model card (card.md) beside a run or an export.
 
     Args:
         artefact: Run folder, .keras, SavedModel, .tflite or .onnx with its model.json.

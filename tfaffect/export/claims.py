@@ -1,4 +1,4 @@
-"""What a contract claims of its model, what is measured of it, and whether the one holds in the face of the other."""
+"""The figures that a contract claims, the figures that are measured, and whether each claim holds."""
 
 from __future__ import annotations
 
@@ -23,24 +23,24 @@ SCORED = {
     **{f"CCC {name}": (name, "ccc") for name in AFFECT},
     **{f"RMSE {name}": (name, "rmse") for name in AFFECT},
 }
-"""Figures of `scores.score` that are held against a contract: title -> head and name there."""
+"""Figures of `scores.score` that a contract claims: title -> (head, name)."""
 
 COVERAGE = {f"coverage {name}": name for name in AFFECT}
-"""The share of faces whose truth lies in the interval around a prediction: title -> dimension."""
+"""The share of faces whose label lies in the interval around the prediction: title -> dimension."""
 
-UNKNOWN = {f"NaN {name}": name for name in HEADS}
-"""The share of faces of which a head that was never trained says nothing, as it should: title -> head."""
+UNTRAINED = {f"NaN {name}": name for name in HEADS}
+"""The share of faces for which a head that was never trained returns NaN, as it must: title -> head."""
 
 LOWER_IS_BETTER = ("ECE", *(f"RMSE {name}" for name in AFFECT))
 
 TOLERANCE = 0.002
-"""How much worse than its claim a figure may be: 0.2 points, or 0.002 of CCC, RMSE and ECE. Float32 formats move single
-faces at most; an int8 file's claims are its own, and its kernels round alike on one kind of processor only."""
+"""How much worse than its claim a figure may be: 0.2 points, or 0.002 of CCC, RMSE and ECE. Float32 formats change
+single faces only. The claims of an int8 file are its own, and its rounding depends on the kind of CPU."""
 
 
 @dataclass(frozen=True)
 class Figure:
-    """A measured figure with the bounds of its 95 % interval; None where it is not defined, as for a single group."""
+    """A measured figure with the bounds of its 95 % interval; None when undefined, for example for a single group."""
 
     value: float | None
     low: float | None = None
@@ -49,10 +49,7 @@ class Figure:
 
 @dataclass(frozen=True)
 class Finding:
-    """One claim and what became of it.
-
-    holds: None where these records have no label to measure it by, or nothing is claimed.
-    """
+    """One claim and its verification. holds: None when the records have no labels for it, or nothing is claimed."""
 
     figure: str
     claimed: float | None
@@ -65,19 +62,21 @@ def claims(contract: Contract) -> dict[str, float]:
     claimed = {}
     for title, (head, name) in SCORED.items():
         figure = ((contract.scores or {}).get(head) or {}).get(name)
-        claimed[title] = figure.get("value") if isinstance(figure, Mapping) else figure  # ECE has no interval there
+        claimed[title] = (
+            figure.get("value") if isinstance(figure, Mapping) else figure
+        )  # ECE has no interval in a contract
     calibration = contract.calibration or {}
     for title, name in COVERAGE.items():
         width = calibration.get("half_width", {}).get(name)
         claimed[title] = None if width is None else calibration["coverage"]
-    claimed |= {title: 1.0 for title, head in UNKNOWN.items() if head not in contract.trained}
+    claimed |= {title: 1.0 for title, head in UNTRAINED.items() if head not in contract.trained}
     return {title: value for title, value in claimed.items() if value is not None}
 
 
 def measure(predictions: pd.DataFrame, contract: Contract, seed: int = 0, resamples: int = 1000) -> dict[str, Figure]:
-    """Return every figure that can be claimed, as far as the records have labels for it.
+    """Return every figure that a contract can claim and that the records have labels for.
 
-    A labelled figure that the outputs leave undefined, such as those of a head that gives NaN, has the value None.
+    The value is None when the outputs do not define the figure, for example when a head returns NaN.
     """
     scored = scores.score(predictions, seed, resamples)
     labelled = {"expression": predictions[[*TRUE]].sum(axis=1) > scores.TOLERANCE}
@@ -95,8 +94,8 @@ def measure(predictions: pd.DataFrame, contract: Contract, seed: int = 0, resamp
             measured[title] = _measure_coverage(predictions[labelled[name]], name, widths[name], seed, resamples)
     outputs = {"expression": predictions[[*PREDICTED]].isna().all(axis=1)}
     outputs |= {name: predictions[name].isna() for name in AFFECT}
-    unknown = {title: head for title, head in UNKNOWN.items() if head not in contract.trained}
-    return measured | {title: Figure(float(outputs[head].mean())) for title, head in unknown.items()}
+    untrained = {title: head for title, head in UNTRAINED.items() if head not in contract.trained}
+    return measured | {title: Figure(float(outputs[head].mean())) for title, head in untrained.items()}
 
 
 def estimate(
@@ -106,9 +105,9 @@ def estimate(
     seed: int = 0,
     resamples: int = 1000,
 ) -> dict[str, Figure]:
-    """Return figures of records that follow from sums, with intervals of the bootstrap over groups of `scoring.scores`.
+    """Return figures that are functions of sums over records, with the bootstrap intervals of `scoring.scores`.
 
-    statistics: what is summed, (records, k). figures: sums (n, k) -> name -> (n,).
+    statistics: the terms of the sums, (records, k). figures: sums (n, k) -> {name: values (n,)}.
     """
     codes = scores.group_codes(records)
     sums = np.zeros((codes.max() + 1, statistics.shape[1]))
@@ -117,11 +116,11 @@ def estimate(
 
 
 def compare(claimed: Mapping[str, float], measured: Mapping[str, Figure], same_records: bool) -> list[Finding]:
-    """Say of each claim whether it holds.
+    """Return for each claim whether it holds.
 
-    On the records of the claim, a figure may be worse by `TOLERANCE` at most. On other records it may also be worse by
-    chance: then it is enough that the claim lies in the measured 95 % interval. So it is always for coverage, which is
-    promised for faces like these and not measured on some. A head that was never trained gives NaN for every face.
+    On the records of the claim, a figure may be worse by at most `TOLERANCE`. On other records a claim also holds when
+    it lies in the measured 95 % interval, because the difference may be chance. The same applies to coverage always,
+    because it is a guarantee for new faces. An untrained head must return NaN for every face.
     """
     findings = []
     for title, claim in claimed.items():
@@ -131,28 +130,26 @@ def compare(claimed: Mapping[str, float], measured: Mapping[str, Figure], same_r
             continue
         if figure.value is None:
             holds = False
-        elif title in UNKNOWN:
+        elif title in UNTRAINED:
             holds = figure.value == claim
         else:
-            holds = _worse_by(title, claim, figure.value) <= TOLERANCE
+            loss = figure.value - claim if title in LOWER_IS_BETTER else claim - figure.value
+            holds = loss <= TOLERANCE
             holds |= not (same_records and title in SCORED) and _inside(claim, figure)
         findings.append(Finding(title, claim, figure, bool(holds)))
     return findings
 
 
-def _worse_by(title: str, claim: float, value: float) -> float:
-    return value - claim if title in LOWER_IS_BETTER else claim - value
-
-
 def _inside(claim: float, figure: Figure) -> bool:
-    return figure.low is not None and figure.low <= claim <= figure.high
+    return figure.low is not None and figure.high is not None and figure.low <= claim <= figure.high
 
 
 def _measure_ece(labelled: pd.DataFrame, seed: int, resamples: int) -> Figure:
-    """The calibration error with a basic bootstrap interval: the percentiles, mirrored at the estimate.
+    """Return the calibration error with a basic (reversed-percentile) bootstrap interval.
 
-    Resampled bins are noisier than the data's, so that resampled errors are too large. Of 500 simulated faces with a
-    true error of 0.03, the percentiles hold it in 1 of 100 cases and this interval in 89; of 3,000 in 80 and 88.
+    Resampled bins are noisier than the bins of the data, so resampled errors are too large. In simulations with a true
+    error of 0.03 the percentile interval contains it in 1 of 100 cases for 500 faces and in 80 for 3,000 faces; this
+    interval contains it in 89 and 88.
     """
     probabilities = labelled[[*PREDICTED]].to_numpy(float)
     right = probabilities.argmax(axis=1) == labelled[[*TRUE]].to_numpy(float).argmax(axis=1)
@@ -165,26 +162,26 @@ def _measure_ece(labelled: pd.DataFrame, seed: int, resamples: int) -> Figure:
     def error(sums: np.ndarray) -> dict[str, np.ndarray]:
         return {"ece": np.abs(sums[:, :-1]).sum(axis=1) / sums[:, -1]}
 
-    drawn = estimate(labelled, np.column_stack([gaps, np.ones(len(labelled))]), error, seed, resamples)["ece"]
-    if drawn.low is None:
-        return drawn
-    return Figure(drawn.value, max(0.0, 2 * drawn.value - drawn.high), max(0.0, 2 * drawn.value - drawn.low))
+    found = estimate(labelled, np.column_stack([gaps, np.ones(len(labelled))]), error, seed, resamples)["ece"]
+    if found.value is None or found.low is None or found.high is None:
+        return found
+    return Figure(found.value, max(0.0, 2 * found.value - found.high), max(0.0, 2 * found.value - found.low))
 
 
 def _measure_coverage(labelled: pd.DataFrame, name: str, width: float, seed: int, resamples: int) -> Figure:
     residuals = (labelled[name] - labelled[f"true_{name}"]).to_numpy(float)
     if np.isnan(residuals).any():
         return Figure(None)
-    held = np.abs(residuals) <= width
+    inside = np.abs(residuals) <= width
 
     def share(sums: np.ndarray) -> dict[str, np.ndarray]:
         return {"coverage": sums[:, 0] / sums[:, 1]}
 
-    return estimate(labelled, np.column_stack([held, np.ones(len(held))]), share, seed, resamples)["coverage"]
+    return estimate(labelled, np.column_stack([inside, np.ones(len(inside))]), share, seed, resamples)["coverage"]
 
 
 def scores_of_run(run: Path, contract: Contract) -> dict | None:
-    """The figures of the run's report, if it is about these weights, calibrated as they are now."""
+    """Return the figures of the run's report, or None if it describes other weights or another calibration."""
     path = run / "report" / "report.json"
     report = json.loads(path.read_text()) if path.exists() else None
     now = {"weights": contract.weights_sha256[:12], "temperature": round(contract.temperature, 4)}

@@ -1,4 +1,4 @@
-"""A run to one ONNX file of standard operators, for ONNX Runtime and whatever else reads the format."""
+"""The command `tfaffect export onnx`: a run as one ONNX file of standard operators."""
 
 from __future__ import annotations
 
@@ -18,24 +18,21 @@ if TYPE_CHECKING:
     import numpy as np
     from onnx import GraphProto, NodeProto
 
-    from tfaffect.export.artefact import Measured
+    from tfaffect.export.artefact import Measurements
 
 FILE = "model.onnx"
 
 OPSET = 17
-"""Version of the standard operators: the highest at which tf2onnx 1.17 writes global pooling as GlobalAveragePool. At
-18, its last, B1's 24 become ReduceMean between transpositions. ONNX Runtime reads 17 since its 1.12 of 2022."""
-
-# Keras, TensorFlow, ONNX and its runtime are imported where they are used: --help answers within half a second.
+"""Version of the standard operators: the highest for which tf2onnx 1.17 writes global pooling as GlobalAveragePool. For
+18, its latest, B1's 24 poolings become ReduceMean between transpositions. ONNX Runtime reads 17 since 1.12 (2022)."""
 
 
-def export(run: Path, out: Path, records: Path | None = None, overwrite: bool = False) -> Measured:
-    """Write `out/model.onnx` with model.json beside it; return what was measured of it.
+def export(run: Path, out: Path, records: Path | None = None, overwrite: bool = False) -> Measurements:
+    """Write `out/model.onnx` with model.json beside it; return the measurements.
 
-    Raises UsageError for a run that cannot be read, and ExportError when the file disagrees with the network or is not
-    standard ONNX.
+    Raises UsageError for a run that cannot be read, and ExportError when a check of the file fails.
     """
-    contracts.read(run)  # what is no run is said before seconds of imports
+    contracts.read(run)  # report a wrong path before seconds of imports
     from tfaffect.export import artefact
 
     network, contract, faces = artefact.open_run(run, records)
@@ -49,11 +46,10 @@ def export(run: Path, out: Path, records: Path | None = None, overwrite: bool = 
 
 
 def convert(network: keras.Model, contract: Contract) -> bytes:
-    """Convert a predictor to float32 ONNX, any batch size, the contract in its metadata under the key `model.json`.
+    """Convert a predictor to float32 ONNX for any batch size, with the contract in its metadata under `model.json`.
 
-    The contract inside has an empty `weights_sha256`: no file can hold its own hash. By `from_keras` and not by
-    `keras.Model.export`: tf2onnx's `from_function`, which that calls, makes required inputs of the mean and variance of
-    B1's normalisation.
+    The contract inside has an empty `weights_sha256`, because a file cannot contain its own hash. `keras.Model.export`
+    is not used: it calls tf2onnx's `from_function`, which turns mean and variance of B1's normalisation into inputs.
     """
     import onnx
     import tensorflow as tf
@@ -64,14 +60,14 @@ def convert(network: keras.Model, contract: Contract) -> bytes:
     model.graph.output.sort(key=lambda output: list(contract.outputs).index(output.name))
     for value in (*model.graph.input, *model.graph.output):
         value.type.tensor_type.shape.dim[0].dim_param = "batch"
-    del model.opset_import[:]  # tf2onnx names ai.onnx.ml too, of which nothing is used
+    del model.opset_import[:]  # tf2onnx also adds ai.onnx.ml, which is not used
     model.opset_import.append(onnx.helper.make_opsetid("", OPSET))
     onnx.helper.set_model_props(model, {MEMBER: replace(contract, weights_sha256="").dumps()})
     return model.SerializeToString()
 
 
 def check_standard(path: Path) -> None:
-    """Raise ExportError for a file with operators that ONNX itself does not define, and for one that is not valid."""
+    """Raise ExportError for a file that is invalid or has operators outside the ONNX standard."""
     import onnx
 
     from tfaffect.export.artefact import ExportError
@@ -80,7 +76,7 @@ def check_standard(path: Path) -> None:
     custom = {node.op_type for node in _nodes(model.graph) if node.domain or not onnx.defs.has(node.op_type, OPSET)}
     if custom:
         raise ExportError(
-            f"The file needs operators that are not standard: {', '.join(sorted(custom))}. Nothing was written."
+            f"The file has operators that are not standard: {', '.join(sorted(custom))}. Nothing was written."
         )
     try:
         onnx.checker.check_model(model, full_check=True)
@@ -89,7 +85,7 @@ def check_standard(path: Path) -> None:
 
 
 def load(path: Path) -> Callable[[np.ndarray], dict[str, np.ndarray]]:
-    """Return an ONNX file in ONNX Runtime on the processor; it takes pictures."""
+    """Open an ONNX file in ONNX Runtime on the CPU; return a function from pictures to outputs."""
     import onnxruntime
 
     session = onnxruntime.InferenceSession(str(path), providers=["CPUExecutionProvider"])
@@ -105,7 +101,7 @@ def operators(path: Path) -> tuple[str, ...]:
 
 
 def _with_named_outputs(network: keras.Model) -> keras.Model:
-    """The same network, each output through a layer of its name: tf2onnx takes the names of layers, not the keys."""
+    """Return the network with a last layer per output: tf2onnx uses names of layers as names of outputs."""
     import keras
 
     image = keras.Input(network.input_shape[1:], dtype="uint8", name="image")
@@ -114,7 +110,7 @@ def _with_named_outputs(network: keras.Model) -> keras.Model:
 
 
 def _nodes(graph: GraphProto) -> Iterator[NodeProto]:
-    """All nodes, those inside branches and loops too."""
+    """Yield all nodes, including those inside branches and loops."""
     for node in graph.node:
         yield node
         for attribute in node.attribute:
@@ -128,13 +124,15 @@ def main(
     records: Path | None = None,
     overwrite: bool = False,
 ) -> None:
-    """Write a run as float32 ONNX with the outputs expression, valence, arousal and embedding.
+    """Export a run as a float32 ONNX file (model.onnx with model.json).
+
+    The outputs are expression, valence, arousal and embedding.
 
     Args:
-        run: Run folder that train.py left.
-        out: Folder that receives model.onnx and model.json.
-        records: Folder of the prepared corpora, for the check; the run's own when not named.
-        overwrite: Replace what is there.
+        run: Run folder of `tfaffect train`.
+        out: Folder for model.onnx and model.json.
+        records: Folder of the prepared corpora, for the check. Default: the one in the run's config.
+        overwrite: Replace an earlier export in OUT.
     """
     print(export(run, out, records, overwrite).summary(out / FILE))
 

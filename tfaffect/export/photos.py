@@ -1,4 +1,4 @@
-"""Labelled photos through the face detector and the network: what is left of the figures outside of prepared crops."""
+"""Scores on labelled photos with the face detector and the network together, instead of on prepared crops."""
 
 from __future__ import annotations
 
@@ -26,49 +26,48 @@ from tfaffect.scoring.scores import PREDICTED, TRUE, TRUE_AFFECT
 TABLE = "labels.csv"
 CLASS_COLUMNS = ("class", "expression")
 MISSING = ("", "na", "n/a", "nan", "none", "null")
-"""Cells that say that nothing is known, in lower case; as in `tfrecords_builders.folder`."""
+"""Cells without a value, in lower case; as in `tfrecords_builders.folder`."""
 
 
 def find(folder: Path) -> list[Source]:
-    """Return the photos of a folder; what is known of each is in `carried`, under the names of the table's columns.
+    """Return the photos of a folder; their labels are in `carried`, under the names of the table's columns.
 
-    Either there is a `labels.csv` with the columns path, and class (or expression), valence, arousal and group as far
-    as they are known, or the photos lie in sub-folders named after the classes. Other columns are not read: the
-    detector looks for a face where a box is given too. Raises UsageError for anything else.
+    The folder has a `labels.csv` with the column path and any of class (or expression), valence, arousal and group; or
+    it has sub-folders named after the classes. Other columns are ignored, also boxes: the detector finds the faces.
+    Raises UsageError for anything else.
     """
     if (folder / TABLE).is_file():
         return find_sources([str(folder / TABLE)], io.StringIO())
     if not folder.is_dir():
-        raise UsageError(f"There is no folder {folder}. Name one that holds {TABLE}, or a sub-folder for each class.")
+        raise UsageError(f"There is no folder {folder}. Name one with {TABLE}, or with a sub-folder for each class.")
     return list(_in_classes(folder))
 
 
 def verify(
     photos: list[Source], network: Runtime, detector: Detector, advance: Callable[[int, int], None] | None = None
 ) -> dict:
-    """Return what `score` finds as plain numbers, with the number of `photos` and of those with `no face`."""
-    described = describe(photos, network, detector, advance)
-    scored = score(described, network.contract)
+    """Return the figures of `score` as plain numbers, with the number of `photos` and of photos with `no face`."""
+    predictions = predict(photos, network, detector, advance)
+    scored = score(predictions, network.contract)
     figures = {name: {title: asdict(figure) for title, figure in part.items()} for name, part in scored.items()}
-    return {"photos": len(described), "no face": int((~described["found"]).sum()), **figures}
+    return {"photos": len(predictions), "no face": int((~predictions["found"]).sum()), **figures}
 
 
-def describe(
+def predict(
     photos: list[Source], network: Runtime, detector: Detector, advance: Callable[[int, int], None] | None = None
 ) -> pd.DataFrame:
-    """Return one row a photo: its labels, what the network says of its largest face, and whether there was one.
+    """Return one row per photo: its labels, the outputs for its largest face, and whether a face was found.
 
-    The columns are those of `scoring.scores`, and `found`. Raises UsageError for photos that cannot be read, and for
-    labels that make no sense.
+    The columns are those of `scoring.scores`, and `found`. Raises UsageError for unreadable photos and invalid labels.
     """
     rows = [{**_labels(photo), "key": str(number)} for number, photo in enumerate(photos)]
     for sight in pipeline.describe(list(enumerate(photos)), network, detector, Options(faces=1)):
         (row,) = sight.rows
         if row.problem not in ("", NO_FACE) or row.frame is not None:
             problem = row.problem if row.frame is None else "it is a video"
-            raise UsageError(f"{photos[sight.number].path} cannot be scored: {problem}. Mend or remove it.")
-        said = dict(zip((*PREDICTED, *AFFECT), (*row.expression, row.valence, row.arousal), strict=True))
-        rows[sight.number] |= said | {"found": row.face is not None}
+            raise UsageError(f"{photos[sight.number].path} cannot be scored: {problem}. Repair or remove it.")
+        outputs = dict(zip((*PREDICTED, *AFFECT), (*row.expression, row.valence, row.arousal), strict=True))
+        rows[sight.number] |= outputs | {"found": row.face is not None}
         if advance:
             advance(sight.number + 1, len(photos))
     return pd.DataFrame(rows, columns=["key", "group", *TRUE, *TRUE_AFFECT, *PREDICTED, *AFFECT, "found"]).assign(
@@ -76,45 +75,45 @@ def describe(
     )
 
 
-def score(described: pd.DataFrame, contract: Contract) -> dict[str, dict[str, Figure]]:
-    """Return the figures of photos in which a face was found, and those in which a missed face is a wrong answer.
+def score(predictions: pd.DataFrame, contract: Contract) -> dict[str, dict[str, Figure]]:
+    """Return figures in two versions: over photos with a found face, and with a missed face counted as wrong.
 
-    {"found": as `claims.measure`, "missed is wrong": accuracy, UAR and macro F1}. A face that was missed has no
-    confidence, and no valence and arousal that could be held against the truth: the other figures are of found ones.
+    {"found": as `claims.measure`, "missed is wrong": accuracy, UAR and macro F1}. The second version has no other
+    figures, because a missed face has no confidence, valence or arousal.
     """
-    found = described[described["found"]]
-    labelled = described[described[[*TRUE]].sum(axis=1) > 0]
-    answers = labelled.loc[labelled["found"], [*PREDICTED]].notna().all(axis=None)
+    found = predictions[predictions["found"]]
+    labelled = predictions[predictions[[*TRUE]].sum(axis=1) > 0]
+    trained = labelled.loc[labelled["found"], [*PREDICTED]].notna().all(axis=None)
     return {
         "found": claims.measure(found, contract) if len(found) else {},
-        "missed is wrong": _score_all(labelled) if len(labelled) and answers else {},
+        "missed is wrong": _score_all(labelled) if len(labelled) and trained else {},
     }
 
 
 def _score_all(labelled: pd.DataFrame) -> dict[str, Figure]:
-    """Sums a class: hits, photos, and answers; a missed face is a photo without an answer."""
+    """Score from three sums per class: hits, photos, predictions. A missed face is a photo without a prediction."""
     truth = labelled[[*TRUE]].to_numpy(float).argmax(axis=1)
-    answer = np.where(labelled["found"], labelled[[*PREDICTED]].fillna(0).to_numpy(float).argmax(axis=1), -1)
+    predicted = labelled[[*PREDICTED]].fillna(0).to_numpy(float).argmax(axis=1)
     one_hot = np.eye(len(CLASSES))
-    photos, answers = one_hot[truth], one_hot[answer] * (answer >= 0)[:, None]
+    photos, predictions = one_hot[truth], one_hot[predicted] * labelled[["found"]].to_numpy(bool)
 
     def figures(sums: np.ndarray) -> dict[str, np.ndarray]:
-        hits, photos, answers = np.split(sums, 3, axis=1)
+        hits, photos, predictions = np.split(sums, 3, axis=1)
         present = (photos > 0).sum(axis=1)
         return {
             "accuracy": hits.sum(axis=1) / photos.sum(axis=1),
             "UAR": (hits / np.maximum(photos, 1)).sum(axis=1) / present,
-            "macro F1": (2 * hits / np.maximum(photos + answers, 1)).sum(axis=1) / present,
+            "macro F1": (2 * hits / np.maximum(photos + predictions, 1)).sum(axis=1) / present,
         }
 
-    return claims.estimate(labelled, np.hstack([photos * answers, photos, answers]), figures)
+    return claims.estimate(labelled, np.hstack([photos * predictions, photos, predictions]), figures)
 
 
 def _in_classes(folder: Path) -> Iterator[Source]:
     below = sorted(path for path in folder.iterdir() if path.is_dir() and not path.name.startswith("."))
     if not below or any(path.name.lower() not in CLASSES for path in below):
         raise UsageError(
-            f"{folder} must hold {TABLE}, or a sub-folder for each class ({', '.join(CLASSES)}) and no other. "
+            f"{folder} must contain {TABLE}, or a sub-folder for each class ({', '.join(CLASSES)}) and no other. "
             f"Received: {', '.join(path.name for path in below) or 'neither'}."
         )
     for path in below:
@@ -123,7 +122,7 @@ def _in_classes(folder: Path) -> Iterator[Source]:
 
 
 def _labels(photo: Source) -> dict[str, object]:
-    """The labels of one photo in the columns of `scoring.scores`."""
+    """Return the labels of one photo in the columns of `scoring.scores`."""
     cells = {name.strip().lower(): cell.strip() for name, cell in photo.carried.items()}
     known = {name: cell for name, cell in cells.items() if cell.lower() not in MISSING}
     label = next((known[name].lower() for name in CLASS_COLUMNS if name in known), None)

@@ -1,4 +1,4 @@
-"""A run to a TensorFlow SavedModel that needs nothing of this project."""
+"""The command `tfaffect export saved-model`: a run as a TensorFlow SavedModel that does not need this project."""
 
 from __future__ import annotations
 
@@ -18,28 +18,27 @@ if TYPE_CHECKING:
     import keras
     import numpy as np
     import tensorflow as tf
+    from tensorflow.types.experimental import PolymorphicFunction
 
-    from tfaffect.export.artefact import Measured
+    from tfaffect.export.artefact import Measurements
 
 SIGNATURES = {
     "serving_default": ("expression", "valence", "arousal", "embedding"),
     "classify": ("expression", "valence", "arousal"),
     "embed": ("embedding",),
 }
-"""Signature -> the outputs it gives; each takes `image`, uint8 RGB (batch, size, size, 3)."""
+"""Signature -> its outputs; each takes `image`, uint8 RGB (batch, size, size, 3)."""
 
 ENCODED = "serve_encoded"
-"""Signature that gives all outputs and takes `encoded`, the bytes of JPEG or PNG files, (batch,)."""
-
-# Keras and TensorFlow are imported where they are used: --help answers within half a second.
+"""Signature with all outputs that takes `encoded`, the bytes of JPEG or PNG files, (batch,)."""
 
 
-def export(run: Path, out: Path, records: Path | None = None, overwrite: bool = False) -> Measured:
-    """Write the SavedModel `out` with model.json inside; return what was measured of it.
+def export(run: Path, out: Path, records: Path | None = None, overwrite: bool = False) -> Measurements:
+    """Write the SavedModel `out` with model.json inside; return the measurements.
 
-    Raises UsageError for a run that cannot be read, and ExportError when the artefact disagrees with it.
+    Raises UsageError for a run that cannot be read, and ExportError when a check of the artefact fails.
     """
-    contracts.read(run)  # what is no run is said before seconds of imports
+    contracts.read(run)  # report a wrong path before seconds of imports
     from tfaffect.export import artefact
 
     network, contract, faces = artefact.open_run(run, records)
@@ -51,20 +50,22 @@ def export(run: Path, out: Path, records: Path | None = None, overwrite: bool = 
 
 
 def write(network: keras.Model, folder: Path, contract: Contract | None = None) -> None:
-    """Write a predictor as SavedModel with the signatures of `SIGNATURES` and `ENCODED`, any batch size.
+    """Write a predictor as SavedModel with the signatures of `SIGNATURES` and `ENCODED`, for any batch size.
 
-    The contract, when given, becomes the asset model.json; its `weights_sha256` is empty there, for no file can hold
-    its own hash. By `tf.saved_model.save` and not by Keras's ExportArchive, which stores every weight twice (55 MB).
+    A given contract becomes the asset model.json. Its `weights_sha256` is empty there, because a model cannot contain
+    its own hash. Keras's ExportArchive is not used: it stores every weight twice (55 MB).
     """
     import tensorflow as tf
 
     image = tf.TensorSpec((None, *network.input_shape[1:]), tf.uint8, name="image")
-    whole = tf.function(lambda image: network(image, training=False), input_signature=[image], autograph=False)
+    predict = tf.function(lambda image: network(image, training=False), input_signature=[image], autograph=False)
     module = tf.Module()
-    module.weights = [variable.value for variable in network.variables]  # a module does not find those of Keras
-    # Signatures only: were `whole` an attribute too, the TFLite converter would find one signature instead of three.
-    signatures = {name: _part(whole, outputs) for name, outputs in SIGNATURES.items()}
-    signatures[ENCODED] = _from_encoded(whole, network.input_shape[1])
+    module.weights = [
+        variable.value for variable in network.variables
+    ]  # tf.Module does not find Keras variables itself
+    # `predict` is no attribute of the module: otherwise the TFLite converter finds one signature instead of three.
+    signatures = {name: _select(predict, outputs) for name, outputs in SIGNATURES.items()}
+    signatures[ENCODED] = _from_encoded(predict, network.input_shape[1])
     with tempfile.TemporaryDirectory() as name:
         if contract:
             text = Path(name, MEMBER)
@@ -74,16 +75,16 @@ def write(network: keras.Model, folder: Path, contract: Contract | None = None) 
 
 
 def load(folder: Path, signature: str = "serving_default") -> Callable[[np.ndarray], dict[str, np.ndarray]]:
-    """Return one signature of a SavedModel in plain TensorFlow; it takes pictures, or encoded ones."""
+    """Return a signature of a SavedModel, called by TensorFlow without Keras: from pictures or files to outputs."""
     import tensorflow as tf
 
     run = tf.saved_model.load(str(folder)).signatures[signature]
     (name,) = run.structured_input_signature[1]
-    return lambda given: {key: values.numpy() for key, values in run(**{name: tf.constant(given)}).items()}
+    return lambda batch: {key: values.numpy() for key, values in run(**{name: tf.constant(batch)}).items()}
 
 
 def operators(folder: Path) -> tuple[str, ...]:
-    """Return the names of the TensorFlow operators in a SavedModel, those of its functions too."""
+    """Return the names of the TensorFlow operators in a SavedModel, including those in its functions."""
     from tensorflow.core.protobuf.saved_model_pb2 import SavedModel
 
     (graph,) = SavedModel.FromString((folder / "saved_model.pb").read_bytes()).meta_graphs
@@ -93,19 +94,19 @@ def operators(folder: Path) -> tuple[str, ...]:
     return tuple(sorted({node.op for node in nodes} - functions))
 
 
-def _part(whole: tf.types.experimental.PolymorphicFunction, outputs: tuple[str, ...]):
-    """A function of some outputs; the graph below is shared."""
+def _select(predict: PolymorphicFunction, outputs: tuple[str, ...]) -> Callable:
+    """Return a function with some of the outputs; it shares the graph of `predict`."""
     import tensorflow as tf
 
     def call(image):
-        given = whole(image)
-        return {name: given[name] for name in outputs}
+        values = predict(image)
+        return {name: values[name] for name in outputs}
 
-    return tf.function(call, input_signature=whole.input_signature, autograph=False)
+    return tf.function(call, input_signature=predict.input_signature, autograph=False)
 
 
-def _from_encoded(whole: tf.types.experimental.PolymorphicFunction, size: int):
-    """The same for face crops as the bytes of JPEG or PNG files, of any size; an orientation in EXIF is ignored."""
+def _from_encoded(predict: PolymorphicFunction, size: int) -> Callable:
+    """Return `predict` for face crops of any size as bytes of JPEG or PNG files; the EXIF orientation is ignored."""
     import tensorflow as tf
 
     def decode(encoded):
@@ -113,13 +114,13 @@ def _from_encoded(whole: tf.types.experimental.PolymorphicFunction, size: int):
 
     def call(encoded):
         picture = tf.TensorSpec((size, size, 3), tf.uint8)
-        return whole(tf.map_fn(decode, encoded, fn_output_signature=picture))
+        return predict(tf.map_fn(decode, encoded, fn_output_signature=picture))
 
     return tf.function(call, input_signature=[tf.TensorSpec((None,), tf.string, name="encoded")], autograph=False)
 
 
 def _letterbox(picture: tf.Tensor, size: int) -> tf.Tensor:
-    """`media.faces.letterbox` in the graph; where it scales, pixels differ by one level at most."""
+    """Compute `media.faces.letterbox` in the graph; scaled pixels differ by at most one level."""
     import tensorflow as tf
 
     shape = tf.shape(picture)[:2]
@@ -137,13 +138,15 @@ def main(
     records: Path | None = None,
     overwrite: bool = False,
 ) -> None:
-    """Write a run as SavedModel with the signatures serving_default, classify and embed.
+    """Export a run as a TensorFlow SavedModel (a folder with model.json).
+
+    The signatures are serving_default, classify, embed and serve_encoded.
 
     Args:
-        run: Run folder that train.py left.
-        out: Folder of the SavedModel; model.json lies in it.
-        records: Folder of the prepared corpora, for the check; the run's own when not named.
-        overwrite: Replace what is there.
+        run: Run folder of `tfaffect train`.
+        out: Folder of the SavedModel; model.json is inside.
+        records: Folder of the prepared corpora, for the check. Default: the one in the run's config.
+        overwrite: Replace an earlier export in OUT.
     """
     print(export(run, out, records, overwrite).summary(out))
 

@@ -1,7 +1,7 @@
-"""How to use an export in a few lines: Python for every format, Kotlin and JavaScript for TFLite.
+"""Code examples for an export: Python for every format, Kotlin and JavaScript for TFLite.
 
-The Python is run by the tests. Kotlin: LiteRT's CompiledModel, https://ai.google.dev/edge/litert/next/android_kotlin;
-tensors go by their names, because the file orders them otherwise than the contract. JavaScript: @litertjs/core 2.5.
+The tests run the Python examples. Kotlin: LiteRT's CompiledModel, https://ai.google.dev/edge/litert/next/android_kotlin;
+it names the tensors, because the file has them in another order than the contract. JavaScript: @litertjs/core 2.5.
 """
 
 from __future__ import annotations
@@ -56,10 +56,10 @@ outputs = {{name: values.numpy() for name, values in model.signatures["classify"
 {SHOW}
 """
 
-TFAFFECT = """from tfaffect.embed import Embedder
+TFAFFECT = """from tfaffect import Embedder
 
 embedder = Embedder(".")  # this folder
-for row in embedder.rows("photo.jpg"):  # finds the faces itself
+for row in embedder.rows("photo.jpg"):  # finds the faces, too
     print(row.top_class, row.expression, row.valence, row.arousal, row.embedding)
 """
 
@@ -77,7 +77,7 @@ val probabilities = outputs.getValue("expression").readFloat()  // in the order 
 
 JAVASCRIPT = """// npm install @litertjs/core, and serve its folder wasm/
 import { loadLiteRt, loadAndCompile, Tensor } from "@litertjs/core";
-import { fixBatch } from "./fixed_batch.js"; // tfaffect/demo/page/: LiteRT.js refuses files for any number of faces
+import { fixBatch } from "./fixed_batch.js"; // from tfaffect/demo/page/: LiteRT.js needs a batch size of 1
 
 await loadLiteRt("wasm/");
 const file = new Uint8Array(await (await fetch("model.tflite")).arrayBuffer());
@@ -99,13 +99,13 @@ SNIPPETS = {
     "onnx": {"Python, ONNX Runtime (`pip install onnxruntime pillow`)": ("python", ONNX_RUNTIME)},
     "": {"Python, this project": ("python", TFAFFECT)},
 }
-"""Format, "" for a run -> title -> language and code."""
+"""Format ("" for a run) -> title -> (language, code)."""
 
 
 def snippets(contract: Contract) -> dict[str, tuple[str, str]]:
-    """Return title -> language and code of what fits the format that `contract.artefact` names; a run's without one.
+    """Return the examples for the format in `contract.artefact`, or for a run: title -> (language, code).
 
-    The name of a format may go on: "ONNX opset 17". An unknown format has none.
+    The format may have a suffix: "ONNX opset 17". An unknown format has no examples.
     """
     named = "".join(filter(str.isalnum, str((contract.artefact or {}).get("format", "")))).lower()
     fitting = next((known for known in SNIPPETS if known and named.startswith(known)), named)

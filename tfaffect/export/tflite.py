@@ -1,4 +1,4 @@
-"""A run to one TFLite file of builtin operators, for phones and browsers."""
+"""The command `tfaffect export tflite`: a run as one TFLite file of builtin operators, for phones and browsers."""
 
 from __future__ import annotations
 
@@ -7,7 +7,7 @@ from collections.abc import Callable
 from dataclasses import replace
 from functools import partial
 from pathlib import Path
-from typing import TYPE_CHECKING, Literal
+from typing import TYPE_CHECKING, Any, Literal
 
 import tyro
 
@@ -20,32 +20,31 @@ if TYPE_CHECKING:
     import numpy as np
     from ai_edge_litert.schema_py_generated import ModelT
 
-    from tfaffect.export.artefact import Measured
+    from tfaffect.export.artefact import Measurements
     from tfaffect.export.quantisation.faces import Faces
+    from tfaffect.export.quantisation.recipes import Limits
     from tfaffect.runtimes.runtime import Runtime
 
 FILE = "model.tflite"
 
 RecipeName = Literal["float32", "float16", "dynamic_int8", "int8"]
 
-# Keras, TensorFlow and LiteRT are imported where they are used: --help answers within half a second.
-
 
 def export(
     run: Path, out: Path, records: Path | None = None, overwrite: bool = False, recipe: RecipeName = "float32"
-) -> Measured:
-    """Write `out/model.tflite` with model.json beside it; return what was measured of it.
+) -> Measurements:
+    """Write `out/model.tflite` with model.json beside it; return the measurements.
 
-    A float32 file is made first and held against the network as closely as every format. One of another recipe is made
-    of it, and held against what the recipe promises on the validation faces of the run's corpora; its contract has
-    the file's own figures, under the protocol of the run's report. Raises UsageError for a run that cannot be read, and
-    ExportError when a file disagrees, breaks a promise, or needs operators that a phone does not have.
+    First a float32 file is made and compared with the network, as for every format. Another recipe changes that file
+    and compares it with the recipe's limits on the validation faces of the run's corpora; its contract has the
+    figures of the file itself, with the protocol of the run's report. Raises UsageError for a run that cannot be read,
+    and ExportError when a comparison fails, a limit is exceeded, or an operator is not builtin.
     """
-    contracts.read(run)  # what is no run is said before seconds of imports
+    contracts.read(run)  # report a wrong path before seconds of imports
     from tfaffect.export import artefact, saved_model, tflite_metadata
     from tfaffect.export.quantisation import faces as faces_of
     from tfaffect.export.quantisation.graph import pack
-    from tfaffect.export.rescoring import rescored
+    from tfaffect.export.rescoring import rescore
     from tfaffect.runtimes.opening import open_model
 
     network, contract, faces = artefact.open_run(run, records)
@@ -54,16 +53,16 @@ def export(
         with tempfile.TemporaryDirectory() as source:
             saved_model.write(network, Path(source))
             content = _convert(Path(source))
-        tree = _simplified(content)
+        tree = _float32(content)
         tflite_metadata.put(tree, contract)
         path.write_bytes(pack(tree))
         refuse_custom_operators(path)
         measured = artefact.measure(path, load(path), network, faces, "TFLite", operators(path))
-        if RECIPES[recipe].promise:
+        if limits := RECIPES[recipe].limits:
             config = load_config(run / "config.json")
             read = partial(faces_of.read, config, records, size=contract.input_size)
-            tree, found = _reduce(path, content, recipe, open_model(run), read)
-            contract = rescored(path, contract, records or config.records)
+            tree, found = _apply_recipe(path, content, recipe, limits, open_model(run), read)
+            contract = rescore(path, contract, records or config.records)
             tflite_metadata.put(tree, contract)
             path.write_bytes(pack(tree))
             measured = replace(
@@ -82,14 +81,13 @@ def convert(source: Path) -> bytes:
     """Convert a SavedModel to float32 TFLite with the signatures of `SIGNATURES`."""
     from tfaffect.export.quantisation.graph import pack
 
-    return pack(_simplified(_convert(source)))
+    return pack(_float32(_convert(source)))
 
 
 def _convert(source: Path) -> bytes:
     """Convert the signature serving_default of a SavedModel.
 
-    From the SavedModel and not from concrete functions: there the converter loses the weights of a Keras 3 model
-    without a word.
+    Concrete functions are not used: from them the converter loses the weights of a Keras 3 model without an error.
     """
     import tensorflow as tf
 
@@ -103,23 +101,24 @@ def _convert(source: Path) -> bytes:
         raise ExportError(f"The network cannot be expressed in TFLite's builtin operators: {error}") from error
 
 
-def _simplified(content: bytes) -> ModelT:
-    """What the file of the recipe float32 is made of."""
+def _float32(content: bytes) -> ModelT:
+    """Apply the recipe float32."""
     from tfaffect.export.quantisation.making import candidates
 
     return next(candidates("float32", content))
 
 
-def _reduce(
+def _apply_recipe(
     path: Path,
     content: bytes,
     recipe: RecipeName,
+    limits: Limits,
     network: Runtime,
     read: Callable[[str, int], Faces],
-) -> tuple[ModelT, dict[str, object]]:
-    """Write the first file of a recipe that keeps its promise; raise ExportError if none does.
+) -> tuple[ModelT, dict[str, Any]]:
+    """Write the first candidate of a recipe that keeps the limits; raise ExportError if none does.
 
-    `read` gives faces of a split, at most so many. Return what the file is made of, and what it costs.
+    `read` returns faces of a split, up to a number. Return the model and its measurements.
     """
     from tfaffect.export.artefact import ExportError
     from tfaffect.export.quantisation import faces, fidelity
@@ -134,18 +133,18 @@ def _reduce(
         refuse_custom_operators(path)
         received = TFLiteFile(path, network.contract)(known.pictures)._asdict()
         found = fidelity.compare(expected, received, known.labels)
-        broken = RECIPES[recipe].promise.broken(path.stat().st_size, found)
-        if broken is None:
+        excess = limits.exceeded(path.stat().st_size, found)
+        if excess is None:
             differences = fidelity.differences(expected, received)
             return tree, {"differences": differences, "faces": len(known.pictures), "losses": found.losses()}
     raise ExportError(
-        f"{recipe} does not keep its promise here: {broken}. Nothing was written. Try another recipe, or train longer: "
-        "a network that is sure of little loses much."
+        f"{recipe} exceeds its limits for this network: {excess}. Nothing was written. Try another recipe, or train "
+        "longer: a network with low confidence loses more."
     )
 
 
 def refuse_custom_operators(path: Path) -> None:
-    """Raise ExportError for a file with an operator that is not builtin, such as TensorFlow's own (Select TF)."""
+    """Raise ExportError for a file with an operator that is not builtin, for example of Select TF."""
     from ai_edge_litert import schema_py_generated as schema
 
     from tfaffect.export.artefact import ExportError
@@ -153,7 +152,7 @@ def refuse_custom_operators(path: Path) -> None:
     codes = schema.ModelT.InitFromPackedBuf(path.read_bytes()).operatorCodes
     custom = [code.customCode.decode() for code in codes if code.builtinCode == schema.BuiltinOperator.CUSTOM]
     if custom:
-        raise ExportError(f"The file needs operators that are not builtin: {', '.join(custom)}. Nothing was written.")
+        raise ExportError(f"The file has operators that are not builtin: {', '.join(custom)}. Nothing was written.")
 
 
 def operators(path: Path) -> tuple[str, ...]:
@@ -168,7 +167,7 @@ def operators(path: Path) -> tuple[str, ...]:
 def load(
     path: Path, signature: str = "serving_default", threads: int = 1
 ) -> Callable[[np.ndarray], dict[str, np.ndarray]]:
-    """Return one signature of a TFLite file in LiteRT; it takes pictures."""
+    """Open a signature of a TFLite file in LiteRT; return a function from pictures to outputs."""
     from ai_edge_litert.interpreter import Interpreter
 
     runner = Interpreter(str(path), num_threads=threads).get_signature_runner(signature)
@@ -182,16 +181,18 @@ def main(
     overwrite: bool = False,
     recipe: RecipeName = "float32",
 ) -> None:
-    """Write a run as TFLite with the signatures serving_default, classify and embed.
+    """Export a run as a TFLite file (model.tflite with model.json).
+
+    The signatures are serving_default, classify and embed.
 
     Args:
-        run: Run folder that train.py left.
-        out: Folder that receives model.tflite and model.json.
-        records: Folder of the prepared corpora, for the check and for calibration; the run's own when not named.
-        overwrite: Replace what is there.
-        recipe: float32; float16, half the size; dynamic_int8, a third of the size and faster; int8, as small and two to
-            three times as fast as float32, calibrated on faces from the training split. All but float32 are refused
-            where they lose more than they promise on validation faces.
+        run: Run folder of `tfaffect train`.
+        out: Folder for model.tflite and model.json.
+        records: Folder of the prepared corpora, for check and calibration. Default: the one in the run's config.
+        overwrite: Replace an earlier export in OUT.
+        recipe: float32. float16: half the size. dynamic_int8: a third of the size, and faster. int8: as small, and two
+            to three times as fast as float32; it is calibrated on training faces. A recipe other than float32 fails
+            when it loses more than its limits allow on validation faces.
     """
     measured = export(run, out, records, overwrite, recipe)
     print(measured.summary(out / FILE))

@@ -1,4 +1,4 @@
-"""The contract inside a TFLite file: a metadata buffer that travels with it."""
+"""The contract inside a TFLite file, in a metadata buffer."""
 
 from __future__ import annotations
 
@@ -12,9 +12,9 @@ if TYPE_CHECKING:
 
 
 def put(tree: ModelT, contract: Contract) -> None:
-    """Put the contract into a metadata buffer of the name `model.json`, in the place of an earlier one.
+    """Write the contract into the metadata buffer `model.json`; replace an earlier one.
 
-    `weights_sha256` is empty there: no file can hold its own hash.
+    `weights_sha256` is empty there, because a file cannot contain its own hash.
     """
     import numpy as np
     from ai_edge_litert import schema_py_generated as schema
@@ -28,24 +28,12 @@ def put(tree: ModelT, contract: Contract) -> None:
     tree.metadata = [*(tree.metadata or []), schema.MetadataT(name=MEMBER, buffer=len(tree.buffers) - 1)]
 
 
-def add(model: bytes, contract: Contract) -> bytes:
-    """Return the file with the contract inside, see `put`."""
-    from ai_edge_litert import schema_py_generated as schema
-
-    from tfaffect.export.quantisation.graph import pack
-
-    tree = schema.ModelT.InitFromPackedBuf(model)
-    put(tree, contract)
-    return pack(tree)
-
-
 def read(model: bytes) -> Contract | None:
-    """Return the contract inside a TFLite file, None when there is none. Raises UsageError for one that is damaged."""
+    """Return the contract inside a TFLite file, None when there is none. Raises UsageError when it is damaged."""
     from ai_edge_litert import schema_py_generated as schema
 
     root = schema.Model.GetRootAs(model)
-    entries = (root.Metadata(place) for place in range(root.MetadataLength()))
-    for entry in entries:
+    for entry in map(root.Metadata, range(root.MetadataLength())):
         if entry.Name() == MEMBER.encode():
             text = root.Buffers(entry.Buffer()).DataAsNumpy().tobytes().decode()
             return loads(text, f"the metadata buffer {MEMBER}")

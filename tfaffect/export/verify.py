@@ -1,4 +1,4 @@
-"""A shipped file and the figures of its contract: are they still true?"""
+"""The command `tfaffect verify`: measure the figures in a model's contract again."""
 
 from __future__ import annotations
 
@@ -17,6 +17,7 @@ from tfaffect.errors import UsageError
 from tfaffect.files import atomic
 
 if TYPE_CHECKING:
+    import numpy as np
     import pandas as pd
 
     from tfaffect.records.prepared import Prepared
@@ -24,13 +25,11 @@ if TYPE_CHECKING:
     from tfaffect.scoring.protocol import Protocol
 
 Advance = Callable[[int, int], None]
-"""Is told of how many faces so many are done."""
-
-# TensorFlow, pandas and the runtimes are imported where they are used: --help answers within half a second.
+"""Receives the number of finished faces and of all faces."""
 
 
 class BrokenArtefactError(UsageError):
-    """The file itself is at fault: it is not the one that its contract speaks of, or gives no probabilities."""
+    """The file is wrong: it does not match its contract, or its outputs are not probabilities."""
 
 
 def verify(
@@ -43,32 +42,31 @@ def verify(
     face_detector: Path | None = None,
     advance: Advance | None = None,
 ) -> dict:
-    """Score a shipped file anew and hold every figure that its contract claims against what is measured.
+    """Score a file again and compare the results with all figures that its contract claims.
 
-    artefact: anything that `runtimes.opening.open_model` opens, in the runtime of its format. records: folder of the
+    artefact: any model that `runtimes.opening.open_model` opens, in the runtime of its format. records: folder of the
     prepared corpora. `split`, `corpora` and `only` default to the protocol of the claims; `only=""` keeps all records.
-    faces: folder of labelled photos, as `photos.find` describes it, which are scored with the face detector in the
-    loop; nothing is claimed of these.
+    faces: folder of labelled photos, see `photos.find`. They are scored with the face detector and have no claims.
 
-    A figure holds when it is no worse than its claim, or worse by at most 0.002 (0.2 points); when the records are
-    others than those of the claim (another split, tag, corpus, or number), also when the claim lies in the measured
-    95 % interval. See `claims.compare`, also for coverage and for heads that were never trained. Accuracy, UAR, macro
-    F1, ECE, CCC, RMSE, and the coverage of the intervals are compared, as far as they are claimed.
+    A claim holds when the measured figure is worse by at most 0.002 (0.2 points). If the records differ from those of
+    the claim (split, tag, corpus or number), it also holds when the claim lies in the measured 95 % interval. See
+    `claims.compare`, also for coverage and untrained heads. Compared are the claimed ones of accuracy, UAR, macro F1,
+    ECE, CCC, RMSE and the coverage of the intervals.
 
-    Returns what --out writes: `figures`, a list of `claims.Finding`; `holds`, whether all that could be compared do;
-    what was measured on what; and `faces`. Raises BrokenArtefactError for a file that is not what its contract names,
-    and UsageError for a contract without figures, for records that are not there or of another version than the
-    claim's, and where nothing that is claimed can be compared.
+    Returns the content of --out: `figures`, a list of `claims.Finding`; `holds`, whether all compared claims hold; the
+    protocols; and `faces`. Raises BrokenArtefactError for a file that does not match its contract, and UsageError for a
+    contract without figures, for records that are missing or have another version, and when no claim can be compared.
     """
     from tfaffect.export import claims, photos
     from tfaffect.media.detector import FaceDetector, find_weights
     from tfaffect.scoring.protocol import Protocol
 
     detector = FaceDetector(find_weights(face_detector)) if faces else None
-    photographed = photos.find(faces) if faces else []
+    labelled = photos.find(faces) if faces else []
     network = _open(artefact)
-    contract = replace(network.contract, scores=_claimed_scores(network))
-    claimed_on = Protocol.parse(contract.scores.get("protocol") or {})
+    scores = _claimed_scores(network)
+    contract = replace(network.contract, scores=scores)
+    claimed_on = Protocol.from_text(scores.get("protocol") or {})
     prepared = _open_corpora(records, corpora, claimed_on, split or claimed_on.split)
     measured_on = replace(
         claimed_on,
@@ -77,26 +75,26 @@ def verify(
         only=claimed_on.only if only is None else only,
     )
     predictions = _predict(network, prepared, measured_on, advance)
-    same = measured_on == claimed_on and len(predictions) == contract.scores.get("records")
+    same = measured_on == claimed_on and len(predictions) == scores.get("records")
     findings = claims.compare(claims.claims(contract), claims.measure(predictions, contract), same)
     if not any(finding.holds is not None for finding in findings):
-        raise UsageError(f"Nothing that {artefact} claims can be measured on these records: {measured_on.words()}.")
+        raise UsageError(f"No claim of {artefact} can be measured on these records: {measured_on.as_text()}.")
     return {
         "artefact": network.path.name,
         "weights": contract.weights_sha256,
-        "claimed on": claimed_on.words(),
-        "measured on": measured_on.words(),
+        "claimed on": claimed_on.as_text(),
+        "measured on": measured_on.as_text(),
         "records": len(predictions),
         "same records": same,
         "tolerance": claims.TOLERANCE,
         "figures": [asdict(finding) for finding in findings],
-        "faces": photos.verify(photographed, network, detector, advance) if faces else None,
+        "faces": photos.verify(labelled, network, detector, advance) if detector else None,
         "holds": all(finding.holds is not False for finding in findings),
     }
 
 
 def _open(artefact: Path) -> Runtime:
-    """Open the model; what is there and is refused is broken, but where only a package is missing."""
+    """Open the model. An existing file that is refused is broken, unless only a package is missing."""
     from tfaffect.runtimes.opening import open_model
 
     try:
@@ -108,19 +106,19 @@ def _open(artefact: Path) -> Runtime:
 
 
 def _claimed_scores(network: Runtime) -> dict:
-    """The figures in the contract; those of a run are in its report."""
+    """Return the figures in the contract, or in the report of a run."""
     found = network.contract.scores
     if found is None and network.path.suffix == ".keras":
         from tfaffect.export.claims import scores_of_run
 
         found = scores_of_run(network.path.parent, network.contract)
     if found is None:
-        raise UsageError(f"The contract of {network.path} has no figures. Evaluate the run, and export it again.")
+        raise UsageError(f"The contract of {network.path} has no figures. Evaluate the run and export it again.")
     return found
 
 
 def _open_corpora(records: Path, corpora: tuple[str, ...], claimed_on: Protocol, split: str) -> list[Prepared]:
-    """The corpora that are named; otherwise those of the claims, of a mix those that have the split."""
+    """Return the named corpora, or those corpora of the claims that have the split."""
     from tfaffect.records.prepared import open_corpus, with_split
 
     prepared = [open_corpus(records, name) for name in corpora or claimed_on.corpora]
@@ -129,26 +127,26 @@ def _open_corpora(records: Path, corpora: tuple[str, ...], claimed_on: Protocol,
         if corpus.version != claimed:
             raise UsageError(
                 f"{corpus.folder} holds version {corpus.version} of {corpus.name}; the figures were measured on "
-                f"{claimed}. Name records of that version with --records."
+                f"{claimed}. Name a folder with that version with --records."
             )
     return prepared if corpora else with_split(prepared, split)
 
 
 def _predict(network: Runtime, prepared: list[Prepared], on: Protocol, advance: Advance | None) -> pd.DataFrame:
-    """One row per record. Raises BrokenArtefactError for outputs that cannot be scored."""
+    """Return one row per record. Raises BrokenArtefactError for outputs that cannot be scored."""
     import pandas as pd
 
     from tfaffect.runtimes.predictions import tabulate, with_tag
     from tfaffect.scoring import scores
 
-    done, of = 0, sum(corpus.size(on.split) for corpus in prepared)
+    done, total = 0, sum(corpus.size(on.split) for corpus in prepared)
 
-    def run(pictures):
+    def run(pictures: np.ndarray) -> dict[str, np.ndarray]:
         nonlocal done
         outputs = network(pictures)._asdict()
         done += len(pictures)
         if advance:
-            advance(done, of)
+            advance(done, total)
         return outputs
 
     size = network.contract.input_size
@@ -157,7 +155,7 @@ def _predict(network: Runtime, prepared: list[Prepared], on: Protocol, advance: 
     try:
         scores.validate(predictions)
     except ValueError as error:
-        raise BrokenArtefactError(f"{network.path} gives what cannot be scored. {error}") from error
+        raise BrokenArtefactError(f"{network.path} returns outputs that cannot be scored. {error}") from error
     return predictions
 
 
@@ -169,7 +167,7 @@ def _bar() -> Iterator[Advance]:
     columns = (MofNCompleteColumn(), BarColumn(), TimeRemainingColumn())
     with Progress(*columns, console=Console(stderr=True), transient=True) as bar:
         task = bar.add_task("", total=None)
-        yield lambda done, of: bar.update(task, completed=done, total=of)
+        yield lambda done, total: bar.update(task, completed=done, total=total)
 
 
 def main(
@@ -182,17 +180,17 @@ def main(
     face_detector: Annotated[Path | None, tyro.conf.arg(metavar="FILE")] = None,
     out: Annotated[Path | None, tyro.conf.arg(metavar="FILE.json")] = None,
 ) -> None:
-    """Score a shipped file anew and say of each figure that it claims whether it holds; exit status 1 if one does not.
+    """Measure the figures that a model claims again; exit with 1 if one is wrong.
 
     Args:
         artefact: Run folder, .keras, SavedModel, .tflite or .onnx with its model.json.
         records: Folder of the prepared corpora.
-        split: train, validation or test; that of the claims when not named.
-        corpora: Prepared corpora; those of the claims when none is named.
-        only: Keep the records with this tag; as the claims when not named.
-        faces: Folder of labelled photos, to be scored with the face detector in the loop.
-        face_detector: Weights of YuNet; TFAFFECT_FACE_DETECTOR when not given, else downloaded once.
-        out: File that receives everything that was measured.
+        split: train, validation or test. Default: the split of the claims.
+        corpora: Prepared corpora. Default: those of the claims.
+        only: Keep only records with this tag. Default: the tag of the claims.
+        faces: Folder of labelled photos to score together with the face detector.
+        face_detector: Weights of YuNet. Default: TFAFFECT_FACE_DETECTOR, else downloaded once.
+        out: JSON file for all results.
     """
     from tfaffect.export import verdict
 

@@ -1,1 +1,1 @@
-"""One row per face out of pictures and videos: found, linked over time, described, written, drawn."""
+"""From pictures and videos to one row per face: find faces, link them over time, run the network, write, draw."""

@@ -1,4 +1,4 @@
-"""Annotated pictures and videos in a folder, named after their sources."""
+"""A folder of annotated pictures and videos, named after their sources."""
 
 from __future__ import annotations
 
@@ -7,6 +7,7 @@ import os
 from collections.abc import Sequence
 from contextlib import ExitStack
 from pathlib import Path
+from typing import Any
 
 from tfaffect.errors import UsageError
 from tfaffect.features.annotation import AnnotatedVideo, write_picture
@@ -16,28 +17,30 @@ from tfaffect.files import atomic
 from tfaffect.media.video import frames_per_second
 
 NAME_BYTES = 150
-"""Longer names are cut: most file systems take 255 bytes, and a name gains some while it is written."""
+"""Longer names are cut: most file systems allow 255 bytes, and the temporary name during writing is longer."""
 
 
 class AnnotatedFiles:
-    """Takes the samples of a run in order, and writes each picture and each video when it is whole."""
+    """Draws the samples of a run, given in order, and writes every picture and video atomically."""
 
     def __init__(self, folder: Path, sources: Sequence[Source], options: Options | None = None) -> None:
         self.folder, self.sources, self.options = folder, sources, options or Options()
         self.targets = _targets(folder, sources)
-        self.number, self.video, self.open = None, None, ExitStack()
+        self._number: int | None = None
+        self._video: AnnotatedVideo | None = None
+        self._stack = ExitStack()
 
     def __enter__(self) -> AnnotatedFiles:
         return self
 
-    def __exit__(self, *exception: object) -> bool | None:
-        """End the video under way, which vanishes after an error."""
-        return self.open.__exit__(*exception)
+    def __exit__(self, *exception: Any) -> bool | None:
+        """Finish the current video; after an error, discard it."""
+        return self._stack.__exit__(*exception)
 
     def check(self, may_replace: bool) -> None:
-        """Raise UsageError for a folder in which something would be replaced that should not be."""
+        """Raise UsageError for a folder in which a file would be overwritten without permission."""
         if self.folder.exists() and not self.folder.is_dir():
-            raise UsageError(f"--annotate names a folder. Received: {self.folder}.")
+            raise UsageError(f"--annotate must be a folder. Received: {self.folder}.")
         if not may_replace and self.folder.exists() and any(self.folder.iterdir()):
             raise UsageError(f"{self.folder} is not empty. Name another folder for --annotate, or add --overwrite.")
         inside = set(map(resolved, self.targets))
@@ -47,40 +50,40 @@ class AnnotatedFiles:
 
     def add(self, sample: Sample) -> None:
         """Draw one picture or frame."""
-        if sample.number != self.number:
-            self.open.close()
-            self.number, self.video = sample.number, None
-            if sample.picture is not None:  # what cannot be read may have a name that no file system takes
+        if sample.number != self._number:
+            self._stack.close()
+            self._number, self._video = sample.number, None
+            if sample.picture is not None:  # the name of an unreadable source may be invalid
                 atomic.remove_unfinished(self.targets[sample.number])
         if sample.picture is None:
             return
+        target = self.targets[sample.number]
         if sample.frame is None:
-            write_picture(self.targets[sample.number], sample.picture, sample.rows)
+            write_picture(target, sample.picture, sample.rows)
             return
-        if self.video is None:
-            annotated = AnnotatedVideo(self.targets[sample.number], self._rate(sample.source))
-            self.video = self.open.enter_context(annotated)
-        self.video.write(sample.picture, sample.rows)
+        if self._video is None:
+            self._video = self._stack.enter_context(AnnotatedVideo(target, self._rate(sample.source)))
+        self._video.write(sample.picture, sample.rows)
 
     def finish(self) -> None:
-        """End the video under way."""
-        self.open.close()
+        """Finish the current video."""
+        self._stack.close()
 
     def discard(self) -> None:
-        """Leave nothing of the video under way."""
-        self.open.__exit__(KeyboardInterrupt, KeyboardInterrupt(), None)
+        """Discard the current video."""
+        self._stack.__exit__(KeyboardInterrupt, KeyboardInterrupt(), None)
 
     def _rate(self, source: Source) -> float:
-        """Frames a second; a container of variable rate may claim its clock's instead, which no player follows."""
+        """Frames per second, at most 240: a container with a variable rate may give the rate of its clock instead."""
         return min(self.options.fps or frames_per_second(source.path) / self.options.every, 240.0)
 
 
 def _targets(folder: Path, sources: Sequence[Source]) -> list[Path]:
-    """The file of each source, as it lies below the folder that all share; one that another has gets its number too."""
-    above = os.path.commonpath([os.path.dirname(os.path.abspath(source.path)) for source in sources])
+    """Return one file per source, at its path relative to the common parent. A name in use gets the source's number."""
+    parent = os.path.commonpath([os.path.dirname(os.path.abspath(source.path)) for source in sources])
     targets: dict[Path, None] = {}
     for number, source in enumerate(sources):
-        target = folder / os.path.relpath(os.path.abspath(source.path), above)
+        target = folder / os.path.relpath(os.path.abspath(source.path), parent)
         suffixes = (".mp4",) if _is_video(source.path) else (".jpg", ".jpeg", ".png")
         if target.suffix.lower() not in suffixes:
             target = target.with_name(target.name + suffixes[0])
@@ -92,7 +95,7 @@ def _targets(folder: Path, sources: Sequence[Source]) -> list[Path]:
 
 
 def shortened(name: str) -> str:
-    """Return a name that any file system takes, also with what a temporary name adds."""
+    """Return a name that is short enough for any file system, also as a temporary name."""
     if len(os.fsencode(name)) <= NAME_BYTES:
         return name
     digest = hashlib.sha256(os.fsencode(name)).hexdigest()[:12]

@@ -1,4 +1,4 @@
-"""Annotated pictures and videos as files."""
+"""Writes annotated pictures and videos."""
 
 from __future__ import annotations
 
@@ -8,6 +8,7 @@ import os
 from collections.abc import Sequence
 from contextlib import ExitStack
 from pathlib import Path
+from typing import Any
 
 import cv2
 import numpy as np
@@ -19,33 +20,27 @@ from tfaffect.files import atomic
 
 
 def write_picture(path: Path, picture: np.ndarray, rows: Sequence[Row]) -> None:
-    """Write an annotated picture, whole or not at all: PNG, or JPEG of quality 92, as the name ends.
+    """Draw rows into a picture and write it atomically: PNG, or JPEG of quality 92, by the suffix.
 
-    Raises UsageError for another ending than `.png`, `.jpg` and `.jpeg`, and OSError.
+    Raises UsageError for a suffix other than `.png`, `.jpg` and `.jpeg`, and OSError.
     """
     suffix = path.suffix.lower()
     if suffix not in (".png", ".jpg", ".jpeg"):
-        raise UsageError(f"An annotated picture is a .png, .jpg or .jpeg. Received: {path}.")
+        raise UsageError(f"An annotated picture must be a .png, .jpg or .jpeg. Received: {path}.")
     options = [] if suffix == ".png" else [cv2.IMWRITE_JPEG_QUALITY, 92]
     encoded = cv2.imencode(suffix, cv2.cvtColor(draw(picture, rows), cv2.COLOR_RGB2BGR), options)[1]
     with atomic.write_file(path) as partial:
-        partial.write_bytes(encoded)
+        partial.write_bytes(encoded.tobytes())
 
 
 class AnnotatedVideo:
-    """A video of annotated frames, which appears at the end of a `with` block, whole or not at all.
+    """A video of annotated frames, written atomically at the end of a `with` block. Without frames there is no file.
 
-    MPEG-4 part 2 in an mp4: QuickTime, the players of Windows, VLC and mpv show it, browsers do not. The wheels of
-    OpenCV have no encoder for H.264, and what browsers show as well is slow: of 720p, two cores write 130 frames a
-    second as mp4v, 17 as VP8 and 4 as VP9. `ffmpeg -i annotated.mp4 browser.mp4` makes one for browsers. Without a
-    frame there is no file.
+    The format is MPEG-4 part 2 in an mp4. QuickTime, Windows, VLC and mpv play it, browsers do not: convert it with
+    `ffmpeg -i annotated.mp4 browser.mp4`. The wheels of OpenCV have no encoder for H.264, and the formats of browsers
+    are slow: two cores write 130 frames of 720p per second as mp4v, 17 as VP8 and 4 as VP9.
 
-    Args:
-      path: of the mp4.
-      frames_per_second: at which the frames are shown, evenly.
-
-    Raises:
-      UsageError: the rate is not a positive number.
+    Raises UsageError unless `frames_per_second` is positive and finite.
     """
 
     def __init__(self, path: Path, frames_per_second: float) -> None:
@@ -59,44 +54,45 @@ class AnnotatedVideo:
         return self
 
     def write(self, picture: np.ndarray, rows: Sequence[Row]) -> None:
-        """Add a frame, drawn as `draw` does it. The first one's size is the video's; others are fitted into it.
+        """Draw rows into a frame and add it. The first frame sets the size of the video; others are fitted into it.
 
-        Raises UsageError when OpenCV cannot write such a video.
+        Raises UsageError when OpenCV cannot write the video.
         """
         frame = draw(picture, rows)
         if self._writer is None:
-            self._width, self._height = (side + side % 2 for side in frame.shape[1::-1])  # the codec wants even sides
+            self._width, self._height = (side + side % 2 for side in frame.shape[1::-1])  # the codec needs even sides
             self._writer = self._open()
         self._writer.write(cv2.cvtColor(_fit(frame, self._width, self._height), cv2.COLOR_RGB2BGR))
         self._count += 1
 
-    def __exit__(self, *exception: object) -> bool | None:
+    def __exit__(self, *exception: Any) -> bool | None:
         return self._file.__exit__(*exception)
 
     def _open(self) -> cv2.VideoWriter:
         self._partial = self._file.enter_context(atomic.write_file(self._path))
         size, code = (self._width, self._height), cv2.VideoWriter.fourcc(*"mp4v")
-        # The name as bytes: OpenCV 5.0 crashes on a text that is not UTF-8.
-        writer = cv2.VideoWriter(os.fsencode(self._partial), code, self._rate, size)
+        # OpenCV 5.0 crashes on a str that is not UTF-8. It accepts bytes too, but its stubs do not list them.
+        writer = cv2.VideoWriter(os.fsencode(self._partial), code, self._rate, size)  # type: ignore[call-overload]
         if not writer.isOpened():
             raise UsageError(
-                f"OpenCV cannot write {self._path} with {self._width} x {self._height} pixels at {self._rate} frames a "
-                "second. It takes a name ending in .mp4 and an OpenCV with FFmpeg, such as opencv-python-headless."
+                f"OpenCV cannot write {self._path} with {self._width} x {self._height} pixels at {self._rate} frames "
+                "per second. It needs a name that ends in .mp4, and FFmpeg, which opencv-python-headless includes."
             )
-        self._file.push(self._close)
+        self._file.push(self._check_count)
+        self._file.callback(writer.release)
         return writer
 
-    def _close(self, kind: type[BaseException] | None, *_: object) -> None:
-        """Count what arrived, because OpenCV says nothing of a full disk."""
-        self._writer.release()
-        count = cv2.VideoCapture(os.fsencode(self._partial)).get(cv2.CAP_PROP_FRAME_COUNT)
+    def _check_count(self, kind: type[BaseException] | None, *_: object) -> None:
+        """Count the written frames, because OpenCV reports no error when the disk is full."""
+        capture = cv2.VideoCapture(os.fsencode(self._partial))  # type: ignore[call-overload]  # as above
+        count = capture.get(cv2.CAP_PROP_FRAME_COUNT)
         if kind is None and count != self._count:
-            arrived = f"Of {self._count} frames {max(count, 0):.0f} arrived. Is the disk full?"
-            raise OSError(errno.ENOSPC, arrived, str(self._path))
+            message = f"Only {max(count, 0):.0f} of {self._count} frames were written. Is the disk full?"
+            raise OSError(errno.ENOSPC, message, str(self._path))
 
 
 def _fit(frame: np.ndarray, width: int, height: int) -> np.ndarray:
-    """Centre a frame in another size on black, scaled down where it is too large."""
+    """Centre a frame on black in another size, and scale it down if it is too large."""
     scale = min(1, width / frame.shape[1], height / frame.shape[0])
     if scale < 1:
         frame = cv2.resize(frame, None, fx=scale, fy=scale, interpolation=cv2.INTER_AREA)

@@ -1,4 +1,4 @@
-"""Pictures for people: what is known of each face, drawn into the picture that it was found in."""
+"""Draws the results for each face into its picture: box, landmarks, label and panel."""
 
 from __future__ import annotations
 
@@ -22,30 +22,30 @@ TRACK_COLOURS: tuple[panel.Colour, ...] = (
     (46, 230, 168),
     (244, 240, 106),
 )
-"""RGB of the boxes, by track, over and over; the boxes in a picture have the first."""
+"""RGB of the boxes by track, repeated for more tracks. Boxes in a picture have the first colour."""
 
-SMALLEST_SIDE = 360  # pixels; a smaller picture is enlarged, because a panel that can be read would cover it
-SMALLEST_TEXT = 10  # pixels; the letters run into each other below
-TINY = 4  # of the smallest letters; a smaller face has neither landmarks nor a panel
-PANELS = 6  # with more faces only the largest has one
-CROWD = 30  # with more faces the labels may have the smallest letters: they would cover the neighbours
-LABEL_HEIGHT = 1.6  # of its letters
+SMALLEST_SIDE = 360  # pixels; a smaller picture is enlarged, because a readable panel would cover it
+SMALLEST_TEXT = 10  # pixels; smaller letters touch each other
+TINY = 4  # times the smallest text size; a smaller face gets no landmarks and no panel
+PANELS = 6  # with more faces, only the largest gets a panel
+CROWD = 30  # with more faces, labels may have the smallest text size so that they do not cover other faces
+LABEL_HEIGHT = 1.6  # times the text size
 
 
 def draw(picture: np.ndarray, rows: Sequence[Row]) -> np.ndarray:
-    """Return a copy of a picture with what its rows know: boxes, landmarks, labels, panels, or why there is no face.
+    """Return a copy of a picture with boxes, landmarks, labels and panels, or the reason why there is no face.
 
-    A panel has the eight probabilities and the valence-arousal plane, as far as the network learned them. It lies
-    beside its face, else in a corner, and never over another face. Tiny faces, faces without room and, of more than
-    six, all but the largest have only the label on the box.
+    A panel has the eight probabilities and the valence-arousal plane, as far as the network learned them. It is beside
+    its face or in a corner, never over another face. Tiny faces and faces without room get only a label. With more than
+    six faces, only the largest gets a panel.
 
     Args:
       picture: RGB uint8 (height, width, 3).
-      rows: of this picture or frame, boxes in its pixels.
+      rows: the rows of this picture or frame, with boxes in its pixels.
 
     Returns:
-      RGB uint8. It is larger than `picture` by a whole factor when a side is under 360 pixels, and by a strip at the
-      right when the picture is itself a face, whose row has no box. The frames of one video have one size.
+      RGB uint8. It is larger than `picture` by a whole factor if a side is under 360 pixels, and by a strip at the
+      right if the picture is a face crop, whose row has no box. All frames of a video get the same size.
     """
     factor = _enlargement(*picture.shape[:2])
     canvas = cv2.resize(picture, None, fx=factor, fy=factor, interpolation=cv2.INTER_CUBIC)
@@ -60,18 +60,18 @@ def draw(picture: np.ndarray, rows: Sequence[Row]) -> np.ndarray:
 
 
 def _enlargement(height: int, width: int) -> int:
-    """The whole factor that brings the shorter side to 360 pixels, as far as the longer one stays within 1,440."""
+    """The whole factor by which the shorter side gets at least 360 pixels, but the longer one at most 1,440."""
     return max(1, min(-(-SMALLEST_SIDE // min(height, width)), 4 * SMALLEST_SIDE // max(height, width)))
 
 
 def _text_sizes(canvas: np.ndarray) -> tuple[int, int]:
-    """The largest and smallest letters in pixels: 11 and 10 up to 600 x 600, 26 and 16 in 1080p, 52 and 31 in 4K."""
+    """Largest and smallest text size in pixels: 11 and 10 up to 600 x 600, 26 and 16 in 1080p, 52 and 31 in 4K."""
     largest = max(SMALLEST_TEXT + 1, round(np.sqrt(canvas.shape[0] * canvas.shape[1]) / 55))
     return largest, max(SMALLEST_TEXT, round(0.6 * largest))
 
 
 def _write_problem(canvas: np.ndarray, problem: str) -> None:
-    """In the lower left corner, cut where the picture ends."""
+    """Write into the lower left corner, shortened to the width of the picture."""
     size, _ = _text_sizes(canvas)
     text, room = problem, canvas.shape[1] - 3 * size
     for length in range(min(len(problem), 200), 0, -2):
@@ -85,38 +85,42 @@ def _write_problem(canvas: np.ndarray, problem: str) -> None:
 
 
 def _add_strip(canvas: np.ndarray, row: Row) -> np.ndarray:
-    """Leave a face that fills the picture uncovered: its label and panel stand at the right of it."""
+    """Add label and panel of a face crop in a strip at its right, so that they do not cover the face."""
     unit = max(SMALLEST_TEXT, min(round(1.4 * _text_sizes(canvas)[0]), canvas.shape[0] // 26))
     left, (width, _) = canvas.shape[1], panel.panel_size(row, unit, stacked=True)
     if not width:
         return canvas
-    canvas = cv2.copyMakeBorder(canvas, 0, 0, 0, width, cv2.BORDER_CONSTANT, value=panel.PAPER)
+    canvas = cv2.copyMakeBorder(canvas, 0, 0, 0, width, cv2.BORDER_CONSTANT, value=panel.BACKGROUND)
     panel.write_text(canvas, _label(row), left + panel.PADDING * unit, 1.5 * unit, unit, _colour(row), panel.BOLD)
     panel.draw_panel(canvas, left, 2 * unit, row, unit, stacked=True)
     return canvas
 
 
 def _draw_faces(canvas: np.ndarray, rows: Sequence[Row], factor: int) -> None:
-    """Boxes first, then panels where boxes and labels leave room; labels last, the largest face's on top."""
+    """Draw boxes first, then panels between boxes and labels, and labels last, that of the largest face on top."""
     picture, (text, smallest) = Area(0, 0, *canvas.shape[1::-1]), _text_sizes(canvas)
-    faces = [(Area(*(round(factor * edge) for edge in row.box)).within(picture), row) for row in rows]
+    faces = [(_box_area(row, factor).intersection(picture), row) for row in rows]
     faces = sorted((face for face in faces if face[0].size), key=lambda face: face[0].size, reverse=True)
-    taken, labels = [box for box, _ in faces], []
-    least = SMALLEST_TEXT if len(faces) > CROWD else smallest
+    occupied, labels = [box for box, _ in faces], []
+    smallest_label = SMALLEST_TEXT if len(faces) > CROWD else smallest
     for box, row in faces:
         _draw_box(canvas, row, factor, _is_tiny(box, smallest))
-        labels.append(place_label(box, *_label_size(row, box, text, least), taken, picture))
-        taken.append(labels[-1])
+        labels.append(place_label(box, *_label_size(row, box, text, smallest_label), occupied, picture))
+        occupied.append(labels[-1])
     for (box, row), label in list(zip(faces, labels, strict=True))[: PANELS if len(faces) <= PANELS else 1]:
         units = range(max(smallest, min(text, box.height // 18)), smallest - 1, -1)
         if _is_tiny(box, smallest):
             continue
-        place = place_panel(box, label, partial(panel.panel_size, row), units, taken, picture)
+        place = place_panel(box, label, partial(panel.panel_size, row), units, occupied, picture)
         if place:
             _draw_panel(canvas, row, place)
-            taken.append(place.area)
+            occupied.append(place.area)
     for (_, row), label in reversed(list(zip(faces, labels, strict=True))):
         _draw_label(canvas, row, label)
+
+
+def _box_area(row: Row, factor: int) -> Area:
+    return Area(*(round(factor * edge) for edge in row.box or (0, 0, 0, 0)))
 
 
 def _is_tiny(box: Area, smallest_text: int) -> bool:
@@ -124,16 +128,16 @@ def _is_tiny(box: Area, smallest_text: int) -> bool:
 
 
 def _draw_box(canvas: np.ndarray, row: Row, factor: int, tiny: bool) -> None:
-    """Box and landmarks with a dark rim, which shows them on any skin and wall; of a tiny face the mere box."""
+    """Draw box and landmarks with a dark edge, which is visible on any background; a tiny face gets a plain box."""
     text, _ = _text_sizes(canvas)
-    left, top, right, bottom = (round(factor * edge) for edge in row.box)
+    left, top, right, bottom = _box_area(row, factor)
     side = min(right - left, bottom - top)
     line, radius = max(1, min(round(text / 6), side // 20)), max(1, min(round(text / 5), side // 45))
-    for colour, rim in ((_colour(row), 0),) if tiny else ((panel.PAPER, 1), (_colour(row), 0)):
-        cv2.rectangle(canvas, (left, top), (right, bottom), colour, line + 2 * rim)
+    for colour, edge in ((_colour(row), 0),) if tiny else ((panel.BACKGROUND, 1), (_colour(row), 0)):
+        cv2.rectangle(canvas, (left, top), (right, bottom), colour, line + 2 * edge)
         for x, y in () if tiny else row.landmarks or ():
             point = round(factor * x), round(factor * y)
-            cv2.circle(canvas, point, radius + rim, colour, cv2.FILLED, cv2.LINE_AA)
+            cv2.circle(canvas, point, radius + edge, colour, cv2.FILLED, cv2.LINE_AA)
 
 
 def _colour(row: Row) -> panel.Colour:
@@ -141,7 +145,7 @@ def _colour(row: Row) -> panel.Colour:
 
 
 def _label(row: Row) -> str:
-    """The number of the track and the top class with its probability, as far as there are any; or that it is unsure."""
+    """Return the track number and the top class (or "unsure") with its probability, as far as there are any."""
     track = [] if row.track is None else [f"#{row.track}"]
     name = row.top_class or "unsure,"
     expression = [f"{name} {100 * row.expression.max():.0f} %"] if row.has_classes else []
@@ -149,7 +153,7 @@ def _label(row: Row) -> str:
 
 
 def _label_size(row: Row, box: Area, largest: int, smallest: int) -> tuple[int, int]:
-    """Width and height in pixels; the letters grow with the face."""
+    """Return width and height in pixels. A larger face gets larger text."""
     size = min(largest, max(smallest, box.width // 7))
     width = panel.text_width(_label(row), size, panel.BOLD)
     return (width + size, round(LABEL_HEIGHT * size)) if width else (0, 0)
@@ -159,11 +163,11 @@ def _draw_label(canvas: np.ndarray, row: Row, area: Area) -> None:
     size = round(area.height / LABEL_HEIGHT)
     canvas[area.top : area.bottom, area.left : area.right] = _colour(row)
     middle = (area.top + area.bottom) / 2
-    panel.write_text(canvas, _label(row), area.left + size / 2, middle, size, panel.PAPER, panel.BOLD)
+    panel.write_text(canvas, _label(row), area.left + size / 2, middle, size, panel.BACKGROUND, panel.BOLD)
 
 
 def _draw_panel(canvas: np.ndarray, row: Row, place: Place) -> None:
-    """On paper, with an edge in the colour of the box that it belongs to."""
+    """Draw a panel on a dark background, with an upper edge in the colour of its face's box."""
     area, unit, stacked = place
     panel.shade(canvas, *area)
     canvas[area.top : area.top + max(2, unit // 6), area.left : area.right] = _colour(row)

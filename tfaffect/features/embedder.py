@@ -1,4 +1,4 @@
-"""The network and the face detector together, for programs."""
+"""The Python API: network and face detector in one class."""
 
 from __future__ import annotations
 
@@ -12,6 +12,7 @@ import numpy as np
 from tfaffect.contract import Contract
 from tfaffect.errors import UsageError
 from tfaffect.features import pipeline
+from tfaffect.features.ordered import Stream
 from tfaffect.features.pipeline import Options, Sample
 from tfaffect.features.row import Row
 from tfaffect.features.sources import Source, find_sources
@@ -22,17 +23,17 @@ from tfaffect.runtimes.runtime import Outputs
 from tfaffect.runtimes.shipped import default_model
 
 LARGEST_SIDE = 4096
-"""Longest side in pixels at which pictures are searched at most: memory grows with its square."""
+"""Upper limit of `detect_side` in pixels: memory grows with its square."""
 
 
 class Embedder:
-    """Affect features of faces: 256 numbers each, with class probabilities, valence and arousal.
+    """Affect features of faces: 256 numbers per face, with class probabilities, valence and arousal.
 
         embedder = Embedder("exports/model.tflite")
         outputs = embedder(crops)                      # arrays of face crops
         for row in embedder.rows("interview.mp4"): ... # faces found in a picture or a video
 
-    Safe to use from several threads at once. `contract` says what the network was trained on and how well it does.
+    Several threads can use it at once. `contract` has the training corpora and the scores of the network.
     """
 
     def __init__(
@@ -43,13 +44,13 @@ class Embedder:
         detect_side: int = SIDES[0],
         batch_size: int | None = None,
     ) -> None:
-        """Open the model: a run folder, `.keras`, SavedModel, `.tflite` or `.onnx` with its model.json.
+        """Open a model: a run folder, `.keras`, SavedModel, `.tflite` or `.onnx` with its model.json.
 
-        model: None for the best of those that come with the project. face_detector: weights of YuNet; otherwise what
-        TFAFFECT_FACE_DETECTOR names, otherwise downloaded once, when first needed. detect_side: longest side in pixels
-        at which pictures are searched for faces; more finds smaller faces in large pictures, for more time. batch_size:
-        faces that go through the network at once; by default what was measured to be fastest for its format and input
-        size. Raises UsageError for what is no such model.
+        model: None for the most accurate model that is installed. face_detector: weights of YuNet; by default the file
+        in TFAFFECT_FACE_DETECTOR, or else a download when first needed, once. detect_side: longest side in pixels to
+        which pictures are scaled for the search; a larger one finds smaller faces but takes longer. batch_size: faces
+        that the network processes at once; by default the fastest number measured for its format and input size.
+        Raises UsageError if this is not a model.
         """
         if batch_size is not None and batch_size < 1:
             raise UsageError(f"batch_size must be at least 1. Received: batch_size={batch_size}.")
@@ -62,19 +63,19 @@ class Embedder:
 
     @property
     def contract(self) -> Contract:
-        """What the model promises: names, input, training corpora, scores."""
+        """The model's contract (model.json): names, input, training corpora, scores."""
         return self._network.contract
 
     @property
     def batch_size(self) -> int:
-        """Faces that go through the network at once."""
+        """Faces that the network processes at once."""
         return self._network.batch_size
 
     def __call__(self, images: np.ndarray | Sequence[np.ndarray]) -> Outputs:
-        """Return what the network says of face crops, as arrays with one entry each.
+        """Return the network's outputs for face crops, as arrays with one entry per crop.
 
-        images: uint8 RGB, (n, height, width, 3) or n arrays (height, width, 3) of any sizes, each a face cut out with
-        the contract's `crop_margin`; they are letterboxed here. No face is looked for: `rows` does that. Raises
+        images: uint8 RGB, (n, height, width, 3) or n arrays (height, width, 3) of any sizes, each a face cropped with
+        the contract's `crop_margin`. They are letterboxed here, but not searched for faces: use `rows` for that. Raises
         ValueError for other shapes and types.
         """
         size = self.contract.input_size
@@ -93,35 +94,31 @@ class Embedder:
         smooth_embeddings: bool = False,
         abstain: float = 0.0,
     ) -> Iterator[Row]:
-        """Yield a row for every face of a picture or video, frame by frame, as the video is read.
+        """Yield a row for every face of a picture or video, frame by frame, while the video is read.
 
-        Of a folder, those of all pictures and videos below it, as the command takes them; a UsageError where there are
-        none, or it cannot be read.
+        A folder gives the rows of all pictures and videos in it and its subfolders. Raises UsageError if it has none or
+        cannot be read. A picture or frame without a face, or an unreadable one, raises nothing: it is a row with the
+        reason in `problem`.
 
-        faces: how many of the largest of a picture; None for all. detect: False takes the picture or frame as a face
-        crop. fps: pictures a second of a video that are looked at, None for all; every: or each so many-th frame.
-        smooth: time constant in seconds of the filter on the outputs of a person's track, None for none. abstain: the
-        probability that a row's `top_class` must reach to be named. A picture or frame without a face, or one that
-        cannot be read, is a row whose `problem` says so; nothing is raised for it.
+        faces: number of largest faces per picture; None for all. detect: False takes the picture or frame as a face
+        crop. fps: frames per second of a video, None for all; every: every N-th frame instead. smooth: time constant in
+        seconds of the filter on the outputs of a person's track, None for no filter; smooth_embeddings: filter the
+        embeddings too. abstain: lowest probability at which a row's `top_class` is named.
         """
         options = Options(faces, fps, every, smooth, smooth_embeddings, abstain)
-        named = find_sources([str(path)], StringIO()) if os.path.isdir(path) else [Source(Path(path), str(path))]
-        with_rows = self.describe(list(enumerate(named)), options, detect)
-        return (row for sample in with_rows for row in sample.rows)
+        sources = find_sources([str(path)], StringIO()) if os.path.isdir(path) else [Source(Path(path), str(path))]
+        samples = self.describe(list(enumerate(sources)), options, detect)
+        return (row for sample in samples for row in sample.rows)
 
     def describe(
-        self,
-        sources: Sequence[tuple[int, Source]],
-        options: Options,
-        detect: bool = True,
-        keep_pictures: bool = False,
-    ) -> Iterator[Sample]:
+        self, sources: Sequence[tuple[int, Source]], options: Options, detect: bool = True, keep_pictures: bool = False
+    ) -> Stream[Sample]:
         """Yield every picture and frame of several sources with its rows, see `pipeline.describe`."""
         detector = self.find_detector() if detect else None
         return pipeline.describe(sources, self._network, detector, options, keep_pictures)
 
     def find_detector(self) -> FaceDetector:
-        """Return the face detector. Raises UsageError when its weights cannot be had."""
+        """Return the face detector. Raises UsageError when its weights are missing, wrong or cannot be downloaded."""
         if self._detector is None:
             weights = find_weights(Path(self._face_detector) if self._face_detector else None)
             self._detector = FaceDetector(weights, sides=self.detect_sides)
@@ -131,7 +128,7 @@ class Embedder:
 def _checked(image: np.ndarray) -> np.ndarray:
     if not (isinstance(image, np.ndarray) and image.dtype == np.uint8 and image.ndim == 3 and image.shape[2] == 3):
         received = f"{image.dtype} {image.shape}" if isinstance(image, np.ndarray) else type(image).__name__
-        raise ValueError(f"A face crop is an array of uint8 RGB, (height, width, 3). Received: {received}.")
+        raise ValueError(f"A face crop must be an array of uint8 RGB, (height, width, 3). Received: {received}.")
     if 0 in image.shape:
-        raise ValueError(f"A face crop has pixels. Received: {image.shape}.")
+        raise ValueError(f"A face crop must have pixels. Received: {image.shape}.")
     return image

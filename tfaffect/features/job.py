@@ -1,15 +1,15 @@
-"""From many sources to one table that can be interrupted: parts as rows come, then the table, windows and plots."""
+"""Runs a plan: writes parts while rows arrive, then the table, windows and plots. It can be interrupted and resumed."""
 
 from __future__ import annotations
 
 import hashlib
 import json
 from collections.abc import Callable, Iterable, Iterator, Sequence
-from contextlib import AbstractContextManager, ExitStack, closing, nullcontext
+from contextlib import ExitStack, closing, nullcontext
 from dataclasses import asdict, dataclass
 from itertools import islice
 from pathlib import Path
-from typing import TYPE_CHECKING
+from typing import Any
 
 import numpy as np
 import pyarrow as pa
@@ -28,8 +28,7 @@ from tfaffect.features.windows import windows
 from tfaffect.files import atomic
 from tfaffect.training.interruption import stop_signals
 
-if TYPE_CHECKING:
-    from matplotlib.figure import Figure
+Progress = Callable[[int, Source, float | None], None]
 
 WINDOWS_AT_ONCE = 1024
 """Windows in memory: 5 MB."""
@@ -37,9 +36,9 @@ WINDOWS_AT_ONCE = 1024
 
 @dataclass(frozen=True)
 class Counts:
-    """What a table holds: rows, those of videos, faces, and pictures and frames without one.
+    """Counts of a table: rows, rows of videos, faces, pictures and frames without a face, and unreadable inputs.
 
-    `problems` are the path and reason of the first few that could not be read.
+    `problems` has the path and reason of the first ten unreadable inputs.
     """
 
     rows: int
@@ -51,53 +50,49 @@ class Counts:
 
 
 class Job(Plan):
-    """A plan that can be carried out, interrupted, and gone on with."""
+    """A plan that can be run, interrupted and resumed."""
 
-    def run(
-        self,
-        embedder: Embedder,
-        resume: bool = False,
-        progress: Callable[[int, Source, float | None], None] | None = None,
-    ) -> tuple[Counts, int]:
-        """Write the table and what belongs to it; return what it holds and how many sources are done.
+    def run(self, embedder: Embedder, resume: bool = False, progress: Progress | None = None) -> tuple[Counts, int]:
+        """Write the table and its windows, plots and drawings. Return its counts and the number of complete sources.
 
-        Fewer than all are done after Ctrl-C: the table then holds what was done until then, and `resume` goes on.
+        After Ctrl-C some sources are not complete: the table then has the rows until there, and `resume` continues.
         `progress` is called with the number, the source and the seconds of every picture and frame. Raises UsageError
-        when another process writes the same table, and when `resume` has nothing to go on with.
+        when another process writes the same table, and when there is nothing to resume.
         """
         if self.detect:
-            embedder.find_detector()  # what fails should fail before anything is written
+            embedder.find_detector()  # raises its errors before any file is written
         with ExitStack() as stack:
             try:
                 stack.enter_context(atomic.locked(self.out))
             except BlockingIOError:
-                raise UsageError(f"Another process is writing {self.out}. Wait for it, or name another.") from None
+                raise UsageError(f"Another process is writing {self.out}. Wait for it, or name another file.") from None
             return self._run(embedder, resume, progress)
 
-    def _run(self, embedder: Embedder, resume: bool, progress: Callable | None) -> tuple[Counts, int]:
+    def _run(self, embedder: Embedder, resume: bool, progress: Progress | None) -> tuple[Counts, int]:
         facts = self._facts(embedder)
         schema = tables.with_carried(tables.SCHEMA, self.carried).with_metadata({"tfaffect": json.dumps(facts)})
         parts = Parts(self.out, schema)
         if resume and not parts.exist() and self.out.exists():
-            raise UsageError(f"{self.out} is whole: there is nothing to go on with.")
+            raise UsageError(f"{self.out} is complete: there is nothing to resume.")
         for path in (self.out, self.windows_out, *self.timelines(1)):
             atomic.remove_unfinished(path)
-        first = parts.resume(facts) if resume and parts.exist() else parts.begin(facts)
-        done = self._describe(embedder, parts, first, progress)
-        counts = self._finish(parts, schema)
+        first = parts.resume(facts) if resume and parts.exist() else parts.start(facts)
+        done = self._write_parts(embedder, parts, first, progress)
+        counts = self._write_outputs(parts, schema)
         if done == len(self.sources):
             parts.remove()
         return counts, done
 
-    def _describe(self, embedder: Embedder, parts: Parts, first: int, progress: Callable | None) -> int:
-        """Write the rows of all sources from `first` on; return the number of those that are done."""
+    def _write_parts(self, embedder: Embedder, parts: Parts, first: int, progress: Progress | None) -> int:
+        """Write the rows of all sources from `first` on; return the number of complete sources."""
         writer = PartWriter(parts, first)
         numbered = list(enumerate(self.sources))[first:]
         samples = embedder.describe(numbered, self.options, self.detect, keep_pictures=self.annotate is not None)
-        with stop_signals() as stop_requested, closing(samples), self._annotated() as annotated:
+        files = AnnotatedFiles(self.annotate, self.sources, self.options) if self.annotate else nullcontext()
+        with stop_signals() as stop_requested, closing(samples), files as annotated:
             for sample in samples:
                 if annotated:
-                    annotated.add(sample)  # first, because a source is done only when its drawing is whole
+                    annotated.add(sample)  # first, because a source is complete only when its drawing is
                 while writer.source < sample.number:
                     writer.finish_source()
                 writer.add(sample.rows)
@@ -115,10 +110,7 @@ class Job(Plan):
         writer.flush()
         return writer.source
 
-    def _annotated(self) -> AbstractContextManager[AnnotatedFiles | None]:
-        return AnnotatedFiles(self.annotate, self.sources, self.options) if self.annotate else nullcontext()
-
-    def _finish(self, parts: Parts, schema: pa.Schema) -> Counts:
+    def _write_outputs(self, parts: Parts, schema: pa.Schema) -> Counts:
         with atomic.write_file(self.out) as partial:
             tables.writer(self.out)(partial, schema, parts.batches())
         if not self.windows:
@@ -126,26 +118,20 @@ class Job(Plan):
         else:
             with atomic.write_file(self.windows_out) as partial:
                 schema = tables.with_carried(tables.WINDOW_SCHEMA, self.carried)
-                tables.writer(self.out)(partial, schema, self._window_batches(parts.batches(), schema))
+                tables.writer(self.out)(partial, schema, _window_batches(parts, *self.windows, schema))
         if self.timeline:
             self._draw_timelines(parts)
         return count(parts.batches())
 
-    def _window_batches(self, batches: Iterable[pa.RecordBatch], schema: pa.Schema) -> Iterator[pa.RecordBatch]:
-        for video in videos(batches, tables.VALUES):
-            found = windows(video.frames, *self.windows)
-            while some := list(islice(found, WINDOWS_AT_ONCE)):
-                yield tables.to_window_batch(some, video.path, video.carried, schema)
-
     def _draw_timelines(self, parts: Parts) -> None:
         names = [Path(video.path).stem for video in videos(parts.batches(), AFFECT)]
-        every = videos(parts.batches(), (*PROBABILITIES, *AFFECT))
-        for video, path in zip(every, self.timelines(len(names), names), strict=True):
+        with_values = videos(parts.batches(), (*PROBABILITIES, *AFFECT))
+        for video, path in zip(with_values, self.timelines(len(names), names), strict=True):
             with atomic.write_file(path) as partial:
-                _draw_timeline(video).savefig(partial, dpi=150)
+                _draw_timeline(video, partial)
 
-    def _facts(self, embedder: Embedder) -> dict:
-        """What the rows depend on; also in the metadata of a Parquet file."""
+    def _facts(self, embedder: Embedder) -> dict[str, Any]:
+        """Everything that the rows depend on; also stored in the metadata of a Parquet file."""
         listed = json.dumps([[source.name, dict(source.carried)] for source in self.sources])
         return {
             "model": embedder.contract.weights_sha256,
@@ -155,16 +141,21 @@ class Job(Plan):
         }
 
 
-def _draw_timeline(video: Video) -> Figure:
+def _window_batches(parts: Parts, seconds: float, hop: float, schema: pa.Schema) -> Iterator[pa.RecordBatch]:
+    for video in videos(parts.batches(), tables.VALUES):
+        found = windows(video.frames, seconds, hop)
+        while some := list(islice(found, WINDOWS_AT_ONCE)):
+            yield tables.to_window_batch(some, video.path, video.carried, schema)
+
+
+def _draw_timeline(video: Video, path: Path) -> None:
     from tfaffect.features.timeline import draw_timeline
 
-    nobody = {np.nan: np.full(len(PROBABILITIES) + len(AFFECT), np.nan)}
-    lines = [
-        (seconds, track, *values) for seconds, faces in video.frames for track, values in (faces or nobody).items()
-    ]
+    no_face = {np.nan: np.full(len(PROBABILITIES) + len(AFFECT), np.nan)}
+    lines = [(time, track, *values) for time, faces in video.frames for track, values in (faces or no_face).items()]
     seconds, tracks, *values = np.array(lines, float).T
     expression, affect = np.stack(values[: len(PROBABILITIES)], axis=1), values[len(PROBABILITIES) :]
-    return draw_timeline(video.path, seconds, tracks, expression, *affect)
+    draw_timeline(video.path, seconds, tracks, expression, *affect).savefig(path, dpi=150)
 
 
 def count(batches: Iterable[pa.RecordBatch]) -> Counts:

@@ -1,4 +1,4 @@
-"""What stands beside a face in pictures for people: its class probabilities as bars, its place on the affect plane."""
+"""The panel beside a face in annotated pictures: class probabilities as bars, and valence and arousal as a plane."""
 
 from __future__ import annotations
 
@@ -22,53 +22,53 @@ CLASS_COLOURS: tuple[Colour, ...] = (
     (216, 64, 47),  # anger
     (160, 112, 74),  # contempt
 )
-"""RGB in vocabulary order, of panels and timelines: to be seen on black and on white."""
+"""RGB in the order of CLASSES, for panels and timelines. They are visible on black and on white."""
 
-PAPER, INK, MUTED, FAINT = (20, 22, 28), (245, 246, 248), (184, 189, 200), (116, 122, 136)
+BACKGROUND, INK, MUTED, FAINT = (20, 22, 28), (245, 246, 248), (184, 189, 200), (116, 122, 136)
 OPACITY = 0.86
-"""How much the paper hides: the picture shines through, and the text keeps its contrast on a white wall."""
+"""Of the background: the picture is still visible, and text keeps its contrast on a white wall."""
 
 REGULAR, BOLD = 400, 600
 PADDING = 0.7
 BARS_WIDTH, PLANE_WIDTH, BLOCK_HEIGHT = 10.4, 8, 10.4
 NAME_WIDTH = 5.6
 PLANE_SIDE = 7
-"""Weights of letters, and lengths in sizes of the letters: "happiness" in bold is 5.4 of them wide at most."""
+"""Font weights, and lengths in units of the text size. "happiness" in bold is at most 5.4 wide."""
 
 
 def text_width(text: str, size: int, weight: int = REGULAR) -> int:
-    """How many pixels a line of text takes in letters of `size` pixels."""
-    return cv2.getTextSize((0, 0), _writable(text), (0, 0), cv2.FontFace("sans"), size, weight)[2]
+    """Return the width in pixels of a line of text with letters of `size` pixels."""
+    return cv2.getTextSize((0, 0), _printable(text), (0, 0), cv2.FontFace("sans"), size, weight)[2]
 
 
 def write_text(
     canvas: np.ndarray, text: str, x: float, middle: float, size: int, colour: Colour, weight: int = REGULAR
 ) -> None:
-    """Write a line of text from column `x` on, its letters centred on row `middle`.
+    """Write a line of text that starts at column `x`, with its letters centred on row `middle`.
 
-    The letters are in OpenCV 5 itself (Rubik, and another for Chinese and Japanese). A font is made for each call, in
-    less than a microsecond: of 9,600 texts that 8 threads wrote with a common one, 148 were wrong.
+    OpenCV 5 includes the fonts (Rubik, and another for Chinese and Japanese). Every call makes its own font object,
+    which takes less than a microsecond: with a shared one, 148 of 9,600 texts that 8 threads wrote were wrong.
     """
     place = (round(x), round(middle + 0.35 * size))
-    cv2.putText(canvas, _writable(text), place, colour, cv2.FontFace("sans"), size, weight)
+    cv2.putText(canvas, _printable(text), place, colour, cv2.FontFace("sans"), size, weight)
 
 
-def _writable(text: str) -> str:
-    """One line, without what stands in for undecodable bytes of a file's name: it ends the process in OpenCV 5.0."""
+def _printable(text: str) -> str:
+    """Join lines, and replace surrogates (undecodable bytes of a file name): OpenCV 5.0 crashes on them."""
     return " ".join(text.encode("utf-8", "replace").decode().split())
 
 
 def shade(canvas: np.ndarray, left: int, top: int, right: int, bottom: int) -> None:
-    """Lay dark paper over a part of the canvas."""
+    """Darken a part of the canvas, as the background of a panel."""
     part = canvas[top:bottom, left:right]
     if part.size:
-        part[:] = cv2.addWeighted(part, 1 - OPACITY, np.full_like(part, PAPER), OPACITY, 0)
+        part[:] = cv2.addWeighted(part, 1 - OPACITY, np.full_like(part, BACKGROUND), OPACITY, 0)
 
 
 def panel_size(row: Row, unit: int, stacked: bool) -> tuple[int, int]:
-    """Width and height in pixels of the panel of a row, in letters of `unit` pixels; 0 and 0 if nothing was learned.
+    """Return width and height in pixels of a row's panel with letters of `unit` pixels; (0, 0) if no head was learned.
 
-    The bars stand above the plane when `stacked`, else at its left.
+    The bars are above the plane if `stacked`, else to the left of it.
     """
     widths = [width for width, _ in _blocks(row)]
     if not widths:
@@ -81,7 +81,7 @@ def panel_size(row: Row, unit: int, stacked: bool) -> tuple[int, int]:
 
 
 def draw_panel(canvas: np.ndarray, left: int, top: int, row: Row, unit: int, stacked: bool) -> None:
-    """Draw the panel of a row onto paper that lies there already."""
+    """Draw the panel of a row onto a background that was drawn before."""
     x, y = left + PADDING * unit, top + PADDING * unit
     room = panel_size(row, unit, stacked)[0] - 2 * PADDING * unit
     for width, draw_block in _blocks(row):
@@ -94,7 +94,7 @@ def draw_panel(canvas: np.ndarray, left: int, top: int, row: Row, unit: int, sta
 
 
 def _blocks(row: Row) -> list[tuple[float, Callable]]:
-    """Width and drawing of what the network learned of the two."""
+    """Return width and drawing function of the bars and the plane, as far as the network learned them."""
     bars = [(BARS_WIDTH, _draw_bars)] if row.has_classes else []
     plane = [] if np.isnan([row.valence, row.arousal]).any() else [(PLANE_WIDTH, _draw_plane)]
     return bars + plane
@@ -113,7 +113,7 @@ def _draw_bars(canvas: np.ndarray, x: float, y: float, row: Row, unit: int) -> N
 
 
 def _draw_plane(canvas: np.ndarray, x: float, y: float, row: Row, unit: int) -> None:
-    """Valence to the right and arousal up, both from -1 to 1, crossing at 0; the circle is Russell's."""
+    """Draw valence to the right and arousal upwards, both from -1 to 1, with axes through 0 and Russell's circle."""
     half, line = round(PLANE_SIDE * unit / 2), max(1, round(unit / 14))
     x, y = round(x + PLANE_WIDTH * unit / 2), round(y + BLOCK_HEIGHT * unit / 2)
     cv2.rectangle(canvas, (x - half, y - half), (x + half, y + half), FAINT, line)

@@ -1,4 +1,4 @@
-"""Rows on disk while a run is under way: parts that appear whole, from which it can go on and a table can be made."""
+"""Rows on disk during a run: atomically written files (parts), from which a run resumes and the table is made."""
 
 from __future__ import annotations
 
@@ -7,6 +7,7 @@ import shutil
 import time
 from collections.abc import Iterator, Sequence
 from pathlib import Path
+from typing import Any
 
 import pyarrow as pa
 
@@ -16,31 +17,32 @@ from tfaffect.features.tables import to_batch
 from tfaffect.files import atomic
 
 ROWS, SECONDS = 2048, 10
-"""How many rows, and rows of how long, a part holds at most: what `kill -9` can lose."""
+"""A part has at most this many rows, from at most this many seconds: `kill -9` loses no more."""
 
 FACTS = "run.json"
 
 
 class Parts:
-    """The folder of the parts of one table, `<table>.parts` beside it.
+    """The folder with the parts of one table, `<table>.parts` beside it.
 
-    Sources are numbered and come one after the other. A part holds all rows of some whole sources, `<first>-<last>`, or
-    a stretch of one long source, `<source>+<number>`; its last stretch ends in `last`. So the names tell what is done.
+    Sources are numbered and processed in order. A part has all rows of several complete sources (`<first>-<last>`) or
+    a piece of one long source (`<source>+<number>`, where the last piece ends in `last`). So the file names tell which
+    sources are complete.
     """
 
     def __init__(self, table: Path, schema: pa.Schema) -> None:
         self.folder, self.schema = table.with_name(f"{table.name}.parts"), schema
 
-    def begin(self, facts: dict) -> int:
-        """Begin anew, with source 0; `facts` are what a run that goes on must share with this one."""
+    def start(self, facts: dict[str, Any]) -> int:
+        """Start a new run at source 0, which is returned. A resumed run must have the same `facts`."""
         self.remove()
         self.folder.mkdir(parents=True)
         with atomic.write_file(self.folder / FACTS) as partial:
             partial.write_text(json.dumps(facts, indent=2))
         return 0
 
-    def resume(self, facts: dict) -> int:
-        """Return the number of sources that are done, and forget what is there of the next one.
+    def resume(self, facts: dict[str, Any]) -> int:
+        """Return the number of complete sources, and remove the pieces of the incomplete one after them.
 
         Raises UsageError when the parts were made from other inputs, by another model or with other options.
         """
@@ -48,7 +50,7 @@ class Parts:
         changed = [name for name in facts if facts[name] != before.get(name)]
         if changed:
             received = "; ".join(f"{name} was {before.get(name)}, is {facts[name]}" for name in changed)
-            raise UsageError(f"--resume goes on with the same inputs, model and options. Received: {received}.")
+            raise UsageError(f"--resume needs the same inputs, model and options. Received: {received}.")
         done = 0
         for path in self._paths():
             if path.stem.endswith("last") or "+" not in path.stem:
@@ -59,7 +61,7 @@ class Parts:
         return done
 
     def exist(self) -> bool:
-        """Say whether a run was begun and not finished."""
+        """Return whether there is an unfinished run."""
         return (self.folder / FACTS).is_file()
 
     def write(self, name: str, rows: Sequence[Row]) -> None:
@@ -72,57 +74,57 @@ class Parts:
             stream.write_batch(to_batch(rows, self.schema))
 
     def batches(self) -> Iterator[pa.RecordBatch]:
-        """Yield what the parts hold, in order, mapped into memory and not read."""
+        """Yield the rows of all parts in order, memory-mapped."""
         for path in self._paths():
             with pa.memory_map(str(path)) as file:
                 yield pa.ipc.open_file(file).get_batch(0)
 
     def remove(self) -> None:
-        """Take the parts away."""
+        """Remove the parts."""
         if self.folder.exists():
-            gone = self.folder.with_name(f".{self.folder.name}-removed")
-            shutil.rmtree(gone, ignore_errors=True)  # of a process that was killed here
-            self.folder.rename(gone)  # at once: a run must not go on with the half that is left
-            shutil.rmtree(gone)
+            removed = self.folder.with_name(f".{self.folder.name}-removed")
+            shutil.rmtree(removed, ignore_errors=True)  # left by a process that was killed here
+            self.folder.rename(removed)  # in one step: a run must not resume from some of the parts
+            shutil.rmtree(removed)
 
     def _paths(self) -> list[Path]:
         return sorted(self.folder.glob("*.arrow"), key=lambda path: (_last_source(path), path.name))
 
 
 class PartWriter:
-    """Collects rows and writes them in parts of bounded size and age."""
+    """Collects rows and writes them in parts of limited size and age."""
 
     def __init__(self, parts: Parts, first_source: int = 0) -> None:
         self.parts, self.first, self.source = parts, first_source, first_source
-        self.finished: list[Row] = []
-        self.open: list[Row] = []
-        self.stretches, self.begun = 0, time.monotonic()
+        self.complete: list[Row] = []  # of complete sources, from `first` on
+        self.current: list[Row] = []  # of the current source
+        self.pieces, self.last_flush = 0, time.monotonic()
 
     def add(self, rows: Sequence[Row]) -> None:
-        """Take rows of the source under way."""
-        self.open += rows
-        if len(self.open) + len(self.finished) >= ROWS or time.monotonic() - self.begun > SECONDS:
+        """Add rows of the current source."""
+        self.current += rows
+        if len(self.current) + len(self.complete) >= ROWS or time.monotonic() - self.last_flush > SECONDS:
             self.flush()
 
     def finish_source(self) -> None:
-        """Note that the source under way is done and the next begins."""
+        """Mark the current source as complete and go to the next one."""
         self.source += 1
-        if self.stretches:
-            self.parts.write(f"{self.source - 1:09d}+{self.stretches:06d}.last", self.open)
-            self.stretches, self.first = 0, self.source
+        if self.pieces:
+            self.parts.write(f"{self.source - 1:09d}+{self.pieces:06d}.last", self.current)
+            self.pieces, self.first = 0, self.source
         else:
-            self.finished += self.open
-        self.open = []
+            self.complete += self.current
+        self.current = []
 
     def flush(self) -> None:
-        """Write what was collected."""
+        """Write the collected rows."""
         if self.first < self.source:
-            self.parts.write(f"{self.first:09d}-{self.source - 1:09d}", self.finished)
-            self.finished, self.first = [], self.source
-        if self.open:
-            self.parts.write(f"{self.source:09d}+{self.stretches:06d}", self.open)
-            self.open, self.stretches = [], self.stretches + 1
-        self.begun = time.monotonic()
+            self.parts.write(f"{self.first:09d}-{self.source - 1:09d}", self.complete)
+            self.complete, self.first = [], self.source
+        if self.current:
+            self.parts.write(f"{self.source:09d}+{self.pieces:06d}", self.current)
+            self.current, self.pieces = [], self.pieces + 1
+        self.last_flush = time.monotonic()
 
 
 def _last_source(path: Path) -> int:

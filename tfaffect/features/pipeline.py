@@ -1,4 +1,4 @@
-"""Pictures and videos to rows: read, find faces, link them over time, and run the network on full batches."""
+"""From pictures and videos to rows: read, find faces, link them over time, and run the network on full batches."""
 
 from __future__ import annotations
 
@@ -15,7 +15,7 @@ import numpy as np
 
 from tfaffect.contract import Contract
 from tfaffect.errors import UsageError
-from tfaffect.features.ordered import in_order
+from tfaffect.features.ordered import Stream, ordered_map
 from tfaffect.features.row import NO_FACE, Row
 from tfaffect.features.smoothing import Smoother
 from tfaffect.features.sources import Source, kind
@@ -27,26 +27,25 @@ from tfaffect.runtimes.runtime import Runtime
 Detector = Callable[[np.ndarray, int | None], list[Detection]]
 
 WORKERS = 4
-"""Threads that look for faces, at most: each may hold two pictures, and 9 of 4K are 220 MB."""
+"""Most threads that search for faces. Each may have two pictures in memory; 9 pictures of 4K are 220 MB."""
 
 SECONDS_AHEAD = 1.0
-"""How long frames wait at most for a batch to fill: rows come, and Ctrl-C ends, while nobody is seen."""
+"""Most seconds that a frame waits for its batch to fill. So rows appear, and Ctrl-C works, while there is no face."""
 
 BYTES_AHEAD = 64 * 2**20
-"""Bytes of pictures that wait at most for a batch to fill, where pictures are kept; four such batches are under way."""
+"""Most bytes of pictures that wait for a batch to fill, where pictures are kept. Four batches exist at once."""
 
 BATCHES = 2
-"""Batches in the network at once: with one, processors wait for its slowest part and while its rows are made."""
+"""Batches in the network at once. With one, processors are idle during its slowest part and while rows are made."""
 
 
 @dataclass(frozen=True)
 class Options:
-    """What is looked at.
+    """Which faces and frames are used, and how outputs are filtered. Raises UsageError for invalid values.
 
-    faces: how many of the largest faces of a picture become rows; None for all. fps: pictures a second of a video that
-    are looked at, None for all; every: or each so many-th frame. smooth: time constant in seconds of the filter on the
-    outputs of a track, None for none; smooth_embeddings: filter the embeddings as well. abstain: the probability that
-    the most probable class must reach to be named. Raises UsageError for what makes no sense.
+    faces: number of largest faces per picture, None for all. fps: frames per second of a video, None for all; every:
+    every N-th frame instead. smooth: time constant in seconds of the filter on a track's outputs, None for no filter;
+    smooth_embeddings: filter the embeddings too. abstain: lowest probability at which the most probable class is named.
     """
 
     faces: int | None = None
@@ -57,30 +56,28 @@ class Options:
     abstain: float = 0.0
 
     def __post_init__(self) -> None:
-        """Refuse what makes no sense."""
+        """Check every value."""
+        fps_is_valid = self.fps is None or (0 < self.fps < math.inf and self.every == 1)
         rules = {
             "faces": ("None or at least 1", self.faces is None or (isinstance(self.faces, int) and self.faces >= 1)),
-            "fps": ("more than 0, and is not for use beside every", self._fps_is_fine()),
+            "fps": ("more than 0, and cannot be used together with every", fps_is_valid),
             "every": ("a whole number of at least 1", isinstance(self.every, int) and self.every >= 1),
             "smooth": ("more than 0 seconds", self.smooth is None or 0 < self.smooth < math.inf),
-            "smooth_embeddings": ("False where smooth is not given", self.smooth or not self.smooth_embeddings),
+            "smooth_embeddings": ("False unless smooth is given", self.smooth or not self.smooth_embeddings),
             "abstain": ("a probability from 0 to 1", 0 <= self.abstain <= 1),
         }
-        for name, (rule, kept) in rules.items():
-            if not kept:
+        for name, (rule, is_kept) in rules.items():
+            if not is_kept:
                 raise UsageError(f"{name} must be {rule}. Received: {name}={getattr(self, name)}.")
-
-    def _fps_is_fine(self) -> bool:
-        return self.fps is None or (0 < self.fps < math.inf and self.every == 1)
 
 
 @dataclass
 class Sample:
-    """One picture or frame on its way to its rows.
+    """One picture or video frame on its way to its rows.
 
-    number: of its source, from 0. picture: read already of a frame, None of a picture file until a worker reads it, and
-    None again when it is needed no more. still: the frame before is still on screen, and has been seen. crops:
-    letterboxed, of the faces that become rows; tracks: theirs, of a video.
+    number: of its source, from 0. picture: a frame is decoded at the start, a picture file by a worker; None again when
+    it is no longer needed. repeated: the same frame as in the sample before, which was processed already. crops:
+    letterboxed, of the faces that become rows; tracks: their track numbers in a video.
     """
 
     number: int
@@ -89,7 +86,7 @@ class Sample:
     frame: int | None = None
     seconds: float | None = None
     problem: str = ""
-    still: bool = False
+    repeated: bool = False
     detections: Sequence[Detection] = ()
     crops: Sequence[np.ndarray] = ()
     tracks: Sequence[int | None] = ()
@@ -102,61 +99,62 @@ def describe(
     detector: Detector | None,
     options: Options,
     keep_pictures: bool = False,
-) -> Iterator[Sample]:
+) -> Stream[Sample]:
     """Yield every picture and frame of numbered sources with its rows, in order.
 
-    Without a detector each picture is taken as a face crop. Nothing is raised for what cannot be read: it becomes a row
-    with the reason. Memory is bounded whatever the length; `keep_pictures` leaves the picture in what is yielded.
+    Without a detector every picture is taken as a face crop. An unreadable file raises nothing: it becomes a row with
+    the reason. Memory is limited for any length of input. `keep_pictures` keeps the picture in each sample.
     """
     ahead = 4 if keep_pictures else 2 * network.batch_size + 8
-    see = partial(_see, detector, options.faces, network.contract, keep_pictures)
-    run = partial(_with_rows, network, options.abstain)
+    detect = partial(_detect, detector, options.faces, network.contract, keep_pictures)
+    run = partial(_run_network, network, options.abstain)
+    workers = min(WORKERS, os.cpu_count() or 1)
     with (
-        closing(in_order(see, _samples(sources, options), min(WORKERS, os.cpu_count() or 1), ahead)) as seen,
-        closing(in_order(run, _batches(_linked(seen), network.batch_size), BATCHES, results_ahead=1)) as described,
+        closing(ordered_map(detect, _read(sources, options), workers, ahead)) as detected,
+        closing(ordered_map(run, _batches(_link(detected), network.batch_size), BATCHES, results_ahead=1)) as batches,
     ):
-        yield from _smoothed(_held(chain.from_iterable(described)), options)
+        samples = _repeat_rows(chain.from_iterable(batches))
+        yield from samples if options.smooth is None else _smooth(samples, options.smooth, options.smooth_embeddings)
 
 
-def _samples(sources: Sequence[tuple[int, Source]], options: Options) -> Iterator[Sample]:
-    """Videos are decoded here, front to back; pictures by the workers, several at once."""
+def _read(sources: Sequence[tuple[int, Source]], options: Options) -> Stream[Sample]:
+    """Decode videos from start to end in this thread. Pictures are decoded by the workers, several at once."""
     for number, source in sources:
         try:
             if kind(source.path) == "picture":
                 yield Sample(number, source)
                 continue
-            before = None
-            for shown in video.sampled(source.path, options.fps, options.every):
-                still = shown.number == before
-                picture = None if still else shown.picture
-                yield Sample(number, source, picture, shown.number, round(shown.seconds, 6), still=still)
-                before = shown.number
+            last = None
+            for frame in video.sample_frames(source.path, options.fps, options.every):
+                repeated = frame.number == last
+                picture = None if repeated else frame.picture
+                yield Sample(number, source, picture, frame.number, round(frame.seconds, 6), repeated=repeated)
+                last = frame.number
         except (video.UnreadableVideoError, OSError) as error:
             yield Sample(number, source, problem=_reason(error))
 
 
-def _see(detector: Detector | None, most: int | None, contract: Contract, keep_picture: bool, sample: Sample) -> Sample:
-    """Find the faces of a picture and cut them out."""
-    if sample.picture is None and not sample.problem and not sample.still:
+def _detect(detector: Detector | None, most: int | None, contract: Contract, keep: bool, sample: Sample) -> Sample:
+    """Find the faces of a picture and crop them."""
+    if sample.picture is None and not sample.problem and not sample.repeated:
         try:
             sample.picture = faces.read(sample.source.path, upright=True)
         except (faces.UnreadablePictureError, OSError) as error:
             sample.problem = _reason(error)
-    if sample.picture is None:
+    if (picture := sample.picture) is None:
         return sample
-    whole = sample.picture
     if detector is None:
-        sample.crops = [faces.letterbox(whole, contract.input_size)]
+        sample.crops = [faces.letterbox(picture, contract.input_size)]
     else:
-        sample.detections = [face for face in detector(whole, most) if _shows(whole, face.box)]
-        cut = [faces.crop(whole, face.box, contract.crop_margin) for face in sample.detections[:most]]
-        sample.crops = [faces.letterbox(face, contract.input_size) for face in cut]
-    sample.picture = whole if keep_picture else None
+        sample.detections = [face for face in detector(picture, most) if _is_inside(picture, face.box)]
+        crops = [faces.crop(picture, face.box, contract.crop_margin) for face in sample.detections[:most]]
+        sample.crops = [faces.letterbox(crop, contract.input_size) for crop in crops]
+    sample.picture = picture if keep else None
     return sample
 
 
-def _shows(picture: np.ndarray, box: faces.Box) -> bool:
-    """Say whether a box holds some of the picture: at the border the detector imagines the rest of a face."""
+def _is_inside(picture: np.ndarray, box: faces.Box) -> bool:
+    """Return whether a box has some of the picture's pixels: the detector can put a box outside the border."""
     try:
         faces.crop(picture, box)
     except faces.EmptyBoxError:
@@ -164,92 +162,91 @@ def _shows(picture: np.ndarray, box: faces.Box) -> bool:
     return True
 
 
-def _linked(samples: Iterator[Sample]) -> Iterator[Sample]:
-    """Give the faces of each video their tracks, also those that become no rows: who is largest may change."""
-    number, linker = None, None
+def _link(samples: Iterator[Sample]) -> Stream[Sample]:
+    """Set the tracks of each video's faces. Faces without a row are linked too, because the largest face may change."""
+    number, linker = -1, Linker()
     for sample in samples:
         if sample.number != number:
             number, linker = sample.number, Linker()
-        if sample.seconds is None or sample.still:
+        if sample.seconds is None or sample.repeated:
             sample.tracks = [None] * len(sample.crops)
         elif sample.crops and not sample.detections:
-            sample.tracks = [0]  # a ready crop: one person
+            sample.tracks = [0]  # without a detector a video shows one person
         else:
             sample.tracks = linker.link(sample.seconds, [face.box for face in sample.detections])
         yield sample
 
 
-def _batches(samples: Iterator[Sample], size: int) -> Iterator[list[Sample]]:
-    """Collect what fills a batch of faces, across frames and files."""
-    waiting, crops, held, begun = [], 0, 0, time.monotonic()
+def _batches(samples: Iterator[Sample], size: int) -> Stream[list[Sample]]:
+    """Collect samples until they fill a batch of faces, across frames and files."""
+    batch, crops, stored, start = list[Sample](), 0, 0, time.monotonic()
     for sample in samples:
-        waiting.append(sample)
+        batch.append(sample)
         crops += len(sample.crops)
-        held += 0 if sample.picture is None else sample.picture.nbytes
-        late = time.monotonic() - begun > SECONDS_AHEAD
-        if crops >= size or late or held >= BYTES_AHEAD:
-            yield waiting
-            waiting, crops, held, begun = [], 0, 0, time.monotonic()
-    yield waiting
+        stored += 0 if sample.picture is None else sample.picture.nbytes
+        late = time.monotonic() - start > SECONDS_AHEAD
+        if crops >= size or late or stored >= BYTES_AHEAD:
+            yield batch
+            batch, crops, stored, start = [], 0, 0, time.monotonic()
+    yield batch
 
 
-def _with_rows(network: Runtime, abstain: float, samples: Sequence[Sample]) -> Sequence[Sample]:
-    """Run the network on a batch."""
+def _run_network(network: Runtime, abstain: float, samples: Sequence[Sample]) -> Sequence[Sample]:
+    """Run the network on a batch and make its rows."""
     crops = [crop for sample in samples for crop in sample.crops]
-    outputs = network(np.stack(crops)) if crops else ()
-    described = zip(*outputs, strict=True)
+    outputs = zip(*network(np.stack(crops)), strict=True) if crops else iter(())
     for sample in samples:
-        sample.rows = list(_rows(sample, islice(described, len(sample.crops)), abstain))
+        sample.rows = list(_rows(sample, islice(outputs, len(sample.crops)), abstain))
         sample.crops = ()
     return samples
 
 
-def _rows(sample: Sample, described: Iterable[tuple], abstain: float) -> Iterator[Row]:
-    """A row per face, or the one that says why there is none."""
-    facts = {"frame": sample.frame, "seconds": sample.seconds, "carried": sample.source.carried}
-    place = -1
-    for place, (expression, valence, arousal, embedding) in enumerate(described):
-        given = {"expression": expression, "valence": float(valence), "arousal": float(arousal), "embedding": embedding}
+def _rows(sample: Sample, outputs: Iterable[tuple], abstain: float) -> Iterator[Row]:
+    """Yield a row per face, or one row with the reason why there is no face."""
+    source = sample.source
+    row = partial(Row, source.name, frame=sample.frame, seconds=sample.seconds, carried=source.carried)
+    if not sample.crops:
+        yield row(problem=sample.problem or NO_FACE)
+    for face, (expression, valence, arousal, embedding) in enumerate(outputs):
+        face_row = partial(row, face=face, track=sample.tracks[face], abstain=abstain)
         if sample.detections:
-            face = sample.detections[place]
-            given |= {"box": face.box, "landmarks": face.landmarks, "score": face.score}
-        yield Row(sample.source.name, face=place, track=sample.tracks[place], abstain=abstain, **given, **facts)
-    if place < 0:
-        yield Row(sample.source.name, problem=sample.problem or NO_FACE, **facts)
+            found = sample.detections[face]
+            face_row = partial(face_row, box=found.box, landmarks=found.landmarks, score=found.score)
+        yield face_row(expression=expression, valence=float(valence), arousal=float(arousal), embedding=embedding)
 
 
-def _held(samples: Iterable[Sample]) -> Iterator[Sample]:
-    """Let a frame that stays on screen have its rows again, at each later time."""
-    rows, picture = (), None
+def _repeat_rows(samples: Iterable[Sample]) -> Iterator[Sample]:
+    """Copy the rows of a frame that stays on screen to each later time."""
+    rows: Sequence[Row] = ()
+    picture = None
     for sample in samples:
-        if sample.still:
+        if sample.repeated:
             sample.rows, sample.picture = [replace(row, seconds=sample.seconds) for row in rows], picture
         rows, picture = sample.rows, sample.picture
         yield sample
 
 
-def _smoothed(samples: Iterator[Sample], options: Options) -> Iterator[Sample]:
-    """Filter what the network says of each track of a video over time."""
-    number, smoother = None, None
+def _smooth(samples: Iterator[Sample], time_constant: float, embeddings: bool) -> Iterator[Sample]:
+    """Filter the outputs of each track of a video over time."""
+    number, smoother = -1, Smoother(time_constant)
     for sample in samples:
-        if options.smooth is not None and sample.seconds is not None:
-            if sample.number != number:
-                number, smoother = sample.number, Smoother(options.smooth)
-            sample.rows = [_smooth(row, smoother, options.smooth_embeddings) for row in sample.rows]
+        if sample.number != number:
+            number, smoother = sample.number, Smoother(time_constant)
+        sample.rows = [_smooth_row(row, smoother, embeddings) for row in sample.rows]
         yield sample
 
 
-def _smooth(row: Row, smoother: Smoother, embeddings: bool) -> Row:
-    if row.face is None:
+def _smooth_row(row: Row, smoother: Smoother, embeddings: bool) -> Row:
+    if row.track is None or row.seconds is None:  # no face, or a picture
         return row
     values = np.array([*row.expression, row.valence, row.arousal, *(row.embedding if embeddings else ())])
     smooth = smoother.smooth(row.track, row.seconds, values).astype(np.float32)
     expression, (valence, arousal), embedding = np.split(smooth, (8, 10))
-    rest = {"embedding": embedding} if embeddings else {}
-    return replace(row, expression=expression, valence=float(valence), arousal=float(arousal), **rest)
+    embedding = embedding if embeddings else row.embedding
+    return replace(row, expression=expression, valence=float(valence), arousal=float(arousal), embedding=embedding)
 
 
 def _reason(error: Exception) -> str:
-    """What a row says of something that cannot be read, on one line."""
+    """The text of a row's `problem`, on one line."""
     text = error.strerror if isinstance(error, OSError) and error.strerror else str(error)
     return f"unreadable: {' '.join(text.split())}"

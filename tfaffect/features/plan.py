@@ -1,4 +1,4 @@
-"""What a run of the command is to write, and whether it can: names, options, and nothing of value replaced."""
+"""The outputs of the command `embed`, and checks before it starts: options, file names, nothing overwritten."""
 
 from __future__ import annotations
 
@@ -20,11 +20,11 @@ from tfaffect.files import atomic
 
 @dataclass(frozen=True)
 class Plan:
-    """What the command makes of its sources.
+    """What the command writes for its sources.
 
-    out: the table, one row per face. detect: look for faces. windows: their length and hop in seconds, in a table
-    beside `out`. annotate: folder of annotated pictures and videos. timeline: PNG, one for each video. inputs: the
-    files and folders that named the sources.
+    out: the table, one row per face. detect: search for faces. windows: length and hop in seconds, for a table beside
+    `out`. annotate: folder for annotated pictures and videos. timeline: PNG, one per video. inputs: the files and
+    folders from which the sources were found.
     """
 
     sources: Sequence[Source]
@@ -38,7 +38,7 @@ class Plan:
 
     @property
     def carried(self) -> tuple[str, ...]:
-        """The further columns that sources bring along."""
+        """The columns of CSV inputs that are copied to the output."""
         return tuple(dict.fromkeys(name for source in self.sources for name in source.carried))
 
     @property
@@ -47,7 +47,7 @@ class Plan:
         return self.out.with_suffix(f".windows{self.out.suffix}")
 
     def check(self, resume: bool, overwrite: bool) -> None:
-        """Raise UsageError for what would fail later, or would replace what is there."""
+        """Raise UsageError for what would fail later, or would overwrite a file."""
         tables.writer(self.out)
         self._check_options(resume, overwrite)
         if self.annotate:
@@ -57,7 +57,7 @@ class Plan:
             if path.is_dir():
                 raise UsageError(f"{path} is a folder. Name a file.")
             if resolved(path) in used:
-                raise UsageError(f"{path} is read, and would be overwritten. Name another file.")
+                raise UsageError(f"{path} is an input and would be overwritten. Name another file.")
             try:
                 atomic.check_writable(path)
             except OSError as error:
@@ -65,35 +65,35 @@ class Plan:
         for path in filter(None, (self.annotate, self.timeline)):
             for folder in filter(Path.is_dir, self.inputs):
                 if resolved(path).is_relative_to(resolved(folder)):
-                    raise UsageError(f"{path} lies in {folder}, where it would be taken for an input. Name another.")
+                    raise UsageError(f"{path} is inside the input folder {folder}. Name a place outside it.")
         if not (overwrite or resume):
-            self._check_nothing_is_there()
+            self._check_nothing_exists()
 
     def _check_options(self, resume: bool, overwrite: bool) -> None:
         for name, value in zip(("window", "hop"), self.windows or (), strict=False):
             if not 0 < value < math.inf:
                 raise UsageError(f"{name} must be more than 0 seconds. Received: {name}={value}.")
         if resume and overwrite:
-            raise UsageError("--resume goes on and --overwrite begins anew: name one of them.")
+            raise UsageError("--resume continues a run and --overwrite starts again: choose one of them.")
         if self.timeline and self.timeline.suffix.lower() != ".png":
-            raise UsageError(f"--timeline writes PNG. Received: {self.timeline}.")
+            raise UsageError(f"--timeline must be a .png file. Received: {self.timeline}.")
         if self.timeline and find_spec("matplotlib") is None:
             raise UsageError("--timeline needs matplotlib, which is not installed: pip install matplotlib.")
 
-    def _check_nothing_is_there(self) -> None:
+    def _check_nothing_exists(self) -> None:
         if Parts(self.out, tables.SCHEMA).exist():
-            raise UsageError(f"A run into {self.out} was interrupted. Go on with --resume, or begin with --overwrite.")
-        drawn = self.timeline.parent.glob(f"{escape(self.timeline.stem)}-*.png") if self.timeline else ()
-        for path in (self.out, self.windows_out, *self.timelines(1), *drawn):
+            raise UsageError(f"A run to {self.out} was interrupted. Add --resume to continue, or --overwrite.")
+        plots = self.timeline.parent.glob(f"{escape(self.timeline.stem)}-*.png") if self.timeline else ()
+        for path in (self.out, self.windows_out, *self.timelines(1), *plots):
             if path.exists():
                 raise UsageError(f"{path} exists already. Name another file, or replace it with --overwrite.")
 
     def timelines(self, count: int, names: Sequence[str] = ("",)) -> list[Path]:
-        """Return the plots of `count` videos; the name of one of several has its number and its own name."""
+        """Return the plot files of `count` videos. With several videos, number and name are added to the file name."""
         if self.timeline is None or count == 0:
             return []
         if count == 1:
             return [self.timeline]
         stem = self.timeline.stem
-        several = (shortened(f"{stem}-{number}-{name}.png") for number, name in enumerate(names, start=1))
-        return [self.timeline.with_name(name) for name in several]
+        files = (shortened(f"{stem}-{number}-{name}.png") for number, name in enumerate(names, start=1))
+        return [self.timeline.with_name(name) for name in files]

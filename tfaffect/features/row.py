@@ -1,4 +1,4 @@
-"""What is known of one face in one picture or frame, and of a picture or frame in which there is none."""
+"""The result for one face in one picture or frame, or for a picture or frame without a face."""
 
 from __future__ import annotations
 
@@ -15,17 +15,17 @@ NO_FACE = "no face"
 
 @dataclass(frozen=True, eq=False)
 class Row:
-    """One face, or one picture or frame without a face: then `face` is None and `problem` says why.
+    """One face, or one picture or frame without a face: then `face` is None and `problem` gives the reason.
 
-    source: the picture or video, as it was named.
-    frame, seconds: number from 0 and time of a video's frame; None of a picture.
-    face: number in its frame, 0 for the largest; track: number of the person in the video, None of a picture.
+    source: name of the picture or video.
+    frame, seconds: number (from 0) and time of a video's frame; None for a picture.
+    face: number in its frame, 0 for the largest; track: number of the person in the video, None for a picture.
     box: left, top, right, bottom in pixels; landmarks: right eye, left eye, nose, right and left corner of the mouth,
-    x and y in pixels; score: the detector's confidence from 0 to 1. None when no face was looked for.
-    expression: probabilities (8,); valence, arousal: in [-1, 1], NaN where the network never learned them;
-    embedding: affective features (256,) in [-1, 1]. NaN without a face.
-    abstain: the probability that the most probable class must reach to be named.
-    carried: further columns of the CSV that named the source.
+    x and y in pixels; score: the detector's confidence from 0 to 1. All three are None without face detection.
+    expression: probabilities (8,); valence, arousal: in [-1, 1], NaN if the network never learned them;
+    embedding: affective features (256,) in [-1, 1]. All are NaN without a face.
+    abstain: lowest probability at which the most probable class is named.
+    carried: other columns of the CSV that lists the source, copied to the output.
     """
 
     source: str
@@ -46,11 +46,11 @@ class Row:
 
     @property
     def top_class(self) -> str | None:
-        """The most probable class; None when it is not probable enough, without a face, or if none was learned."""
-        place = int(np.argmax(self.expression))
-        return CLASSES[place] if self.expression[place] >= self.abstain else None  # NaN reaches nothing
+        """The most probable class; None below `abstain`, without a face, or if no class was learned."""
+        top = int(np.argmax(self.expression))
+        return CLASSES[top] if self.expression[top] >= self.abstain else None  # NaN >= x is False
 
     @property
     def has_classes(self) -> bool:
-        """Whether there are probabilities of classes."""
+        """Whether there are class probabilities."""
         return not np.isnan(self.expression).any()

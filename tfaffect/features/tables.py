@@ -1,10 +1,12 @@
-"""Rows as tables on disk: Parquet, CSV or NumPy, with one layout, written in bounded memory."""
+"""Tables of rows on disk as Parquet, CSV or NumPy, all with the same columns. Memory use is limited."""
 
 from __future__ import annotations
 
 import zipfile
-from collections.abc import Callable, Iterable, Iterator, Mapping, Sequence
+from collections.abc import Callable, Iterable, Mapping, Sequence
+from functools import partial
 from pathlib import Path
+from typing import Any
 
 import numpy as np
 import pyarrow as pa
@@ -22,7 +24,7 @@ LANDMARKS = tuple(
 )
 PROBABILITIES = tuple(f"expression_{name}" for name in CLASSES)
 VALUES = (*PROBABILITIES, *AFFECT, *EMBEDDING)
-"""The columns that a network gives."""
+"""The columns with the network's outputs."""
 
 _INTEGERS = ("frame", "face", "track")
 
@@ -40,7 +42,7 @@ SCHEMA = pa.schema(
         ("problem", pa.string()),
     ]
 )
-"""The columns of a row, in the order of the original project: path, embedding, then the labels and the rest."""
+"""The columns of a row, in the order of the original project: path, embedding, then labels and the rest."""
 
 WINDOW_SCHEMA = pa.schema(
     [
@@ -61,22 +63,22 @@ ARRAYS = {
     **{f"embedding_{kind}": tuple(f"{name}_{kind}" for name in EMBEDDING) for kind in STATISTICS},
     **{f"probabilities_{kind}": tuple(f"{name}_{kind}" for name in PROBABILITIES) for kind in STATISTICS},
 }
-"""In `.npz`, the arrays that stand for several columns; landmarks are (n, 5, 2)."""
+"""Arrays in `.npz` that combine several columns; landmarks are (n, 5, 2)."""
 
 ROW_GROUP = 16_384
 """Rows of a group in a Parquet file: 20 MB."""
 
 RESERVED = frozenset((*SCHEMA.names, *WINDOW_SCHEMA.names, *ARRAYS, "classes"))
-"""Names that no carried column may have."""
+"""Names that the columns carried over from a CSV must not have."""
 
 
 def with_carried(schema: pa.Schema, carried: Sequence[str]) -> pa.Schema:
-    """Return the columns of rows whose sources carry further columns, which are text."""
+    """Return a schema with text columns appended for the columns carried over from a CSV."""
     return pa.schema([*schema, *((name, pa.string()) for name in carried)])
 
 
 def to_batch(rows: Sequence[Row], schema: pa.Schema) -> pa.RecordBatch:
-    """Return rows as a batch of columns; what a row does not have is null."""
+    """Return rows as a batch of columns. A missing value is null."""
     if not rows:
         return pa.RecordBatch.from_pylist([], schema=schema)
     values = np.stack([np.concatenate([row.expression, (row.valence, row.arousal), row.embedding]) for row in rows])
@@ -99,28 +101,28 @@ def to_window_batch(
     """Return the windows of one video as a batch of columns."""
     values = np.stack([window.statistics.ravel() for window in windows])
     columns = dict(zip(WINDOW_SCHEMA.names[-values.shape[1] :], values.T, strict=True))
-    columns |= {name: [getattr(window, name) for window in windows] for name in ("track", "frames", "faces")}
-    columns |= {name: [getattr(window, name) for window in windows] for name in ("begin_seconds", "end_seconds")}
+    names = ("begin_seconds", "end_seconds", "track", "frames", "faces")
+    columns |= {name: [getattr(window, name) for window in windows] for name in names}
     columns["face_share"] = [window.share for window in windows]
     columns |= {name: [text] * len(windows) for name, text in {"path": path, **carried}.items()}
     return _batch(columns, schema)
 
 
 def _batch(columns: Mapping[str, Sequence], schema: pa.Schema) -> pa.RecordBatch:
-    nothing = [None] * len(columns["path"])
-    arrays = [pa.array(columns.get(field.name, nothing), field.type, from_pandas=True) for field in schema]
+    nulls = [None] * len(columns["path"])
+    arrays = [pa.array(columns.get(field.name, nulls), field.type, from_pandas=True) for field in schema]
     return pa.RecordBatch.from_arrays(arrays, schema=schema)
 
 
 def writer(path: Path) -> Callable[[Path, pa.Schema, Iterable[pa.RecordBatch]], None]:
-    """Return what writes batches to a file with this suffix. Raises UsageError for one that is not a table's."""
+    """Return the function that writes batches to a file with this suffix. Raises UsageError for an unknown suffix."""
     if path.suffix.lower() not in WRITERS:
-        raise UsageError(f"Tables are written as {', '.join(WRITERS)}. Received: {path}.")
+        raise UsageError(f"The suffix of a table must be one of {', '.join(WRITERS)}. Received: {path}.")
     return WRITERS[path.suffix.lower()]
 
 
 def _write_parquet(path: Path, schema: pa.Schema, batches: Iterable[pa.RecordBatch]) -> None:
-    """Write in groups of many rows: readers pay for each group and column."""
+    """Write in groups of many rows, because every group and column slows reading."""
     with parquet.ParquetWriter(path, schema) as file:
         group: list[pa.RecordBatch] = []
         for batch in batches:
@@ -132,17 +134,16 @@ def _write_parquet(path: Path, schema: pa.Schema, batches: Iterable[pa.RecordBat
 
 
 def _write_csv(path: Path, schema: pa.Schema, batches: Iterable[pa.RecordBatch]) -> None:
-    # Quoted where a text needs it only; an empty field is what was missing.
     with csv.CSVWriter(path, schema, write_options=csv.WriteOptions(quoting_style="needed")) as file:
         for batch in batches:
             file.write_batch(batch)
 
 
 def _write_npz(path: Path, schema: pa.Schema, batches: Iterable[pa.RecordBatch]) -> None:
-    """Write arrays one after the other; the batches are spooled first, because each array goes through all of them."""
+    """Write one array after the other. The batches are first stored on disk, because every array reads all of them."""
     spool = path.with_suffix(".arrow")
     with pa.OSFile(str(spool), "wb") as file, pa.ipc.new_file(file, schema) as stream:
-        stream.write_batch(to_batch([], schema))  # a table without rows has columns all the same
+        stream.write_batch(to_batch([], schema))  # a table without rows has columns too
         for batch in batches:
             stream.write_batch(batch)
     with pa.memory_map(str(spool)) as file:
@@ -157,26 +158,26 @@ def _write_arrays(path: Path, schema: pa.Schema, batches: Sequence[pa.RecordBatc
     with zipfile.ZipFile(path, "w", allowZip64=True) as archive:
         for name in dict.fromkeys(grouped.get(column, column) for column in schema.names):
             columns = [column for column in ARRAYS.get(name, (name,)) if column in schema.names]
-            _write_array(archive, name, count, lambda columns=columns: (_array(batch, columns) for batch in batches))
+            _write_array(archive, name, count, partial(map, partial(_array, columns), batches))
         _write_array(archive, "classes", len(CLASSES), lambda: [np.array(CLASSES)])
 
 
 def _write_array(archive: zipfile.ZipFile, name: str, count: int, chunks: Callable[[], Iterable[np.ndarray]]) -> None:
-    """Write one array chunk by chunk; text is as wide as its longest."""
-    kind, shape = np.dtype("<U1"), ()
+    """Write one array chunk by chunk. A text array is as wide as its longest text."""
+    dtype, shape = np.dtype("<U1"), ()
     for chunk in chunks():
-        kind, shape = max(kind, chunk.dtype) if chunk.dtype.kind == "U" else chunk.dtype, chunk.shape[1:]
-        if kind.kind != "U":
+        dtype, shape = max(dtype, chunk.dtype) if chunk.dtype.kind == "U" else chunk.dtype, chunk.shape[1:]
+        if dtype.kind != "U":
             break
     with archive.open(f"{name}.npy", "w", force_zip64=True) as file:
-        header = {"descr": np.lib.format.dtype_to_descr(kind), "fortran_order": False, "shape": (count, *shape)}
+        header = {"descr": np.lib.format.dtype_to_descr(dtype), "fortran_order": False, "shape": (count, *shape)}
         np.lib.format.write_array_header_2_0(file, header)
         for chunk in chunks():
-            file.write(np.ascontiguousarray(chunk, kind).tobytes())
+            file.write(np.ascontiguousarray(chunk, dtype).tobytes())
 
 
-def _array(batch: pa.RecordBatch, columns: Sequence[str]) -> np.ndarray:
-    """Columns of a batch as one array: text without None, integers with -1 where there is none, numbers with NaN."""
+def _array(columns: Sequence[str], batch: pa.RecordBatch) -> np.ndarray:
+    """Return columns of a batch as one array. A missing value is "" in text, -1 in integers and NaN in floats."""
     first = batch.schema.field(columns[0])
     arrays = [batch.column(name) for name in columns]
     if pa.types.is_string(first.type):
@@ -192,7 +193,7 @@ def _array(batch: pa.RecordBatch, columns: Sequence[str]) -> np.ndarray:
 WRITERS = {".parquet": _write_parquet, ".csv": _write_csv, ".npz": _write_npz}
 
 
-def _numbers(given: Sequence, width: int) -> Iterator[np.ndarray]:
-    """Columns out of one tuple a row, NaN where there is none."""
-    nothing = np.full(width, np.nan, np.float32)
-    yield from np.stack([nothing if values is None else np.ravel(values).astype(np.float32) for values in given]).T
+def _numbers(values: Sequence[Any], width: int) -> np.ndarray:
+    """Return the columns (width, n) of n tuples; NaN for a tuple that is None."""
+    missing = np.full(width, np.nan, np.float32)
+    return np.stack([missing if value is None else np.ravel(value).astype(np.float32) for value in values]).T

@@ -1,4 +1,4 @@
-"""Which face is the same person's as in the frame before: by the overlap of boxes with where faces are expected."""
+"""Links the faces of a video into tracks, by the overlap of found boxes with predicted boxes."""
 
 from __future__ import annotations
 
@@ -8,43 +8,43 @@ import numpy as np
 
 from tfaffect.media.faces import Box
 
-# Chosen on made paths at 1 to 60 frames a second, boxes off by 3 % of the side or more: 684 crossings at 0.5 to 4 sides
-# a second each, a third with the rear one missed where they overlap by 0.3, a third with either missed by chance; and
-# 296 videos of heads that wander, bounce, turn back or come nearer. As below: 6 swaps, and 103 new numbers for people
-# who had one, most at 1 and 2 frames a second.
+# These values were chosen on simulated paths at 1 to 60 frames per second, with box errors of 3 % of the side or more:
+# 684 crossings at 0.5 to 4 sides per second (in a third of them the rear face is missed from an overlap of 0.3 on, in a
+# third either face is missed at random), and 296 videos of heads that move, bounce, turn back or come nearer. The
+# values below give 6 swapped numbers and 103 new numbers for known people, most of them at 1 and 2 frames per second.
 MIN_OVERLAP = 0.1
-"""Intersection over union below which a box is not the expected face. 0.2 made 259 new numbers and 0.05 made 61; but of
-faces drawn at random, as a cut shows them, 4 %, 9 % and 12 % overlap by 0.2, 0.1 and 0.05."""
+"""Lowest intersection over union of a found and a predicted box. 0.2 gave 259 new numbers and 0.05 gave 61, but 4 %,
+9 % and 12 % of random pairs of faces, as at a cut, overlap by 0.2, 0.1 and 0.05."""
 
 HIDDEN_SECONDS = 1.5
-"""How long a face may be missed and keep its number, from the first frame without it. Of 16 pairs of one size who cross
-at half a side a second each, so that one is hidden for 1.1 s, 14 got a new number with 1 s, none with 1.5 s."""
+"""Time for which a missed face keeps its number, from the first frame without it. Of 16 pairs of equal size that
+crossed at half a side per second each, which hides one for 1.1 s, 14 got a new number with 1 s, none with 1.5 s."""
 
 HANDICAP = 0.1
-"""What a hidden face's overlap counts less, because the visible one is likelier where both are expected. Without it 158
-of 240 pairs of like sizes passed one behind the other without a wrong number in any frame, with it 232; 0.15 made 11
+"""Subtracted from the overlap of a hidden face, because the visible one is more likely where both are predicted. Of 240
+pairs of similar size that passed behind each other, 158 had no wrong number without it and 232 with it; 0.15 gave 11
 swaps."""
 
 NOISE = 0.04
-"""Standard deviation of a detector's box, as a share of its side. 0.02 made 13 swaps, 0.08 made 8."""
+"""Standard deviation of a detector's box, as a share of its side. 0.02 gave 13 swaps, 0.08 gave 8."""
 
 SPEED = 0.5
-"""Standard deviation of a face's speed, in sides a second. 0.25 made 8 swaps, 1 made 13."""
+"""Standard deviation of a face's speed, in sides per second. 0.25 gave 8 swaps, 1 gave 13."""
 
 DAMPING_SECONDS = 1.0
-"""The time over which a speed is forgotten. 0.7 made 14 swaps; 1.5 made 2, but 132 new numbers."""
+"""Time constant with which a speed decays. 0.7 gave 14 swaps; 1.5 gave 2, but 132 new numbers."""
 
 
 class Linker:
-    """Gives every face of a video, frame by frame, the number of its track: one linker a video.
+    """Gives every face of one video the number of its track, frame by frame.
 
-    A track is expected where its speed, damped, has taken it since it was last seen: a Kalman filter over the centre
-    and the logarithms of width and height, much as in SORT (Bewley et al., Simple Online and Realtime Tracking, ICIP
-    2016), with a speed that decays (an Ornstein-Uhlenbeck process), so that one model serves steps of every length.
-    Boxes go to tracks by overlap, the best pair first; the optimal assignment made as many swaps on the same paths.
+    A Kalman filter over the centre and the logarithms of width and height predicts each box, as in SORT (Bewley et al.,
+    Simple Online and Realtime Tracking, ICIP 2016). Here the speed decays (an Ornstein-Uhlenbeck process), so that one
+    model fits steps of any length. Boxes are matched to tracks by overlap, best pair first. The optimal assignment gave
+    as many swaps on the same paths.
 
-    Two people who cross keep their numbers when sizes, heights or speeds tell their boxes apart. A face that moves by
-    more than about its own width between two frames gets a new number, as after a cut: sample more often to follow it.
+    Two people who cross keep their numbers if their boxes differ in size, height or speed. A face that moves by more
+    than about its own width between two frames gets a new number, as after a cut: use more frames to follow it.
     """
 
     def __init__(self) -> None:
@@ -53,11 +53,11 @@ class Linker:
         self._tracks = _Tracks()
 
     def link(self, seconds: float, boxes: Sequence[Box]) -> list[int]:
-        """Return the track numbers, from 0 in order of first appearance, of the boxes of the next frame.
+        """Return the track numbers of the next frame's boxes, counted from 0 in order of first appearance.
 
-        `seconds` is the frame's time; where it does not grow, nobody is expected to have moved. Boxes are left, top,
-        right, bottom in pixels. A track that was missed in a frame ends HIDDEN_SECONDS later and is forgotten: a frame
-        without a face must be told too, as an empty sequence.
+        `seconds` is the frame's time. If it does not increase, no movement is predicted. Boxes are left, top, right,
+        bottom in pixels. A missed track ends after HIDDEN_SECONDS: so pass every frame, also one without faces, with an
+        empty sequence.
         """
         elapsed = 0.0 if self._seconds is None else max(0.0, seconds - self._seconds)
         self._seconds = seconds
@@ -78,11 +78,11 @@ class Linker:
 
 
 class _Tracks:
-    """The tracks that go on, a row each.
+    """The current tracks, one per row.
 
-    number (n,); mean (n, 4) as `_measure` gives it; speed (n, 4) of it a second; variance (n, 3): of the mean, of mean
-    with speed and of the speed, in sides of the face and the same for all four; hidden (n,): seconds since the first
-    frame without the face, NaN of one that was just seen.
+    number (n,); mean (n, 4) as from `_measure`; speed (n, 4): its change per second; variance (n, 3): of the mean, of
+    mean with speed, and of the speed, in sides of the face and equal for all four; hidden (n,): seconds since the first
+    frame without the face, NaN if the last frame has it.
     """
 
     def __init__(self) -> None:
@@ -91,74 +91,74 @@ class _Tracks:
         self.variance, self.hidden = np.empty((0, 3)), np.empty(0)
 
     def predict(self, elapsed: float) -> None:
-        """Move every track on by `elapsed` seconds, exactly, whatever their number."""
-        left = np.exp(-elapsed / DAMPING_SECONDS)
-        reach = DAMPING_SECONDS * (1 - left)
+        """Predict every track `elapsed` seconds ahead. The result is exact for a step of any length."""
+        decay = np.exp(-elapsed / DAMPING_SECONDS)
+        reach = DAMPING_SECONDS * (1 - decay)
         self.mean += reach * self.speed
-        self.speed *= left
+        self.speed *= decay
         self.hidden += elapsed
         place, both, speed = self.variance.T
-        drift = 2 * elapsed / DAMPING_SECONDS - 3 + 4 * left - left**2
+        drift = 2 * elapsed / DAMPING_SECONDS - 3 + 4 * decay - decay**2
         self.variance = np.stack(
             [
                 place + 2 * reach * both + reach**2 * speed + (SPEED * DAMPING_SECONDS) ** 2 * drift,
-                left * (both + reach * speed) + SPEED**2 * DAMPING_SECONDS * (1 - left) ** 2,
-                left**2 * speed + SPEED**2 * (1 - left**2),
+                decay * (both + reach * speed) + SPEED**2 * DAMPING_SECONDS * (1 - decay) ** 2,
+                decay**2 * speed + SPEED**2 * (1 - decay**2),
             ],
             axis=1,
         )
 
     def correct(self, rows: np.ndarray, measured: np.ndarray) -> None:
-        """Let the tracks in `rows` learn where they were found; all others are hidden."""
+        """Update the tracks in `rows` with their measured boxes; all others are hidden."""
         place, both, speed = self.variance[rows].T
         gain, speed_gain = place / (place + NOISE**2), both / (place + NOISE**2)
-        surprise = measured - self.mean[rows]
-        self.mean[rows] += gain[:, None] * surprise
-        self.speed[rows] += speed_gain[:, None] * surprise
+        residual = measured - self.mean[rows]
+        self.mean[rows] += gain[:, None] * residual
+        self.speed[rows] += speed_gain[:, None] * residual
         self.variance[rows] = np.stack([(1 - gain) * place, (1 - gain) * both, speed - speed_gain * both], axis=1)
         self.hidden = np.where(np.isnan(self.hidden), 0, self.hidden)
         self.hidden[rows] = np.nan
 
-    def keep(self, which: np.ndarray) -> None:
-        """Forget all tracks but those of a mask."""
+    def keep(self, mask: np.ndarray) -> None:
+        """Remove all tracks outside a mask."""
         for name, column in vars(self).items():
-            setattr(self, name, column[which])
+            setattr(self, name, column[mask])
 
     def add(self, numbers: np.ndarray, measured: np.ndarray) -> None:
-        """Begin a track for each number at the place measured."""
-        begun = {
+        """Start a track for each number at its measured box."""
+        new = {
             "number": numbers,
             "mean": measured,
             "speed": np.zeros_like(measured),
             "variance": np.tile([NOISE**2, 0, SPEED**2], (len(numbers), 1)),
             "hidden": np.full(len(numbers), np.nan),
         }
-        for name, rows in begun.items():
+        for name, rows in new.items():
             setattr(self, name, np.concatenate([getattr(self, name), rows]))
 
 
 def _measure(boxes: Sequence[Box]) -> np.ndarray:
-    """Boxes as (n, 4): x and y of the centre, logarithms of width and height; an empty box is next to nothing wide."""
+    """Return boxes as (n, 4): x and y of the centre, logarithms of width and height (at least 1e-6 pixels)."""
     corners = np.asarray(boxes, np.float64).reshape(-1, 4)
     sides = np.maximum(corners[:, 2:] - corners[:, :2], 1e-6)
     return np.hstack([(corners[:, :2] + corners[:, 2:]) / 2, np.log(sides)])
 
 
 def _overlaps(first: np.ndarray, second: np.ndarray) -> np.ndarray:
-    """The intersection over union (n, m) of n with m boxes, both as `_measure` gives them."""
+    """Return the intersection over union (n, m) of n and m boxes, both as from `_measure`."""
     sides, others = np.exp(first[:, None, 2:]), np.exp(second[None, :, 2:])
-    apart = np.abs(first[:, None, :2] - second[None, :, :2])
-    shared = np.clip((sides + others) / 2 - apart, 0, np.minimum(sides, others)).prod(2)
+    distance = np.abs(first[:, None, :2] - second[None, :, :2])
+    shared = np.clip((sides + others) / 2 - distance, 0, np.minimum(sides, others)).prod(2)
     return shared / (sides.prod(2) + others.prod(2) - shared)
 
 
 def _best_pairs(scores: np.ndarray, allowed: np.ndarray) -> tuple[np.ndarray, np.ndarray]:
-    """Pair rows with columns where it is allowed, the greatest score first, each once: their rows and columns."""
+    """Pair rows with columns where allowed, the greatest score first, each once. Return the pairs' rows and columns."""
     rows, columns = np.nonzero(allowed)
     pairs: dict[int, int] = {}
     taken: set[int] = set()
-    for at in np.argsort(-scores[rows, columns], kind="stable"):
-        row, column = int(rows[at]), int(columns[at])
+    for index in np.argsort(-scores[rows, columns], kind="stable"):
+        row, column = int(rows[index]), int(columns[index])
         if row not in pairs and column not in taken:
             pairs[row] = column
             taken.add(column)

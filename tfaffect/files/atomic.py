@@ -1,4 +1,4 @@
-"""Files and folders that appear whole or not at all: written under a temporary name, renamed at the end."""
+"""Atomic writing of files and folders: written under a temporary name, renamed at the end."""
 
 from __future__ import annotations
 
@@ -12,22 +12,22 @@ from glob import escape
 from pathlib import Path
 
 LOCK, REPLACED = ".writing", ".replaced"
-"""Names in the temporary folder: held while somebody writes there, and what was there before."""
+"""Names in the temporary folder: the file that the writer locks, and the earlier version of the output."""
 
 
 @contextmanager
 def write_file(path: Path) -> Iterator[Path]:
-    """Yield a name in a temporary folder beside `path`; what the block writes there then takes the place of `path`."""
-    with _beside(path) as folder:
+    """Yield a path in a temporary folder beside `path`; when the block ends, the file there replaces `path`."""
+    with _temporary_folder(path) as folder:
         yield folder / path.name
         (folder / path.name).replace(path)
 
 
 @contextmanager
 def write_folder(path: Path) -> Iterator[Path]:
-    """Yield an empty folder that takes the place of `path` when the block ends well, and vanishes when it does not."""
+    """Yield an empty folder that replaces `path` when the block ends, and is removed after an exception."""
     remove_unfinished(path)
-    with _beside(path) as parent:
+    with _temporary_folder(path) as parent:
         new, old = parent / path.name, parent / REPLACED
         new.mkdir()
         yield new
@@ -42,31 +42,31 @@ def write_folder(path: Path) -> Iterator[Path]:
 
 
 def remove_unfinished(path: Path) -> None:
-    """Remove what processes left beside `path` that were killed while they wrote there; others may go on writing."""
+    """Remove the temporary folders of killed processes beside `path`; those of running processes stay."""
     for unfinished in path.parent.glob(f".{escape(path.name)}-*/"):
-        with suppress(OSError), open(unfinished / LOCK) as lock:  # not there yet or no longer, or held
+        with suppress(OSError), open(unfinished / LOCK) as lock:  # no lock file, or locked by a running process
             fcntl.flock(lock, fcntl.LOCK_EX | fcntl.LOCK_NB)
-            if (unfinished / REPLACED).exists() and not path.exists():  # killed between the two renames
+            if (unfinished / REPLACED).exists() and not path.exists():  # killed between its two renames
                 (unfinished / path.name).rename(path)
             shutil.rmtree(unfinished)
 
 
 def check_writable(path: Path) -> None:
-    """Raise the OSError that writing `path` would end in: no right, no such folder, a name that is too long."""
-    with _beside(path) as folder:
+    """Raise the OSError that writing `path` would raise: no permission, no such folder, a name that is too long."""
+    with _temporary_folder(path) as folder:
         (folder / path.name).touch()
 
 
 @contextmanager
 def locked(path: Path) -> Iterator[None]:
-    """Keep other processes that ask for the same from writing `path`. Raises BlockingIOError when one does."""
+    """Hold an exclusive lock for `path`. Raises BlockingIOError when another process holds it."""
     path.parent.mkdir(parents=True, exist_ok=True)
     name = path.with_name(f".{path.name}.lock")
     while True:
         with open(name, "w") as lock:
             fcntl.flock(lock, fcntl.LOCK_EX | fcntl.LOCK_NB)
             if not (name.exists() and os.path.samestat(os.fstat(lock.fileno()), name.stat())):
-                continue  # removed by the one who had it, between opening and locking
+                continue  # its holder removed the file between our opening and locking
             try:
                 yield
             finally:
@@ -75,13 +75,13 @@ def locked(path: Path) -> Iterator[None]:
 
 
 @contextmanager
-def _beside(path: Path) -> Iterator[Path]:
-    """A temporary folder on the same file system, so that a rename is one step."""
+def _temporary_folder(path: Path) -> Iterator[Path]:
+    """Yield a temporary folder on the same file system, so that a rename is atomic."""
     path.parent.mkdir(parents=True, exist_ok=True)
     with (
         tempfile.TemporaryDirectory(dir=path.parent, prefix=f".{path.name}-") as parent,
         open(Path(parent, LOCK), "w") as lock,
     ):
-        with suppress(OSError):  # a file system without locks: then nothing is ever swept
+        with suppress(OSError):  # a file system without locks: `remove_unfinished` removes nothing
             fcntl.flock(lock, fcntl.LOCK_EX)
         yield Path(parent)

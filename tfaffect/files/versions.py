@@ -1,4 +1,4 @@
-"""What a run was made with: versions, backend and devices, one entry for every time that it was started."""
+"""Versions, backend and devices of a run: one entry for each start or resume."""
 
 from __future__ import annotations
 
@@ -26,13 +26,13 @@ PACKAGES = (
 def record(path: Path, first_epoch: int) -> None:
     """Add an entry to the JSON list in `path`; `first_epoch` is the next epoch of the run, counted from 1."""
     entries = json.loads(path.read_text()) if path.exists() else []
-    entries.append({"from_epoch": first_epoch, **_surroundings()})
+    entries.append({"from_epoch": first_epoch, **_environment()})
     with atomic.write_file(path) as partial:
         partial.write_text(json.dumps(entries, indent=2) + "\n")
 
 
-def _surroundings() -> dict:
-    """What figures may depend on, and nothing that names a person's machine or folders: run folders are handed on."""
+def _environment() -> dict:
+    """Return what scores may depend on. No name of a machine or folder: users share run folders."""
     import keras
 
     return {

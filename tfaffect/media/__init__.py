@@ -1,1 +1,1 @@
-"""Pictures and video: what is read from them, and which part of them is a face."""
+"""Reads pictures and videos, and finds and crops the faces in them."""

@@ -1,4 +1,4 @@
-"""Video files as boxes: whether the outermost ones end where they say."""
+"""Detects truncated video files by the lengths of the outermost boxes of their container."""
 
 from __future__ import annotations
 
@@ -6,11 +6,11 @@ import os
 from pathlib import Path
 
 
-def is_cut_off(path: Path) -> bool:
-    """Whether a file ends in zeros, or before the outermost boxes of its container do.
+def is_truncated(path: Path) -> bool:
+    """Return whether a file ends in zeros, or before the outermost boxes of its container end.
 
-    Fewer frames than claimed do not show it: whole files have them too, MP4 that was trimmed without coding it anew
-    (4 seconds claimed, 2 on screen), and Matroska whose sound is longer (6 and 4).
+    A number of frames below the container's claim is no proof: complete files can have it too, such as an MP4 that was
+    trimmed without encoding it again (4 seconds claimed, 2 played), or Matroska with a longer sound track (6 and 4).
     """
     size = os.path.getsize(path)
     with open(path, "rb") as file:
@@ -28,14 +28,14 @@ def is_cut_off(path: Path) -> bool:
 
 
 def _box_length(head: bytes) -> int | None:
-    """Return the bytes of the box that begins so; None for what is no box, or a streamed one whose length is open."""
+    """Return the length in bytes of the box that starts with `head`; None for no box or a stream of open length."""
     if head.startswith(b"RIFF"):  # AVI, in chunks of at most 1 GB
         return 8 + int.from_bytes(head[4:8], "little")
     if head.startswith((b"\x1a\x45\xdf\xa3", b"\x18\x53\x80\x67")) and head[4]:  # Matroska: header, segment
-        width = 9 - head[4].bit_length()  # the leading zeros of a length say how many bytes it has
+        width = 9 - head[4].bit_length()  # the leading zero bits of a length give its number of bytes
         length = int.from_bytes(head[4 : 4 + width]) - (1 << 7 * width)
         return 4 + width + length if length < (1 << 7 * width) - 1 else None
-    if head[4:8].isalnum():  # MP4, MOV: length and kind; where the length is 1, a long one follows
+    if head[4:8].isalnum():  # MP4, MOV: length and type; a length of 1 means that a 64-bit length follows
         short, long = int.from_bytes(head[:4]), int.from_bytes(head[8:16])
         length = long if short == 1 else short
         return length if length >= 8 else None

@@ -1,4 +1,4 @@
-"""From a picture to what the network sees: decode, crop, letterbox. One rule for builders, training and inference."""
+"""From a picture file to the network's input: decode, crop, letterbox. Used by builders, training and inference."""
 
 from __future__ import annotations
 
@@ -17,21 +17,21 @@ Box = tuple[float, float, float, float]
 
 
 class UnreadablePictureError(ValueError):
-    """Bytes that are not a picture, or not a whole one."""
+    """Bytes that are not a picture, or a truncated one."""
 
 
 class EmptyBoxError(ValueError):
-    """A box that holds no part of a picture."""
+    """A box without any pixel of the picture."""
 
 
 def decode(encoded: bytes, upright: bool = False) -> np.ndarray:
     """Return the picture in `encoded` (any format that OpenCV reads) as RGB uint8 (height, width, 3).
 
-    Grey, alpha, CMYK and 16-bit pictures become RGB, of animations the first picture. By default pixels come as they
-    are stored, because the boxes that corpora ship refer to those: an EXIF orientation is ignored (but a TIFF's, which
-    OpenCV always applies), and transparent pixels show the colour under them. With `upright` the picture is what a
-    viewer shows: turned, and black where it is transparent, as the bars of a letterbox are. Raises
-    UnreadablePictureError, also for a picture whose end is missing.
+    Grey, alpha, CMYK and 16-bit pictures are converted to RGB; an animation gives its first picture. By default the
+    pixels are as stored, because the boxes of corpora refer to them: the EXIF orientation is ignored (except in TIFF,
+    where OpenCV always applies it), and so is transparency. With `upright` the picture is as in a viewer: rotated, and
+    black where it is transparent, like the bars of a letterbox. Raises UnreadablePictureError, also for a picture whose
+    end is missing.
     """
     if upright and (picture := _decode_by_pillow(encoded)) is not None:
         return picture
@@ -50,24 +50,24 @@ def decode(encoded: bytes, upright: bool = False) -> np.ndarray:
 def read(path: Path, upright: bool = False) -> np.ndarray:
     """Return the picture in a file as RGB uint8 (height, width, 3), see `decode`.
 
-    Raises OSError, and UnreadablePictureError also for more than 89 million pixels: a bomb's file is small.
+    Raises OSError, and UnreadablePictureError also for more than 89 million pixels (a decompression bomb).
     """
     encoded = Path(path).read_bytes()
-    _header(encoded)
+    _open_header(encoded)
     return decode(encoded, upright)
 
 
-_filters = threading.Lock()  # the filters of warnings belong to the process, and pictures are read in several threads
+_lock = threading.Lock()  # warning filters are global, and several threads read pictures
 
 
-def _header(encoded: bytes) -> Image.Image | None:
-    """Let Pillow read the header, which takes 0.05 ms; OpenCV would first make room for what a header claims.
+def _open_header(encoded: bytes) -> Image.Image | None:
+    """Read only the header with Pillow, in 0.05 ms: OpenCV would allocate memory for any size that a header claims.
 
-    Raises UnreadablePictureError for a bomb; returns None for a format that only OpenCV knows, or no picture.
+    Raises UnreadablePictureError for a decompression bomb. Returns None if Pillow does not know the format.
     """
     try:
-        with _filters, warnings.catch_warnings():
-            warnings.simplefilter("ignore")  # broken EXIF, for one
+        with _lock, warnings.catch_warnings():
+            warnings.simplefilter("ignore")  # for example about broken EXIF
             warnings.simplefilter("error", Image.DecompressionBombWarning)
             return Image.open(BytesIO(encoded))
     except (Image.DecompressionBombWarning, Image.DecompressionBombError) as error:
@@ -77,52 +77,50 @@ def _header(encoded: bytes) -> Image.Image | None:
 
 
 def _decode_by_pillow(encoded: bytes) -> np.ndarray | None:
-    """Decode what OpenCV 5.0 does not show as a viewer does, upright: transparent pictures, and AVIF."""
-    if encoded.startswith(b"\xff\xd8") or (picture := _header(encoded)) is None:  # JPEG: neither, and time is saved
+    """Decode, upright, what OpenCV 5.0 does not decode as a viewer does: transparent pictures and AVIF. Else None."""
+    if encoded.startswith(b"\xff\xd8") or (picture := _open_header(encoded)) is None:  # JPEG is neither: saves time
         return None
-    keyed = "transparency" in picture.info and picture.mode in ("1", "L", "P", "RGB")
-    if not (keyed or picture.mode in ("RGBA", "LA", "PA") or picture.format == "AVIF"):
+    has_transparent_colour = "transparency" in picture.info and picture.mode in ("1", "L", "P", "RGB")
+    if not (has_transparent_colour or picture.mode in ("RGBA", "LA", "PA") or picture.format == "AVIF"):
         return None
     try:
-        shown = ImageOps.exif_transpose(picture).convert("RGBA")
+        rgba = ImageOps.exif_transpose(picture).convert("RGBA")
     except (OSError, ValueError, SyntaxError, RuntimeError) as error:
         raise UnreadablePictureError(f"Not a picture that can be decoded: {error}") from error
-    return np.array(Image.alpha_composite(Image.new("RGBA", shown.size, "black"), shown).convert("RGB"))
+    return np.array(Image.alpha_composite(Image.new("RGBA", rgba.size, "black"), rgba).convert("RGB"))
 
 
 def crop(picture: np.ndarray, box: Box, margin: float = MARGIN) -> np.ndarray:
-    """Cut the square around a face box out of a picture.
+    """Crop the square around a face box.
 
-    The square has the centre of the box and `1 + 2 * margin` times its longer side; what lies outside the picture is
-    left out, so that a crop at the border is not square. `box` is left, top, right, bottom in pixels, fractions
-    allowed. Raises EmptyBoxError when the box is empty or lies outside the picture.
+    The square has the centre of the box and `1 + 2 * margin` times its longer side. Its part outside the picture is
+    left out, so a crop at the border is not square. `box` is left, top, right, bottom in pixels, also fractions. Raises
+    EmptyBoxError if the box is empty or outside the picture.
     """
     height, width = picture.shape[:2]
     left, top, right, bottom = box
     x, y = (left + right) / 2, (top + bottom) / 2
     if not (right > left and bottom > top and np.isfinite([x, y]).all()):
-        raise EmptyBoxError(f"A face box must have an area. Received: box={box}.")
+        raise EmptyBoxError(f"A face box must not be empty. Received: box={box}.")
     side = round(max(right - left, bottom - top) * (1 + 2 * margin))
     first_row, first_column = round(y - side / 2), round(x - side / 2)
     rows = slice(max(0, first_row), min(height, first_row + side))
     columns = slice(max(0, first_column), min(width, first_column + side))
     if rows.start >= rows.stop or columns.start >= columns.stop:
-        raise EmptyBoxError(
-            f"The box holds no part of the picture. Received: box={box}, picture of {width} x {height}."
-        )
+        raise EmptyBoxError(f"The box is outside the picture. Received: box={box}, picture of {width} x {height}.")
     return picture[rows, columns]
 
 
 def letterbox(picture: np.ndarray, size: int) -> np.ndarray:
-    """Scale a picture into a `size` x `size` square, keeping its aspect, centred between black bars.
+    """Scale a picture (height, width, 3) uint8 into (size, size, 3), centred between black bars.
 
-    The scaled sides are rounded down, but never to 0. Shape (height, width, 3) uint8 in, (size, size, 3) uint8 out.
+    The aspect ratio is kept: the scaled sides are rounded down, but are at least 1.
     """
     height, width = picture.shape[:2]
     if (height, width) == (size, size):
         return picture
     scale = size / max(height, width)
-    # The small term keeps sides exact that only floating point makes fractional: int(size * (width / width)).
+    # The small term corrects floating-point errors: without it, size * (width / width) can be rounded to size - 1.
     scaled = resize(picture, max(1, int(height * scale + 1e-6)), max(1, int(width * scale + 1e-6)))
     if scaled.shape[:2] == (size, size):
         return scaled
@@ -133,10 +131,10 @@ def letterbox(picture: np.ndarray, size: int) -> np.ndarray:
 
 
 def resize(picture: np.ndarray, height: int, width: int) -> np.ndarray:
-    """Resize bilinearly; a side that shrinks is filtered over the whole shrink ratio.
+    """Resize bilinearly with Pillow, as the original project does. A side that shrinks is antialiased.
 
-    By Pillow, as the original does. OpenCV's own bilinear filter looks at two source pixels whatever the ratio, and its
-    area filter is a box: against the original's letterbox they are off by up to 25 and 9 grey levels, this by 1.
+    OpenCV's bilinear filter uses two source pixels for any ratio, and its area filter is a box: they differ from the
+    original's letterbox by up to 25 and 9 grey levels, this one by 1.
     """
     return np.array(Image.fromarray(picture).resize((width, height), Image.Resampling.BILINEAR))
 
@@ -144,10 +142,10 @@ def resize(picture: np.ndarray, height: int, width: int) -> np.ndarray:
 def encode(picture: np.ndarray) -> bytes:
     """Encode an RGB uint8 picture for a record: PNG up to 64 pixels, JPEG of quality 95 above.
 
-    Small faces lose visibly under JPEG and cost little as PNG (about 5 kB at 48 pixels).
+    JPEG visibly degrades small faces, and their PNG is small (about 5 kB at 48 pixels).
     """
     small = max(picture.shape[:2]) <= 64
     options = [] if small else [cv2.IMWRITE_JPEG_QUALITY, 95]
-    whole, encoded = cv2.imencode(".png" if small else ".jpg", cv2.cvtColor(picture, cv2.COLOR_RGB2BGR), options)
-    assert whole
+    success, encoded = cv2.imencode(".png" if small else ".jpg", cv2.cvtColor(picture, cv2.COLOR_RGB2BGR), options)
+    assert success
     return encoded.tobytes()

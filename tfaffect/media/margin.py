@@ -1,4 +1,4 @@
-"""How crops are framed, for those who need the number and not OpenCV."""
+"""The margin of crops, in a module that does not import OpenCV."""
 
 MARGIN = 0.1
-"""How far a crop reaches beyond the face box on every side, as a share of the box's longer side."""
+"""Margin around the face box on every side of a crop, as a share of the box's longer side."""

@@ -1,1 +1,1 @@
-"""The networks, their kernels, and weights that come from elsewhere."""
+"""The networks, their fused kernels and numeric precision, and the import of foreign weights."""

@@ -1,22 +1,23 @@
-"""BatchNorm and swish in few kernels under TensorFlow, where Keras 3 computes them by many: a quarter of a step."""
+"""Fused BatchNorm and swish for TensorFlow. They save a quarter of a step: Keras 3 computes both with many kernels."""
 
 from __future__ import annotations
 
 from functools import cache
 from types import MethodType
+from typing import Any
 
 import keras
 
 SMALLEST_EPSILON = 1.001e-5
-"""What cuDNN takes at least; smaller ones stay with Keras."""
+"""The smallest epsilon that cuDNN accepts; layers with a smaller one keep Keras's code."""
 
 
 def fuse(model: keras.Model) -> None:
-    """Let the BatchNorm and the swish of maps learn by fused kernels; other backends compile their own.
+    """Train BatchNorm of feature maps and swish with fused kernels under TensorFlow; other backends fuse them already.
 
-    What a layer computes, its weights and its file are the same; frozen BatchNorm and inference stay with Keras. What
-    it brings: benchmarks/train_step.py. Ioffe and Szegedy, Batch Normalization, ICML 2015; Ramachandran et al.,
-    Searching for Activation Functions, 2017.
+    Results, weights and saved files stay the same. Frozen BatchNorm and inference keep Keras's code. Measured by
+    benchmarks/train_step.py. Ioffe and Szegedy, Batch Normalization, ICML 2015; Ramachandran et al., Searching for
+    Activation Functions, 2017.
     """
     if keras.backend.backend() != "tensorflow":
         return
@@ -33,19 +34,19 @@ def _is_batchnorm_of_maps(layer: keras.Layer) -> bool:
     return len(layer.output.shape) == 4 and layer.axis in (-1, 3) and layer.center and layer.scale
 
 
-def _normalise(layer: keras.layers.BatchNormalization, inputs, training: bool | None = None, mask=None):
-    """Normalise, and move the running statistics; the variance that they follow divides by n, as Keras's does."""
+def _normalise(layer: keras.layers.BatchNormalization, inputs: Any, training: bool | None = None, mask: Any = None):
+    """Normalise and update the running statistics; their variance divides by n, as in Keras."""
     if not training or not layer.trainable or mask is not None:
         return type(layer).call(layer, inputs, training=training, mask=mask)
     import tensorflow as tf
 
-    nothing = tf.zeros([0])
+    empty = tf.zeros([0])
     output, mean, unbiased, *_ = tf.raw_ops.FusedBatchNormV3(
         x=inputs,
         scale=tf.convert_to_tensor(layer.gamma.value),
         offset=tf.convert_to_tensor(layer.beta.value),
-        mean=nothing,
-        variance=nothing,
+        mean=empty,
+        variance=empty,
         epsilon=layer.epsilon,
         is_training=True,
     )
@@ -57,20 +58,20 @@ def _normalise(layer: keras.layers.BatchNormalization, inputs, training: bool | 
 
 
 @cache
-def _swish():
-    """Return, once, x sigmoid(x) whose gradient is one loop: TensorFlow's own takes seven, each over all of the memory.
+def _swish() -> Any:
+    """Return x sigmoid(x) with a gradient of one loop over the memory; TensorFlow's own gradient takes seven.
 
-    XLA compiles that loop alone, for each shape in some hundredths of a second; whole networks take minutes there.
+    XLA compiles only this loop, in some hundredths of a second per shape. A complete network would take minutes.
     """
     import tensorflow as tf
 
     @tf.function(jit_compile=True, autograph=False)
-    def gradient(inputs, upstream):
+    def gradient(inputs: Any, upstream: Any) -> Any:
         gate = tf.sigmoid(inputs)
         return upstream * (gate + inputs * gate * (1 - gate))
 
     @tf.custom_gradient
-    def swish(inputs):
+    def swish(inputs: Any) -> Any:
         return tf.nn.silu(inputs), lambda upstream: gradient(inputs, upstream)
 
     return swish

@@ -1,4 +1,4 @@
-"""The network: a backbone, the 256 affective features, and two heads."""
+"""The network: a backbone, an embedding of 256 affective features, and two heads."""
 
 from __future__ import annotations
 
@@ -18,71 +18,70 @@ from tfaffect.labels import AFFECT, CLASSES
 from tfaffect.networks import efficientnet_b1, residual
 from tfaffect.networks.pytorch import layers as torch_layers
 
-EMBEDDING = 256
-"""Width of the affective features."""
+EMBEDDING_SIZE = 256
 
 BACKBONES = {"efficientnet_b1": efficientnet_b1.efficientnet_b1, "small": residual.small, "micro": residual.micro}
-"""What a config's `architecture` names: functions of the config."""
+"""The backbones by the `architecture` of a config: functions of the config."""
 
 GROUPS = (
     *("stem", *(f"block{number}" for number in range(1, 8)), "top"),
     *("avg_pool", "identity", "dropout", "embedding", "batchnorm", "activation", "expression", "affect"),
 )
-"""The layer groups of the original, from the picture to the heads; `identity` is its emptied classifier."""
+"""The layer groups of the original, from the input to the heads; `identity` is in place of its removed classifier."""
 
 
 def build(config: Config, backbone: keras.Model | None = None) -> keras.Model:
     """Return the network: uint8 RGB pictures (batch, size, size, 3) -> {expression, valence, arousal}.
 
-    `expression` holds logits (batch, 8); valence and arousal (batch,) lie in [-1, 1] unless the config says linear.
-    The embedding (batch, 256) is the output of the layer `activation`. `backbone` maps the same pictures to a feature
-    map (batch, height, width, channels); without one it is the network that the config names.
+    `expression`: logits (batch, 8). Valence and arousal: (batch,), in [-1, 1] if `affect_range` is bounded. The
+    embedding (batch, 256) is the output of the layer `activation`. `backbone` maps the pictures to feature maps (batch,
+    height, width, channels); the default is that of the config.
     """
     backbone = backbone or make_backbone(config)
     x = layers.GlobalAveragePooling2D(name="avg_pool")(backbone.output)
     x = layers.Dropout(config.dropout, seed=config.seed, name="dropout")(x)
-    x = layers.Dense(EMBEDDING, name="embedding")(x)
+    x = layers.Dense(EMBEDDING_SIZE, name="embedding")(x)
     x = layers.BatchNormalization(momentum=config.batchnorm_momentum, name="batchnorm")(x)
     x = layers.Activation("tanh", name="activation")(x)
     outputs = {"expression": layers.Dense(len(CLASSES), name="expression", dtype="float32")(x)}
     squash = "tanh" if config.affect_range == "bounded" else None
     affect = layers.Dense(len(AFFECT), activation=squash, name="affect", dtype="float32")(x)
-    outputs |= {name: affect[:, place] for place, name in enumerate(AFFECT)}
+    outputs |= {name: affect[:, index] for index, name in enumerate(AFFECT)}
     return keras.Model(backbone.inputs[0], outputs, name="tfaffect")
 
 
 def make_backbone(config: Config) -> keras.Model:
-    """Return the network below the embedding that a config names, with the weights that it starts from."""
+    """Return the backbone of a config with its first weights."""
     backbone = BACKBONES[config.architecture](config)
     if config.weights != "none":
-        _start_from(backbone, config)
+        _load_weights(backbone, config)
     return backbone
 
 
 def resolve_weights(config: Config) -> str:
-    """Return what `auto` means here: `imagenet` when these weights can be had, otherwise `none`; others stay."""
+    """Replace `auto` by `imagenet` if those weights are available, otherwise by `none`; return other values as is."""
     if config.weights != "auto":
         return config.weights
     try:
-        _source("imagenet", config.architecture)
+        _pretrained("imagenet", config.architecture)
     except UsageError:
         return "none"
     return "imagenet"
 
 
-def _start_from(backbone: keras.Model, config: Config) -> None:
-    """Fill the backbone; weights that PyTorch learned keep PyTorch's arithmetic, from its file and from a run."""
+def _load_weights(backbone: keras.Model, config: Config) -> None:
+    """Load the backbone's first weights. Weights from PyTorch keep its arithmetic, also when a run passes them on."""
     if config.architecture == "efficientnet_b1" and Path(config.weights).suffix in (".pth", ".pt"):
         torch_layers.backbone_weights(Path(config.weights), backbone)
         return
-    source = _source(config.weights, config.architecture)
+    source = _pretrained(config.weights, config.architecture)
     _set_weights(backbone, source)
     if source.get_layer("stem_bn").epsilon == torch_layers.EPSILON:
         torch_layers.compute_like_pytorch(backbone)
 
 
-def _source(weights: str, architecture: str) -> keras.Model:
-    """Return a network with the weights that a word or a file stands for."""
+def _pretrained(weights: str, architecture: str) -> keras.Model:
+    """Return the network that `--weights` names: `imagenet`, a file or a run folder."""
     path = Path(weights, "model.keras") if Path(weights).is_dir() else Path(weights)
     if path.suffix == ".keras" and path.is_file():
         return load(path)[0]
@@ -96,7 +95,7 @@ def _source(weights: str, architecture: str) -> keras.Model:
 
 
 def _set_weights(backbone: keras.Model, source: keras.Model) -> None:
-    """Copy every layer's weights by name, but for the normalisation, which is not learned."""
+    """Copy the weights of all layers by name, except the normalisation, which is not learned."""
     for layer in backbone.layers:
         if layer.weights and not isinstance(layer, layers.Normalization):
             try:
@@ -106,12 +105,12 @@ def _set_weights(backbone: keras.Model, source: keras.Model) -> None:
 
 
 def layer_groups(model: keras.Model) -> dict[str, list[keras.Layer]]:
-    """Return the layers with weights by group, from the picture to the heads; one order for freezing and for rates.
+    """Return the layers with weights by group, from the input to the heads, for unfreezing and for learning rates.
 
-    Every group of `GROUPS` is there: those without weights count as steps between learning rates. Raises ValueError for
-    a weight that belongs to no group.
+    All `GROUPS` are keys: a group without weights still counts as a step between learning rates. Raises ValueError for
+    a layer with weights that belongs to no group.
     """
-    groups = {name: [] for name in GROUPS}
+    groups: dict[str, list[keras.Layer]] = {name: [] for name in GROUPS}
     for layer in model.layers:
         if not layer.weights:
             continue
@@ -125,37 +124,34 @@ def layer_groups(model: keras.Model) -> dict[str, list[keras.Layer]]:
 
 
 def predictor(model: keras.Model, contract: Contract) -> keras.Model:
-    """Return what users get: uint8 pictures -> {expression: probabilities, valence, arousal, embedding}.
+    """Return the network for users: uint8 pictures -> {expression: probabilities, valence, arousal, embedding}.
 
-    The contract's temperature divides the logits. Heads that learned from no label give NaN. Where the contract says
-    so, logits, affect and embedding are the means of those of a picture and of its mirror image.
+    The contract's temperature divides the logits. Heads that were trained without labels return NaN. With `mirror` in
+    the contract, logits, affect and embedding are means over a picture and its mirror image.
     """
-    pictures, answers = _mirrored(model) if contract.mirror else (model.inputs[0], _answers(model))
-    logits = answers["expression"]
+    pictures, raw = _mirrored(model) if contract.mirror else (model.inputs[0], _raw_outputs(model))
+    logits = raw["expression"]
     if contract.temperature != 1:
         logits = layers.Rescaling(1 / contract.temperature, name="temperature")(logits)
-    outputs = {
-        "expression": layers.Softmax(name="probabilities")(logits),
-        **{name: answers[name] for name in AFFECT},
-    }
-    unknown = {
+    outputs = {"expression": layers.Softmax(name="probabilities")(logits), **{name: raw[name] for name in AFFECT}}
+    untrained = {
         name: layers.Rescaling(float("nan"), name=f"{name}_not_trained")(output)
         for name, output in outputs.items()
         if name not in contract.trained
     }
-    return keras.Model(pictures, {**outputs, **unknown, "embedding": answers["embedding"]}, name="predictor")
+    return keras.Model(pictures, {**outputs, **untrained, "embedding": raw["embedding"]}, name="predictor")
 
 
-def _answers(model: keras.Model) -> dict[str, keras.KerasTensor]:
+def _raw_outputs(model: keras.Model) -> dict[str, keras.KerasTensor]:
     return {**model.output, "embedding": model.get_layer("activation").output}
 
 
 def _mirrored(model: keras.Model) -> tuple[keras.KerasTensor, dict[str, keras.KerasTensor]]:
-    """Pictures, and what the network answers to them and to their mirror images on average.
+    """Return the input pictures and the mean outputs over them and their mirror images.
 
-    One batch of both: were the network there twice, a TFLite file would be too.
+    Both go through the network in one batch: two copies of the network would double the size of a TFLite file.
     """
-    network = keras.Model(model.inputs[0], _answers(model), name="network")
+    network = keras.Model(model.inputs[0], _raw_outputs(model), name="network")
     pictures = keras.Input(model.input_shape[1:], dtype="uint8", name=model.inputs[0].name)
     both = network(ops.concatenate([pictures, ops.flip(pictures, axis=2)], axis=0))
     pairs = {name: ops.reshape(values, (2, -1, *values.shape[1:])) for name, values in both.items()}
@@ -163,7 +159,7 @@ def _mirrored(model: keras.Model) -> tuple[keras.KerasTensor, dict[str, keras.Ke
 
 
 def save(model: keras.Model, contract: Contract, path: Path) -> None:
-    """Write a `.keras` file with its contract inside, whole or not at all."""
+    """Write a `.keras` file with its contract inside, atomically."""
     with atomic.write_file(path) as partial:
         model.save(partial)
         contracts.add_to_archive(partial, replace(contract, weights_sha256=contracts.archive_sha256(partial)))
@@ -172,13 +168,13 @@ def save(model: keras.Model, contract: Contract, path: Path) -> None:
 def load(run: Path) -> tuple[keras.Model, Contract]:
     """Return the network and its contract from a run folder or its model.keras.
 
-    Raises UsageError when the file is missing or damaged, and when its contract does not fit its weights.
+    Raises UsageError when the file is missing or damaged, or when the contract does not fit the weights.
     """
     path = Path(run) / "model.keras" if Path(run).is_dir() else Path(run)
     contract = contracts.read(path)
     try:
         model = keras.saving.load_model(path, compile=False)
-    except Exception as error:  # of a damaged file Keras raises whatever its parts do, such as h5py's RuntimeError
+    except Exception as error:  # a damaged file can raise anything, for example h5py's RuntimeError
         raise UsageError(f"{path} could not be loaded: {type(error).__name__}: {error}") from error
     if model.input_shape[1:] != (contract.input_size, contract.input_size, 3):
         raise UsageError(f"{path} takes pictures {model.input_shape[1:]}; its contract says {contract.input_size}.")

@@ -1,4 +1,4 @@
-"""Learning in bfloat16: convolutions in half the bytes, on processors that multiply them in hardware."""
+"""Training in bfloat16: convolutions with half the memory, for hardware that multiplies bfloat16."""
 
 from __future__ import annotations
 
@@ -8,27 +8,27 @@ from contextlib import contextmanager
 import keras
 from keras import layers
 
-WHOLE = (layers.InputLayer, layers.Rescaling, layers.Normalization)
-"""Layers below the pooled maps that keep float32: they bring the pixels in."""
+FLOAT32_LAYERS = (layers.InputLayer, layers.Rescaling, layers.Normalization)
+"""Layers before the pooled feature maps that stay float32, because they handle the pixel values."""
 
 
-def lower(model: keras.Model, precision: str) -> None:
-    """Let the layers up to the pooled maps compute in `precision`, `float32` or `bfloat16`, before it is traced.
+def set_precision(model: keras.Model, precision: str) -> None:
+    """Let the layers up to the pooled feature maps compute in `precision`: `float32` or `bfloat16`.
 
-    Weights, running statistics, the embedding and the heads stay float32, and so does what `in_float32` saves.
-    Micikevicius et al., Mixed Precision Training, ICLR 2018, which bfloat16 spares the scaling of the loss.
+    Call it before the model is traced. Weights, running statistics, the embedding and the heads stay float32.
+    Micikevicius et al., Mixed Precision Training, ICLR 2018; bfloat16 does not need the loss scaling of that paper.
     """
     if precision == "float32":
         return
-    above = [layer.name for layer in model.layers].index("avg_pool")
-    for layer in model.layers[: above + 1]:
-        if not isinstance(layer, WHOLE):
+    last = [layer.name for layer in model.layers].index("avg_pool")
+    for layer in model.layers[: last + 1]:
+        if not isinstance(layer, FLOAT32_LAYERS):
             layer.dtype_policy = f"mixed_{precision}"
 
 
 @contextmanager
 def in_float32(model: keras.Model) -> Iterator[keras.Model]:
-    """Make it a float32 network while it is saved; what was traced already goes on as it is."""
+    """Make the model a float32 network while it is saved. Functions that were traced before do not change."""
     policies = {layer: layer.dtype_policy for layer in model.layers}
     for layer in policies:
         layer.dtype_policy = "float32"

@@ -1,8 +1,10 @@
-"""Prepared corpora to batches of (pictures, targets, weights)."""
+"""Batches of (pictures, targets, weights) from prepared corpora."""
 
 from __future__ import annotations
 
 import os
+from functools import partial
+from typing import Any
 
 import numpy as np
 import tensorflow as tf
@@ -12,40 +14,40 @@ from tfaffect.errors import UsageError
 from tfaffect.labels import AFFECT, CLASSES, HEADS
 from tfaffect.media import faces
 from tfaffect.records import mixing
-from tfaffect.records.augmentation import Change, augment, change_probabilities, choose
+from tfaffect.records.augmentation import Change, augment, change_probabilities, draw_changes
 from tfaffect.records.prepared import Prepared, parse
 
 ALL = (0, 1)
-"""The share of a process that reads every face of a batch: part 0 of 1."""
+"""The share of a process that reads complete batches: part 0 of 1."""
 
 CORES = os.cpu_count() or 1
-"""Batches that are decoded at once. tf.data's own tuning begins with one, and anew in every epoch."""
+"""Batches that are decoded in parallel. AUTOTUNE would start with one, again in every epoch."""
 
 
 def training_batches(
     corpora: list[Prepared], config: Config, first_epoch: int = 0, first_step: int = 0, share: tuple[int, int] = ALL
 ) -> tf.data.Dataset:
-    """Return the batches from a step of an epoch on to the last epoch, `steps_per_epoch` each.
+    """Return the batches from a step of an epoch to the end of the last epoch, `steps_per_epoch` in each epoch.
 
-    Pictures uint8 (batch, size, size, 3), augmented; targets and weights as `targets` gives them. Order and changes
-    follow from the seed and the epoch alone, so that a run can go on anywhere. `share` (i, n) keeps the i-th of n equal
-    parts of every batch, for a process that trains together with others.
+    Pictures: uint8 (batch, size, size, 3), augmented; targets and weights: see `targets`. Order and changes depend only
+    on the seed and the epoch, so a run can resume at any step. `share` (i, n) keeps the i-th of n equal parts of every
+    batch, when n processes train together.
     """
     steps = mixing.steps_per_epoch(corpora, config)
 
     @tf.autograph.experimental.do_not_convert
-    def epoch_batches(epoch):
+    def epoch_batches(epoch: Any) -> Any:
         done = tf.where(epoch == first_epoch, first_step, 0) * config.batch_size
-        placed = mixing.epoch_examples(corpora, config, epoch).enumerate().take(steps * config.batch_size)
-        drawn = _part(placed.skip(tf.cast(done, tf.int64)), config.batch_size, share)
-        batches = drawn.batch(config.batch_size // share[1], drop_remainder=True).map(
-            lambda places, examples: _training_batch(parse(examples), epoch, places, config), num_parallel_calls=CORES
+        indexed = mixing.epoch_examples(corpora, config, epoch).enumerate().take(steps * config.batch_size)
+        remaining = _part(indexed.skip(tf.cast(done, tf.int64)), config.batch_size, share)
+        batches = remaining.batch(config.batch_size // share[1], drop_remainder=True).map(
+            lambda indices, examples: _training_batch(parse(examples), epoch, indices, config), num_parallel_calls=CORES
         )
         if not config.mixup:
             return batches
         first = tf.cast(done // config.batch_size, tf.int64)
         return batches.enumerate(first).map(
-            lambda step, batch: _mixed(*batch, epoch, step, config), num_parallel_calls=CORES
+            lambda step, batch: _mix_up(batch, epoch, step, config), num_parallel_calls=CORES
         )
 
     epochs = tf.data.Dataset.range(first_epoch, config.epochs)
@@ -55,9 +57,9 @@ def training_batches(
 def validation_batches(
     corpora: list[Prepared], config: Config, split: str = "validation", share: tuple[int, int] = ALL
 ) -> tf.data.Dataset:
-    """Return the batches of a split in the order of the records, unchanged: (pictures, targets, weights).
+    """Return the batches of a split in record order, without changes: (pictures, targets, weights).
 
-    Black pictures without weight fill the last batch: of one size, batches are compiled once and can be shared out.
+    Black pictures of weight 0 fill the last batch: equal batches are compiled once, and processes can share them.
     """
     parts = [corpus.records(split) for corpus in corpora if corpus.size(split)]
     if not parts:
@@ -66,18 +68,18 @@ def validation_batches(
     for part in parts[1:]:
         records = records.concatenate(part)
     labelled = records.map(lambda record: {name: record[name] for name in ("image", *HEADS)})
-    filled = labelled.concatenate(_blanks(sum(corpus.size(split) for corpus in corpora), config))
-    batches = _part(filled.enumerate(), config.batch_size, share).batch(
+    padded = labelled.concatenate(_padding(sum(corpus.size(split) for corpus in corpora), config))
+    batches = _part(padded.enumerate(), config.batch_size, share).batch(
         config.batch_size // share[1], drop_remainder=True
     )
     return batches.map(
-        lambda places, records: (_letterboxed(records["image"], config.image_size), *targets(records)),
+        lambda indices, records: (_letterboxed(records["image"], config.image_size), *targets(records)),
         num_parallel_calls=CORES,
     ).prefetch(tf.data.AUTOTUNE)
 
 
 def evaluation_batches(corpus: Prepared, split: str, image_size: int, batch_size: int) -> tf.data.Dataset:
-    """Return batches of (pictures, records without their pictures), in the order of the records."""
+    """Return batches of (pictures, records without pictures), in record order."""
     batches = corpus.records(split).batch(batch_size)
     return batches.map(
         lambda records: (_letterboxed(records.pop("image"), image_size), records), num_parallel_calls=CORES
@@ -85,10 +87,10 @@ def evaluation_batches(corpus: Prepared, split: str, image_size: int, batch_size
 
 
 def targets(record: dict) -> tuple[dict, dict]:
-    """Return finite targets of a batch of records and their weights, 1 where a label exists and 0 where it does not.
+    """Return finite targets of a batch of records, and weights: 1 where a label exists, otherwise 0.
 
     Targets: {expression: float32 (batch, 8), valence: float32 (batch,), arousal: float32 (batch,)}; weights: the same
-    keys, float32 (batch,). One record alone, without the batch, gives one of each.
+    keys, float32 (batch,). A single record gives the same without the batch axis.
     """
     values = {"expression": record["expression"]}
     weights = {"expression": tf.cast(tf.reduce_sum(record["expression"], axis=-1) > 0, tf.float32)}
@@ -99,44 +101,45 @@ def targets(record: dict) -> tuple[dict, dict]:
     return values, weights
 
 
-def _part(placed: tf.data.Dataset, batch_size: int, share: tuple[int, int]) -> tf.data.Dataset:
-    """Keep of (place, record) those in this process's part of their batch, before anything is decoded."""
-    index, count = share
-    if count == 1:
-        return placed
-    return placed.filter(lambda place, record: place % batch_size // (batch_size // count) == index)
+def _part(indexed: tf.data.Dataset, batch_size: int, share: tuple[int, int]) -> tf.data.Dataset:
+    """Keep the (index, record) pairs in this process's part of every batch, before anything is decoded."""
+    part, parts = share
+    if parts == 1:
+        return indexed
+    return indexed.filter(lambda index, record: index % batch_size // (batch_size // parts) == part)
 
 
-def _blanks(total: int, config: Config) -> tf.data.Dataset:
-    """Black pictures without a label that fill the last of the batches of `total` faces."""
+def _padding(total: int, config: Config) -> tf.data.Dataset:
+    """Return black pictures without labels that fill the last batch of `total` faces."""
     black = faces.encode(np.zeros((config.image_size, config.image_size, 3), np.uint8))
     unlabelled = {"expression": np.zeros(len(CLASSES), np.float32), **dict.fromkeys(AFFECT, np.float32("nan"))}
     return tf.data.Dataset.from_tensors({"image": black, **unlabelled}).repeat(-total % config.batch_size)
 
 
-def _training_batch(records: dict, epoch, places, config: Config) -> tuple:
-    """One call of Python for a batch: at 48 pixels, one for each face halved the faces a second."""
-    given = [records["image"], epoch, places]
-    pictures = tf.numpy_function(lambda *given: _drawn(*given, config), given, tf.uint8, stateful=False)
+def _training_batch(records: dict, epoch: Any, indices: Any, config: Config) -> tuple:
+    """Call Python once per batch: one call per face halves the speed at 48 pixels."""
+    arguments = [records["image"], epoch, indices]
+    pictures = tf.numpy_function(partial(_augmented, config=config), arguments, tf.uint8, stateful=False)
     values, weights = targets(records)
     values["expression"] = _smoothed(values["expression"], weights["expression"], config.label_smoothing)
-    return _shaped(pictures, records["image"], config.image_size), values, weights
+    return _with_shape(pictures, records["image"], config.image_size), values, weights
 
 
-def _drawn(encoded: np.ndarray, epoch: int, places: np.ndarray, config: Config) -> np.ndarray:
-    """Faces of a batch, or of a part of it, as an epoch shows them.
+def _augmented(encoded: np.ndarray, epoch: int, indices: np.ndarray, config: Config) -> np.ndarray:
+    """Decode and augment the faces of a batch, or of a part of it.
 
-    What is drawn follows from the seed, the epoch and the place in it: which changes for the batch, how for the face.
+    Two generators are seeded by the seed, the epoch and the index in it: one draws the changes of all faces of the
+    batch, the other the parameters of the changes of one face.
     """
-    step, rows = places[0] // config.batch_size, places % config.batch_size
-    of_batch, of_face = 0, 1
-    rng = np.random.default_rng((config.seed, epoch, step, of_batch))
-    chosen = choose(_change_probabilities(config), rng, config.batch_size)
+    step, rows = indices[0] // config.batch_size, indices % config.batch_size
+    batch_stream, face_stream = 0, 1
+    rng = np.random.default_rng((config.seed, epoch, step, batch_stream))
+    chosen = draw_changes(_change_probabilities(config), rng, config.batch_size)
     pictures = np.empty((len(encoded), config.image_size, config.image_size, 3), np.uint8)
-    for number, (face, place, row) in enumerate(zip(encoded, places, rows, strict=True)):
+    for number, (face, index, row) in enumerate(zip(encoded, indices, rows, strict=True)):
         picture = faces.letterbox(faces.decode(face), config.image_size)
         if changes := chosen[row]:
-            picture = augment(picture, changes, np.random.default_rng((config.seed, epoch, place, of_face)))
+            picture = augment(picture, changes, np.random.default_rng((config.seed, epoch, index, face_stream)))
         pictures[number] = picture
     return pictures
 
@@ -151,45 +154,44 @@ def _change_probabilities(config: Config) -> list[tuple[Change, float]]:
     )
 
 
-def _smoothed(distribution, known, share: float):
-    """Spread a share of a distribution evenly over the classes; Szegedy et al., CVPR 2016."""
-    return distribution * (1 - share) + known[:, None] * share / len(CLASSES)
+def _smoothed(distribution: Any, known: Any, fraction: float) -> Any:
+    """Spread a fraction of a distribution evenly over the classes; Szegedy et al., CVPR 2016."""
+    return distribution * (1 - fraction) + known[:, None] * fraction / len(CLASSES)
 
 
-def _mixed(pictures, values: dict, weights: dict, epoch, step, config: Config) -> tuple:
-    """Mix each face of a batch with another one that is labelled alike; Zhang et al., mixup, ICLR 2018."""
+def _mix_up(batch: tuple, epoch: Any, step: Any, config: Config) -> tuple:
+    """Mix each face of a batch with another one that has the same kinds of labels; Zhang et al., mixup, ICLR 2018."""
+    pictures, values, weights = batch
     labelled = tf.stack([weights[head] for head in HEADS], axis=1)
-    order, share = tf.numpy_function(
-        lambda *given: _pairs(*given, config.seed, config.mixup), [labelled, epoch, step], (tf.int64, tf.float32)
-    )
-    share = tf.ensure_shape(share, pictures.shape[:1])
+    draw = partial(_partners, seed=config.seed, mixup=config.mixup)
+    partner, fraction = tf.numpy_function(draw, [labelled, epoch, step], (tf.int64, tf.float32))
+    fraction = tf.ensure_shape(fraction, pictures.shape[:1])
 
-    def mix(own, dtype):
-        part = tf.reshape(share, [-1] + [1] * (len(own.shape) - 1))
-        own = tf.cast(own, tf.float32)
-        mixed = part * own + (1 - part) * tf.gather(own, order)
-        return tf.cast(tf.round(mixed) if dtype.is_integer else mixed, dtype)
+    def mix(own: Any) -> Any:
+        part = tf.reshape(fraction, [-1] + [1] * (len(own.shape) - 1))
+        values = tf.cast(own, tf.float32)
+        mixed = part * values + (1 - part) * tf.gather(values, partner)
+        return tf.ensure_shape(tf.cast(tf.round(mixed) if own.dtype.is_integer else mixed, own.dtype), own.shape)
 
-    mixed = {name: tf.ensure_shape(mix(own, own.dtype), own.shape) for name, own in values.items()}
-    return tf.ensure_shape(mix(pictures, pictures.dtype), pictures.shape), mixed, weights
+    return mix(pictures), {name: mix(own) for name, own in values.items()}, weights
 
 
-def _pairs(labelled: np.ndarray, epoch: int, step: int, seed: int, mixup: float) -> tuple[np.ndarray, np.ndarray]:
-    """Draw each face's partner among those with labels of the same kinds, and how much of itself it keeps."""
+def _partners(labelled: np.ndarray, epoch: int, step: int, seed: int, mixup: float) -> tuple[np.ndarray, np.ndarray]:
+    """Draw the partner of each face, among those with the same kinds of labels, and the fraction it keeps of itself."""
     rng = np.random.default_rng((seed, epoch, step, len(labelled)))
-    order = np.arange(len(labelled))
+    partner = np.arange(len(labelled))
     for kinds in np.unique(labelled, axis=0):
         alike = np.flatnonzero((labelled == kinds).all(axis=1))
-        order[alike] = rng.permutation(alike)
-    return order, rng.beta(mixup, mixup, len(labelled)).astype(np.float32)
+        partner[alike] = rng.permutation(alike)
+    return partner, rng.beta(mixup, mixup, len(labelled)).astype(np.float32)
 
 
-def _letterboxed(encoded, image_size: int):
+def _letterboxed(encoded: Any, image_size: int) -> Any:
     def scale(encoded: np.ndarray) -> np.ndarray:
         return np.stack([faces.letterbox(faces.decode(face), image_size) for face in encoded])
 
-    return _shaped(tf.numpy_function(scale, [encoded], tf.uint8, stateful=False), encoded, image_size)
+    return _with_shape(tf.numpy_function(scale, [encoded], tf.uint8, stateful=False), encoded, image_size)
 
 
-def _shaped(pictures, encoded, size: int):
+def _with_shape(pictures: Any, encoded: Any, size: int) -> Any:
     return tf.ensure_shape(pictures, (encoded.shape[0], size, size, 3))

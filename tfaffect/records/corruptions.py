@@ -1,4 +1,4 @@
-"""What happens to face crops outside of corpora: cut askew, turned, out of focus, covered, dark, small."""
+"""Corruptions of face crops: bad framing, rotation, blur, occlusion, darkness."""
 
 from __future__ import annotations
 
@@ -14,9 +14,9 @@ Corrupt = Callable[[np.ndarray, float, Generator], np.ndarray]
 
 @dataclass(frozen=True)
 class Corruption:
-    """One kind: RGB uint8 (size, size, 3), a severity of those that are looked at, and a generator -> such a picture.
+    """A kind of corruption: `apply` maps RGB uint8 (size, size, 3), a severity and a generator to a corrupted picture.
 
-    unit: what the severities mean, for people.
+    severities: those that `tfaffect robustness` measures. unit: their unit, for display.
     """
 
     apply: Corrupt
@@ -25,30 +25,30 @@ class Corruption:
 
 
 def shift(picture: np.ndarray, percent: float, rng: Generator) -> np.ndarray:
-    """Move the face by a share of the side, in a random direction: a box beside the face."""
-    angle, far = rng.uniform(0, 2 * np.pi), picture.shape[0] * percent / 100
-    return _warp(picture, np.float64([[1, 0, far * np.cos(angle)], [0, 1, far * np.sin(angle)]]))
+    """Shift the face by a percentage of the side, in a random direction, as after a misplaced bounding box."""
+    angle, distance = rng.uniform(0, 2 * np.pi), picture.shape[0] * percent / 100
+    return _warp(picture, np.array([[1, 0, distance * np.cos(angle)], [0, 1, distance * np.sin(angle)]]))
 
 
 def zoom(picture: np.ndarray, percent: float, rng: Generator) -> np.ndarray:
-    """Enlarge the face by a share, or shrink it: a box too small, or too large."""
+    """Enlarge the face by a percentage, or shrink it by a negative one: a bounding box of the wrong size."""
     middle = (picture.shape[0] - 1) / 2
     return _warp(picture, cv2.getRotationMatrix2D((middle, middle), 0, 1 + percent / 100))
 
 
 def turn(picture: np.ndarray, degrees: float, rng: Generator) -> np.ndarray:
-    """Turn the face to the left or to the right: a tilted head."""
+    """Rotate the face to the left or to the right at random: a tilted head."""
     middle = (picture.shape[0] - 1) / 2
     return _warp(picture, cv2.getRotationMatrix2D((middle, middle), degrees * rng.choice((-1, 1)), 1))
 
 
 def blur(picture: np.ndarray, percent: float, rng: Generator) -> np.ndarray:
-    """Blur by a Gaussian whose deviation is a share of the side: out of focus, or far away."""
-    return cv2.GaussianBlur(picture, None, picture.shape[0] * percent / 100, borderType=cv2.BORDER_REPLICATE)
+    """Blur by a Gaussian whose standard deviation is a percentage of the side: a face out of focus or far away."""
+    return cv2.GaussianBlur(picture, (0, 0), picture.shape[0] * percent / 100, borderType=cv2.BORDER_REPLICATE)
 
 
 def cover(picture: np.ndarray, percent: float, rng: Generator) -> np.ndarray:
-    """Cover a share of the area by a grey square at a random place: hands, hair, masks."""
+    """Cover a percentage of the area by a grey square at a random place: hands, hair, masks."""
     size = picture.shape[0]
     side = round(size * float(np.sqrt(percent / 100)))
     top, left = rng.integers(0, size - side, 2, endpoint=True)
@@ -58,7 +58,7 @@ def cover(picture: np.ndarray, percent: float, rng: Generator) -> np.ndarray:
 
 
 def darken(picture: np.ndarray, percent: float, rng: Generator) -> np.ndarray:
-    """Take a share of the light away, and keep what 8 bits keep of the rest."""
+    """Remove a percentage of the light; the 8-bit rounding loses detail as in a dark photo."""
     return cv2.convertScaleAbs(picture, alpha=1 - percent / 100)
 
 

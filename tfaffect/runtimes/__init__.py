@@ -1,1 +1,1 @@
-"""A trained network behind one call, whatever file it was shipped as."""
+"""One interface to a trained network in any file format."""

@@ -1,9 +1,10 @@
-"""A run folder or its `.keras` file in Keras, under whichever backend it has."""
+"""A run folder or its `.keras` file in Keras, under any backend."""
 
 from __future__ import annotations
 
 import threading
 from pathlib import Path
+from typing import Any
 
 import keras
 import numpy as np
@@ -13,9 +14,9 @@ from tfaffect.runtimes.runtime import Runtime
 
 
 class KerasModel(Runtime):
-    """The network of a run, and what users get of it."""
+    """The network of a run, with the outputs that users see."""
 
-    pixels_at_once = 8 * 240**2  # as a SavedModel
+    pixels_at_once = 8 * 240**2  # as for a SavedModel
 
     def __init__(self, path: Path) -> None:
         model, contract = load(path)
@@ -33,16 +34,16 @@ class KerasModel(Runtime):
         return tuple(self._predictor.input_shape)
 
     def _predict(self, pictures: np.ndarray) -> dict[str, np.ndarray]:
-        """Any backend: compiled for every number of faces anew, so a last batch is filled up and cut again."""
-        filled = np.zeros((self.batch_size, *pictures.shape[1:]), np.uint8)
-        filled[: len(pictures)] = pictures
-        with self._lock:  # JAX's trainer gives its buffers away for the length of a call
-            outputs = self._predictor.predict_on_batch(filled)
+        """Predict under any backend. Each batch size is compiled separately, so every batch is padded to one size."""
+        padded = np.zeros((self.batch_size, *pictures.shape[1:]), np.uint8)
+        padded[: len(pictures)] = pictures
+        with self._lock:  # JAX's trainer donates its buffers during a call
+            outputs = self._predictor.predict_on_batch(padded)
         return {name: np.asarray(values)[: len(pictures)] for name, values in outputs.items()}
 
 
-def _traced(network: keras.Model):
-    """Trace once for any number of faces; `predict_on_batch` traces again for a second and a third number."""
+def _traced(network: keras.Model) -> Any:
+    """Return a function traced once for all batch sizes; `predict_on_batch` traces again for the next two sizes."""
     import tensorflow as tf
 
     image = tf.TensorSpec((None, *network.input_shape[1:]), tf.uint8)

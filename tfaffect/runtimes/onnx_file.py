@@ -14,7 +14,7 @@ from tfaffect.runtimes.runtime import Runtime
 
 
 class ONNXFile(Runtime):
-    """A session on the processor."""
+    """A session on the CPU."""
 
     pixels_at_once = 4 * 240**2
 
@@ -23,11 +23,11 @@ class ONNXFile(Runtime):
         options = onnxruntime.SessionOptions()
         options.intra_op_num_threads = os.cpu_count() or 1
         options.log_severity_level = 3
-        # Threads that wait by spinning take the cores from decoding and detection: 1.4 to 1.7 ms a face, not 1.5 to 4.
+        # Spinning threads take cores from decoding and detection: 1.5 to 4 ms a face instead of 1.4 to 1.7.
         options.add_session_config_entry("session.intra_op.allow_spinning", "0")
         try:
             self._session = onnxruntime.InferenceSession(str(path), options, providers=["CPUExecutionProvider"])
-        except Exception as error:  # onnxruntime's errors share no other parent
+        except Exception as error:  # onnxruntime's errors have no other common base class
             raise UsageError(f"{path} could not be loaded as ONNX: {error}") from error
         self._names = [output.name for output in self._session.get_outputs()]
 

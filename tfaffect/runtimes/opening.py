@@ -1,4 +1,4 @@
-"""From a path to the network behind it: a run folder, `.keras`, SavedModel, `.tflite` or `.onnx`."""
+"""Open a model: a run folder, `.keras`, SavedModel, `.tflite` or `.onnx`."""
 
 from __future__ import annotations
 
@@ -9,17 +9,17 @@ from tfaffect.errors import UsageError
 from tfaffect.runtimes.runtime import Runtime
 
 FILES = ("model.keras", "saved_model.pb", "model.tflite", "model.onnx")
-"""What tells the format of a folder."""
+"""Files that tell the format of a folder."""
 
 KINDS = "a run folder, a .keras file, a SavedModel, a .tflite or an .onnx file with its model.json"
 
 
 def open_model(path: Path, batch_size: int | None = None) -> Runtime:
-    """Return the network in `path`, checked against its contract; `batch_size` takes the place of its own.
+    """Return the network in `path`, checked against its contract. `batch_size` overrides the format's own.
 
-    Each format needs its own package and imports no other: LiteRT for `.tflite`, ONNX Runtime for `.onnx`, TensorFlow
-    for a SavedModel, Keras for a run. Raises UsageError for anything else, for a package that is not installed, and for
-    a network that is not the one its contract speaks of.
+    Each format imports only its own package: LiteRT for `.tflite`, ONNX Runtime for `.onnx`, TensorFlow for a
+    SavedModel, Keras for a run. Raises UsageError for any other file, when the package is not installed, and when file
+    and contract do not match.
     """
     file = _file(Path(path))
     try:
@@ -31,14 +31,13 @@ def open_model(path: Path, batch_size: int | None = None) -> Runtime:
 
 
 def _file(path: Path) -> Path:
-    """The file of a model, or the folder of a SavedModel."""
+    """Return the file of a model, or the folder of a SavedModel."""
     if not path.exists():
         raise UsageError(f"There is no model at {path}. Name {KINDS}.")
     if path.is_dir():
         found = [name for name in FILES if (path / name).is_file()]
         if len(found) != 1:
-            inside = f"holds {' and '.join(found)}" if found else "holds no model"
-            raise UsageError(f"{path} {inside}. Name {KINDS}.")
+            raise UsageError(f"{path} contains {' and '.join(found) or 'no model'}. Name {KINDS}.")
         return path if found == ["saved_model.pb"] else path / found[0]
     return path.parent if path.name == "saved_model.pb" else path
 
@@ -49,7 +48,7 @@ def _open(path: Path) -> Runtime:
 
         return KerasModel(path)
     if path.suffix.lower() not in (".tflite", ".onnx") and not path.is_dir():
-        raise UsageError(f"{path} is no model that can be run. Name {KINDS}.")
+        raise UsageError(f"{path} is not a model that can be run. Name {KINDS}.")
     contract = contracts.read(path)
     contracts.check_weights(path, contract)
     if path.suffix.lower() == ".tflite":

@@ -1,10 +1,10 @@
-"""What a network says of every record of a split, as a table: one row per record, labels beside predictions."""
+"""Predictions for all records of a split as a table: one row per record, with labels and predictions."""
 
 from __future__ import annotations
 
 from collections.abc import Callable, Mapping
 from pathlib import Path
-from typing import TYPE_CHECKING
+from typing import TYPE_CHECKING, Any
 
 import numpy as np
 import pandas as pd
@@ -25,9 +25,9 @@ if TYPE_CHECKING:
 def predict_validation(
     model: keras.Model, contract: Contract, config: Config, records: Path | None = None
 ) -> tuple[pd.DataFrame, dict[str, str]]:
-    """Return `predict` of the validation splits of a run's corpora, and the versions of these corpora by name.
+    """Return `predict` for the validation splits of a run's corpora, and the versions of these corpora by name.
 
-    The corpora lie below `records`, or where the run found them. Raises UsageError when none has a validation split.
+    `records` overrides the records folder of the run. Raises UsageError when no corpus has a validation split.
     """
     corpora = [open_corpus(records or config.records, name) for name in config.corpora]
     scored = [corpus for corpus in corpora if corpus.size("validation")]
@@ -38,7 +38,7 @@ def predict_validation(
 
 
 def predict(model: keras.Model, contract: Contract, corpus: Prepared, split: str, batch_size: int = 64) -> pd.DataFrame:
-    """Return one row per record: labels under `true_...`, predictions under the names that `report.write` reads."""
+    """Return one row per record: labels in columns `true_...`, predictions in the columns that `report.write` reads."""
     from tfaffect.networks.model import predictor
 
     return tabulate(predictor(model, contract).predict_on_batch, corpus, split, contract.input_size, batch_size)
@@ -51,15 +51,15 @@ def tabulate(
     image_size: int,
     batch_size: int = 64,
 ) -> pd.DataFrame:
-    """Return the same of whatever turns uint8 RGB pictures (n, size, size, 3) into outputs by name."""
+    """Return the table of `predict` for any function from uint8 RGB pictures (n, size, size, 3) to outputs by name."""
     rows = []
     for pictures, records in batches.evaluation_batches(corpus, split, image_size, batch_size):
         outputs = {name: np.asarray(values) for name, values in network(pictures.numpy()).items()}
         labels = {name: values.numpy() for name, values in records.items()}
-        table = {name: [text.decode() for text in labels[name]] for name in ("key", "group", "tags")}
-        for place, name in enumerate(CLASSES):
-            table[f"true_{name}"] = labels["expression"][:, place]
-            table[f"expression_{name}"] = outputs["expression"][:, place]
+        table: dict[str, Any] = {name: [text.decode() for text in labels[name]] for name in ("key", "group", "tags")}
+        for index, name in enumerate(CLASSES):
+            table[f"true_{name}"] = labels["expression"][:, index]
+            table[f"expression_{name}"] = outputs["expression"][:, index]
         for name in AFFECT:
             table |= {f"true_{name}": labels[name], name: outputs[name]}
         rows.append(pd.DataFrame(table))
@@ -68,20 +68,20 @@ def tabulate(
     return predictions
 
 
-def with_people(predictions: pd.DataFrame, corpus: Prepared) -> pd.DataFrame:
-    """Return predictions with what another panel of raters would score, where the labels of their corpus are votes."""
+def with_rater_agreement(predictions: pd.DataFrame, corpus: Prepared) -> pd.DataFrame:
+    """Return predictions with the score of a second panel of raters, if the labels of the corpus are votes."""
     if not corpus.raters:
         return predictions
     return predictions.assign(**{scores.HUMAN: raters.agreement(predictions[[*scores.TRUE]].to_numpy(), corpus.raters)})
 
 
 def with_tag(predictions: pd.DataFrame, tag: str) -> pd.DataFrame:
-    """Return the rows with a tag, all rows for "". Raises UsageError when there are none."""
+    """Return the rows with a tag, or all rows for "". Raises UsageError when no row has it."""
     if not tag:
         return predictions
     tags = predictions["tags"].str.split(",")
     kept = predictions[tags.map(lambda names: tag in names)]
     if kept.empty:
         known = sorted({name for names in tags for name in names if name})
-        raise UsageError(f"No record has the tag {tag!r}. Tags there: {', '.join(known) or 'none'}.")
+        raise UsageError(f"No record has the tag {tag!r}. Known tags: {', '.join(known) or 'none'}.")
     return kept

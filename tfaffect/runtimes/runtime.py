@@ -1,4 +1,4 @@
-"""What every runtime does alike: checks what goes in and what comes out, and never more faces at once than it bears."""
+"""Base class of all runtimes: it checks inputs and outputs, and splits faces into batches."""
 
 from __future__ import annotations
 
@@ -13,10 +13,10 @@ from tfaffect.errors import UsageError
 
 
 class Outputs(NamedTuple):
-    """What a network says of n faces, float32.
+    """Outputs of a network for n faces, float32.
 
-    expression: probabilities (n, 8) in vocabulary order; valence, arousal: (n,) in [-1, 1], NaN where the network never
-    learned them; embedding: affective features (n, 256) in [-1, 1].
+    expression: probabilities (n, 8) in the order of `labels.CLASSES`. valence, arousal: (n,) in [-1, 1], NaN when the
+    head was never trained. embedding: affective features (n, 256) in [-1, 1].
     """
 
     expression: np.ndarray
@@ -26,10 +26,10 @@ class Outputs(NamedTuple):
 
 
 class Runtime(ABC):
-    """A trained network: call it with face crops. Safe to call from several threads.
+    """A trained network: call it with face crops. It is thread-safe.
 
-    pixels_at_once: pixels of input up to which a batch gains speed; above, they leave the caches.
-    batch_size: faces that go through the network at once.
+    pixels_at_once: input pixels in the fastest batch; larger batches do not fit the caches of the CPU.
+    batch_size: faces in one batch.
     """
 
     pixels_at_once: int
@@ -47,26 +47,25 @@ class Runtime(ABC):
         """Return the shape that the network takes, None for the batch."""
 
     def check(self) -> Runtime:
-        """Return itself after one face went through. Raises UsageError when the contract speaks of another network."""
+        """Run one face and return itself. Raises UsageError when the contract describes another network."""
         contract = self.contract
         size = contract.input_size
         if tuple(self.input_shape()) != (None, size, size, 3):
             raise UsageError(f"{self.path} takes pictures {self.input_shape()}; its contract says {size}.")
         shapes = {name: values.shape for name, values in self.run(np.zeros((1, size, size, 3), np.uint8)).items()}
-        promised = {"expression": (1, len(contract.classes)), "embedding": (1, contract.embedding_size)}
-        promised |= dict.fromkeys(contract.affect, (1,))
-        if shapes != promised:
-            raise UsageError(f"{self.path} gives {shapes}; its contract says {promised}.")
+        expected = {name: (1, *values.shape[1:]) for name, values in _empty_outputs(contract).items()}
+        if shapes != expected:
+            raise UsageError(f"{self.path} returns {shapes}; its contract says {expected}.")
         return self
 
     def __call__(self, pictures: np.ndarray) -> Outputs:
-        """Return what the network says of uint8 RGB pictures (n, size, size, 3)."""
+        """Return the outputs of the network for uint8 RGB pictures (n, size, size, 3)."""
         batches = [pictures[first : first + self.batch_size] for first in range(0, len(pictures), self.batch_size)]
-        outputs = [_nothing(self.contract), *map(self.run, batches)]
-        return Outputs(*(np.concatenate([given[name] for given in outputs]) for name in Outputs._fields))
+        outputs = [_empty_outputs(self.contract), *map(self.run, batches)]
+        return Outputs(*(np.concatenate([part[name] for part in outputs]) for name in Outputs._fields))
 
 
-def _nothing(contract: Contract) -> dict[str, np.ndarray]:
-    """The outputs of no face, to which others are joined."""
+def _empty_outputs(contract: Contract) -> dict[str, np.ndarray]:
+    """Return the outputs for a batch of no faces."""
     widths = {"expression": (len(contract.classes),), "embedding": (contract.embedding_size,)}
     return {name: np.zeros((0, *widths.get(name, ())), np.float32) for name in Outputs._fields}

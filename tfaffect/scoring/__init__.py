@@ -1,1 +1,1 @@
-"""Predictions to scores, pictures and a report; no TensorFlow."""
+"""Predictions become scores, figures and a report, without TensorFlow."""

@@ -1,122 +1,117 @@
-"""Calibration: predictions on a validation split become one temperature, and intervals for valence and arousal."""
+"""Calibration on a validation split: a temperature for the classes, and intervals for valence and arousal."""
 
 from __future__ import annotations
 
 import math
-from collections.abc import Sequence
+from typing import Any
 
 import numpy as np
 import pandas as pd
 from scipy.optimize import minimize_scalar
+from scipy.special import log_softmax, softmax
 
 from tfaffect.errors import UsageError
 from tfaffect.labels import AFFECT
 from tfaffect.scoring.scores import PREDICTED, TOLERANCE, TRUE, expected_calibration_error, group_codes, validate
 
 TEMPERATURES = (0.1, 10.0)
-"""Where the temperature is looked for. A network that is right for every face would get 0, and then claim certainty."""
+"""Bounds of the temperature. Without them a network that is right for every face would get 0, and claim certainty."""
 
 SMALLEST = 1e-12
-"""A probability of 0 counts as this one; the smallest that float32 softmax gives is 1e-45."""
+"""Replaces probabilities that are smaller, because they need a logarithm; float32 softmax gives 0 or down to 1e-45."""
 
 THRESHOLDS = (0.5, 0.6, 0.7, 0.8, 0.9)
 """Top probabilities below which a user may want no class at all."""
 
 
-def calibrate(predictions: pd.DataFrame, coverage: float = 0.9) -> dict:
-    """Return the calibration of a network whose temperature is 1, from its predictions on a validation split.
+def calibrate(predictions: pd.DataFrame, coverage: float = 0.9) -> dict[str, Any]:
+    """Return the calibration of a network, from its predictions on a validation split with temperature 1.
 
-    `temperature` divides the logits (1 where no class was learned or labelled). `ece`, where there are classes: the
-    expected calibration error `before`, and `after` as it is to be expected on other faces: each half of the groups
-    under the temperature of the other half. `abstain`: for each of `THRESHOLDS` the share of faces whose top
-    probability reaches it and the accuracy on these. `half_width`: of the intervals prediction +- half_width around
-    valence and arousal that hold the truth for a share `coverage` of faces like these (split conformal prediction,
-    Lei et al. 2018, of absolute residuals), None where the head or its labels are missing or too few. `records`: how
-    many. Guo et al., On Calibration of Modern Neural Networks, ICML 2017.
+    `records`: their number. `temperature` divides the logits; it is 1 without predicted and labelled classes. With
+    classes, `ece` has the expected calibration error `before`, and `after` as expected for other faces: each half of
+    the groups is scaled with the temperature of the other half. `abstain` has for each of `THRESHOLDS` the share of
+    faces whose top probability reaches it, and the accuracy of these faces. `half_width` has the h for which the
+    intervals prediction +- h of valence and arousal contain the truth of a share `coverage` of similar faces; None if
+    the head or its labels are missing or too few. Sources: Guo et al., On Calibration of Modern Neural Networks, ICML
+    2017; split conformal prediction of absolute residuals, Lei et al. 2018.
 
     Raises UsageError for a coverage outside (0, 1).
     """
     if not 0 < coverage < 1:
-        raise UsageError(f"The coverage of an interval lies between 0 and 1. Received: {coverage}.")
+        raise UsageError(f"The coverage of an interval must lie between 0 and 1. Received: {coverage}.")
     validate(predictions)
-    widths = {name: _affect_half_width(predictions, name, coverage) for name in AFFECT}
+    residuals = {name: (predictions[name] - predictions[f"true_{name}"]).dropna().to_numpy(float) for name in AFFECT}
     return {
         "records": len(predictions),
         **_calibrate_classes(predictions),
         "coverage": coverage,
-        "half_width": widths,
+        "half_width": {name: half_width(values, coverage) for name, values in residuals.items()},
     }
 
 
 def fit_temperature(probabilities: np.ndarray, classes: np.ndarray) -> float:
-    """Return the temperature under which probabilities (n, 8) make the true classes (n,) most likely."""
-    logits = np.log(np.maximum(probabilities, SMALLEST))
+    """Return the temperature with which probabilities (n, 8) make the true classes (n,) most likely."""
+    logits = _logits(probabilities)
 
-    def loss(logarithm: float) -> float:
-        scaled = logits / math.exp(logarithm)
-        peaks = scaled.max(axis=1)
-        normalisers = peaks + np.log(np.exp(scaled - peaks[:, None]).sum(axis=1))
-        return float((normalisers - scaled[np.arange(len(classes)), classes]).mean())
+    def loss(log_temperature: float) -> float:
+        logs = log_softmax(logits / math.exp(log_temperature), axis=1)
+        return -float(logs[np.arange(len(classes)), classes].mean())
 
     bounds = tuple(map(math.log, TEMPERATURES))
     return math.exp(minimize_scalar(loss, bounds=bounds, method="bounded", options={"xatol": 1e-4}).x)
 
 
 def with_temperature(probabilities: np.ndarray, temperature: float) -> np.ndarray:
-    """Return probabilities (n, 8) as softmax gives them when the logits are divided by a temperature."""
-    powers = np.maximum(probabilities, SMALLEST) ** (1 / temperature)
-    return powers / powers.sum(axis=1, keepdims=True)
+    """Return the probabilities (n, 8) that softmax gives when the logits are divided by a temperature."""
+    return softmax(_logits(probabilities) / temperature, axis=1)
+
+
+def _logits(probabilities: np.ndarray) -> np.ndarray:
+    return np.log(np.maximum(probabilities, SMALLEST))
 
 
 def half_width(residuals: np.ndarray, coverage: float) -> float | None:
-    """Return the smallest h so that the next |residual| is at most h with that probability, None if n is too small.
+    """Return the smallest h for which the next |residual| is at most h with probability `coverage`.
 
-    The ceil((n + 1) * coverage)-th smallest of n absolute residuals: exact for exchangeable ones.
+    It is the ceil((n + 1) * coverage)-th smallest of n absolute residuals, which is exact if they are exchangeable.
+    Returns None if n is too small.
     """
     place = math.ceil((len(residuals) + 1) * coverage)
     return float(np.sort(np.abs(residuals))[place - 1]) if place <= len(residuals) else None
 
 
-def _calibrate_classes(predictions: pd.DataFrame) -> dict:
+def _calibrate_classes(predictions: pd.DataFrame) -> dict[str, Any]:
     labelled = predictions[predictions[[*TRUE]].sum(axis=1) > TOLERANCE]
     probabilities = labelled[[*PREDICTED]].to_numpy(float)
     if not len(labelled) or np.isnan(probabilities).any():
         return {"temperature": 1.0}
     classes = labelled[[*TRUE]].to_numpy(float).argmax(axis=1)
     temperature = fit_temperature(probabilities, classes)
-    fitted = with_temperature(probabilities, temperature)
-    unseen = _cross_fitted(probabilities, classes, group_codes(labelled) % 2)
+    scaled = with_temperature(probabilities, temperature)
+    cross_fitted = _cross_fit(probabilities, classes, group_codes(labelled) % 2)
     return {
         "temperature": temperature,
-        "ece": {"before": _ece(probabilities, classes), "after": _ece(unseen, classes)},
-        "abstain": [_answered(fitted, classes, threshold) for threshold in THRESHOLDS],
+        "ece": {"before": _ece(probabilities, classes), "after": _ece(cross_fitted, classes)},
+        "abstain": [_score_threshold(scaled, classes, threshold) for threshold in THRESHOLDS],
     }
 
 
-def _cross_fitted(probabilities: np.ndarray, classes: np.ndarray, halves: np.ndarray) -> np.ndarray:
-    """Scale each half by the temperature of the other one; with one group there is no other, and it stays."""
+def _cross_fit(probabilities: np.ndarray, classes: np.ndarray, halves: np.ndarray) -> np.ndarray:
+    """Scale each half with the temperature of the other half; with a single group nothing is scaled."""
     scaled = probabilities.copy()
     for half in (0, 1):
-        mine = halves == half
-        if mine.any() and not mine.all():
-            scaled[mine] = with_temperature(probabilities[mine], fit_temperature(probabilities[~mine], classes[~mine]))
+        own = halves == half
+        if own.any() and not own.all():
+            scaled[own] = with_temperature(probabilities[own], fit_temperature(probabilities[~own], classes[~own]))
     return scaled
 
 
-def _answered(probabilities: np.ndarray, classes: np.ndarray, threshold: float) -> dict:
+def _score_threshold(probabilities: np.ndarray, classes: np.ndarray, threshold: float) -> dict[str, float | None]:
     sure = probabilities.max(axis=1) >= threshold
     right = probabilities[sure].argmax(axis=1) == classes[sure]
-    return {
-        "threshold": threshold,
-        "share": float(sure.mean()),
-        "accuracy": float(right.mean()) if sure.any() else None,
-    }
+    accuracy = float(right.mean()) if sure.any() else None
+    return {"threshold": threshold, "share": float(sure.mean()), "accuracy": accuracy}
 
 
-def _ece(probabilities: np.ndarray, classes: Sequence[int]) -> float:
+def _ece(probabilities: np.ndarray, classes: np.ndarray) -> float:
     return expected_calibration_error(probabilities.max(axis=1), probabilities.argmax(axis=1) == classes)
-
-
-def _affect_half_width(predictions: pd.DataFrame, name: str, coverage: float) -> float | None:
-    residuals = (predictions[name] - predictions[f"true_{name}"]).dropna().to_numpy(float)
-    return half_width(residuals, coverage)

@@ -1,4 +1,4 @@
-"""Scores on corrupted faces, as a table and as a picture."""
+"""Scores on corrupted faces, as a text table and as a figure."""
 
 from __future__ import annotations
 
@@ -9,48 +9,39 @@ from matplotlib.figure import Figure
 
 from tfaffect.records.corruptions import CORRUPTIONS
 from tfaffect.scoring.palette import FAINT, HUE, INK, LINES, MUTED, style
+from tfaffect.scoring.report import HEADLINES, align, format_score
 
-TITLES = {
-    "accuracy": "accuracy",
-    "uar": "UAR",
-    "macro_f1": "macro F1",
-    "ccc_valence": "CCC valence",
-    "ccc_arousal": "CCC arousal",
-}
+TITLES = {title.lower().replace(" ", "_"): title for title in HEADLINES}
+"""Column of a table of scores -> title, for example ccc_valence -> CCC valence."""
 
 
 def summarise(table: pd.DataFrame) -> str:
-    """Return a line per corruption and severity for the terminal, without figures that are nowhere known."""
+    """Return a line per corruption and severity for the terminal; metrics without any value are left out."""
     known = [name for name in TITLES if table[name].notna().any()]
     rows = [["corruption", "", *(TITLES[name] for name in known)]]
     for _, row in table.iterrows():
         kind = CORRUPTIONS.get(row["corruption"])
         severity = f"{row['severity']:g} {kind.unit}" if kind else ""
-        rows.append([row["corruption"], severity, *(_spell(name, row[name]) for name in known)])
-    widths = [max(map(len, column)) for column in zip(*rows, strict=True)]
-    lines = (
-        "  ".join([row[0].ljust(widths[0]), row[1].ljust(widths[1]), *map(str.rjust, row[2:], widths[2:])])
-        for row in rows
-    )
-    return "\n".join(line.rstrip() for line in lines)
+        rows.append([row["corruption"], severity, *(format_score(name, row[name]) for name in known)])
+    return align(rows, left=2)
 
 
 def draw(table: pd.DataFrame, people: float | None = None) -> Figure:
-    """Return a panel per corruption: accuracy and macro F1 where classes are known, the CCCs elsewhere.
+    """Return a panel per corruption, with accuracy and macro F1 if there are classes, and the CCCs otherwise.
 
-    `people` is an accuracy that a line shows in every panel.
+    `people` is an accuracy that is drawn as a line in every panel.
     """
     classes = table["accuracy"].notna().any()
-    shown = ("accuracy", "macro_f1") if classes else ("ccc_valence", "ccc_arousal")
-    undisturbed = table[table["corruption"] == "none"].iloc[0]
+    columns = ("accuracy", "macro_f1") if classes else ("ccc_valence", "ccc_arousal")
+    uncorrupted = table[table["corruption"] == "none"].iloc[0]
     figure = Figure(figsize=(10.5, 6), layout="constrained")
     panels = figure.subplots(2, math.ceil(len(CORRUPTIONS) / 2), sharey=True)
     scale = 100 if classes else 1
     for axes, (name, kind) in zip(panels.flat, CORRUPTIONS.items(), strict=False):
-        rows = table[table["corruption"] == name].set_index("severity")[[*shown]]
-        rows.loc[0.0] = undisturbed[[*shown]]
+        rows = table[table["corruption"] == name].set_index("severity")[[*columns]]
+        rows.loc[0.0] = uncorrupted[[*columns]]
         rows = scale * rows.sort_index().astype(float)
-        for column, colour in zip(shown, (HUE, LINES[1]), strict=True):
+        for column, colour in zip(columns, (HUE, LINES[1]), strict=True):
             axes.plot(rows.index, rows[column], ".-", color=colour, label=TITLES[column])
         if people is not None and classes:
             axes.axhline(100 * people, color=MUTED, linewidth=1, linestyle="--", label="people")
@@ -61,9 +52,3 @@ def draw(table: pd.DataFrame, people: float | None = None) -> Figure:
     panels[0, 0].legend(frameon=False, loc="lower left", labelcolor=INK)
     figure.supylabel("%" if classes else "CCC", color=INK)
     return figure
-
-
-def _spell(name: str, value: float) -> str:
-    if math.isnan(value):
-        return "-"
-    return f"{value:.3f}" if name.startswith("ccc") else f"{100 * value:.1f} %"

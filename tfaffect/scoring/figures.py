@@ -1,4 +1,6 @@
-"""Figures: scores and predictions become matplotlib pictures, without pyplot and its global state."""
+"""Figures of scores and predictions by matplotlib, without pyplot and its global state."""
+
+from typing import Any
 
 import numpy as np
 import pandas as pd
@@ -8,7 +10,7 @@ from matplotlib.figure import Figure
 from matplotlib.patheffects import withStroke
 
 from tfaffect.labels import AFFECT, CLASSES
-from tfaffect.scoring.palette import FAINT, HUE, INK, LINES, MUTED, PEOPLE, SEQUENTIAL, style
+from tfaffect.scoring.palette import FAINT, HUE, INK, LINES, MUTED, PEOPLE, SEQUENTIAL, label_integers, style
 from tfaffect.scoring.scores import HUMAN, POOLED
 
 LOSSES = {"loss": "training", "val_loss": "validation"}
@@ -18,9 +20,9 @@ TICKS = (-1, -0.5, 0, 0.5, 1)
 def draw_all(
     predictions: pd.DataFrame, sets: dict[str, dict], history: pd.DataFrame | None = None
 ) -> dict[str, Figure]:
-    """The pictures that scores can fill, by name: sets; and of all records confusion, reliability, affect and curves.
+    """All figures for which there are data, by name: sets, confusion, reliability, affect and curves.
 
-    `sets` is what `scores.score_all` returns.
+    `sets` is what `scores.score_all` returns; all figures but the first are of all records.
     """
     figures, scores = {}, sets[POOLED]
     people = None
@@ -39,7 +41,7 @@ def draw_all(
 
 
 def draw_sets(sets: dict[str, dict]) -> Figure:
-    """Accuracy of every set of records with its interval, and beside it what another panel of raters would score."""
+    """The accuracy of every set of records with its interval, and that of another panel of raters."""
     scored = {name: score["expression"] for name, score in sets.items() if score["expression"]}
     figure = Figure(figsize=(7, 1.2 + 0.42 * len(scored)), layout="constrained")
     axes = figure.add_subplot()
@@ -60,7 +62,7 @@ def draw_sets(sets: dict[str, dict]) -> Figure:
 
 
 def draw_confusion(confusion: np.ndarray) -> Figure:
-    """Counts (8, 8), rows truth, as percentages of each row; a cell without a record stays white."""
+    """Counts (8, 8), rows are the truth, as percentages of each row; cells without a record are white."""
     figure = Figure(figsize=(7, 6.5), layout="constrained")
     axes = figure.add_subplot()
     support = confusion.sum(axis=1)
@@ -68,9 +70,9 @@ def draw_confusion(confusion: np.ndarray) -> Figure:
     axes.imshow(shares, cmap=SEQUENTIAL, norm=Normalize(0, 1))
     for row, column in np.argwhere(confusion > 0):
         percent = 100 * shares[row, column]
-        written = {"ha": "center", "va": "center", "color": "white" if percent > 38 else INK}
-        axes.text(column, row - 0.1, f"{percent:.0f} %" if percent >= 1 else "< 1 %", **written)
-        axes.text(column, row + 0.2, f"{confusion[row, column]:,}", fontsize=7, **written)
+        looks: dict[str, Any] = {"ha": "center", "va": "center", "color": "white" if percent > 38 else INK}
+        axes.text(column, row - 0.1, f"{percent:.0f} %" if percent >= 1 else "< 1 %", **looks)
+        axes.text(column, row + 0.2, f"{confusion[row, column]:,}", fontsize=7, **looks)
     axes.set_xticks(range(len(CLASSES)), CLASSES, rotation=35, ha="right", rotation_mode="anchor")
     axes.set_yticks(range(len(CLASSES)), [f"{name}\n{n:,}" for name, n in zip(CLASSES, support, strict=True)])
     axes.set_xlabel("predicted")
@@ -83,7 +85,7 @@ def draw_confusion(confusion: np.ndarray) -> Figure:
 
 
 def draw_reliability(expression: dict) -> Figure:
-    """Accuracy against the top probability, over the share of the records in each bin (Guo et al. 2017, figure 1)."""
+    """Accuracy against confidence, and below it the share of the records in each bin (Guo et al. 2017, figure 1)."""
     figure = Figure(figsize=(6, 5.6), layout="constrained")
     accuracy, share = figure.subplots(2, 1, sharex=True, height_ratios=(4, 1))
     bins = pd.DataFrame([row for row in expression["reliability"] if row["n"]])
@@ -100,7 +102,7 @@ def draw_reliability(expression: dict) -> Figure:
 
 
 def draw_affect(predictions: pd.DataFrame, scores: dict) -> Figure:
-    """Truth against prediction, a panel for each dimension that is scored; darker is more records, on a log scale."""
+    """Truth against prediction, a panel per scored dimension; the colour is the number of records, on a log scale."""
     scored = [name for name in AFFECT if scores[name]]
     figure = Figure(figsize=(4.8 * len(scored), 4.9), layout="constrained")
     for axes, name in zip(figure.subplots(1, len(scored), squeeze=False)[0], scored, strict=True):
@@ -119,15 +121,14 @@ def draw_affect(predictions: pd.DataFrame, scores: dict) -> Figure:
 
 
 def draw_curves(history: pd.DataFrame, people: float | None = None) -> Figure:
-    """Loss, and every validation metric, over the epochs.
+    """Loss and all validation metrics over the epochs.
 
     Args:
-      history: `epoch`, `loss` and, where there was validation, `val_loss` and `val_<metric>`, as Keras names them;
-        `val_<corpus>/<metric>` in a mix of corpora.
-      people: the accuracy of another panel of raters, a line across.
+      history: `epoch`, `loss` and, with validation, `val_loss` and `val_<metric>`, as Keras names them; for several
+        corpora also `val_<corpus>/<metric>`.
+      people: the accuracy of another panel of raters, drawn as a horizontal line.
     """
-    missing = [name for name in ("epoch", "loss") if name not in history]
-    if missing:
+    if not {"epoch", "loss"} <= {*history}:
         raise ValueError(f"A history needs the columns epoch and loss. Received: columns={list(history.columns)}.")
     history = history.set_index("epoch")
     losses = {name: label for name, label in LOSSES.items() if name in history}
@@ -143,8 +144,8 @@ def draw_curves(history: pd.DataFrame, people: float | None = None) -> Figure:
     for axes, (title, names) in zip(rest, panels.items(), strict=True):
         if people is not None and "val_expression_accuracy" in names:
             axes.axhline(people, color=PEOPLE, linestyle="--", linewidth=1.5, label="accuracy of people")
-        words = {name: name.removeprefix("val_").replace("/", ": ").replace("_", " ") for name in names}
-        _draw_lines(axes, history[names].rename(columns=words), title)
+        titles = {name: name.removeprefix("val_").replace("/", ": ").replace("_", " ") for name in names}
+        _draw_lines(axes, history[names].rename(columns=titles), title)
     return figure
 
 
@@ -153,11 +154,11 @@ def _draw_lines(axes: Axes, columns: pd.DataFrame, title: str) -> None:
     for name in columns:
         axes.plot(columns.index, columns[name], ".-", label=name)
     axes.set(xlabel=columns.index.name, title=title)
-    axes.xaxis.get_major_locator().set_params(integer=True)
+    label_integers(axes)
     axes.legend(frameon=False)
     style(axes)
 
 
 def _draw_identity(axes: Axes, low: float) -> None:
-    halo = [withStroke(linewidth=2.5, foreground="white")]  # seen on dark cells as well
+    halo = [withStroke(linewidth=2.5, foreground="white")]  # keeps the line visible on dark cells
     axes.plot([low, 1], [low, 1], color=INK, linestyle="--", linewidth=1, path_effects=halo)

@@ -1,4 +1,4 @@
-"""The looks of a report for people: one self-contained HTML page of tiles, tables and pictures, light and dark."""
+"""The HTML of a report: one self-contained page of tiles, tables and pictures, in light and dark mode."""
 
 import base64
 from collections.abc import Iterable, Mapping, Sequence
@@ -35,7 +35,7 @@ figure:only-child img { min-width: 29rem }
 
 
 def compose_page(title: str, parts: Iterable[str]) -> str:
-    """A whole page: `title` is plain text, `parts` are HTML in order, and empty ones are left out."""
+    """A complete page: `title` is plain text; `parts` are HTML, and empty ones are left out."""
     title = escape(title)
     viewport = "<meta name='viewport' content='width=device-width, initial-scale=1'>"
     head = [
@@ -46,15 +46,15 @@ def compose_page(title: str, parts: Iterable[str]) -> str:
 
 
 def compose_tile(title: str, number: str, *lines: str) -> str:
-    """One large number of plain text under its title, with small lines below it."""
+    """A large number with a title above it and small lines below it, all plain text."""
     below = "".join(f"<small>{escape(line)}</small>" for line in lines)
     return f"<div class='tile'>{escape(title)}<b>{escape(number)}</b>{below}</div>"
 
 
 def compose_table(header: Sequence[str] | None, rows: Iterable[Sequence[str]]) -> str:
-    """A table of plain text, the first column as row headings; a second line of a cell is written small.
+    """A table of plain text; the first column has the row headings, and the second line of a cell is small.
 
-    Without a header it is a list of facts: their names, and text that may take several lines.
+    Without a header it is a list of names and values; a value may have several lines.
     """
     head = "".join(f"<th scope='col'>{escape(name)}</th>" for name in header or ())
     lines = []
@@ -66,7 +66,7 @@ def compose_table(header: Sequence[str] | None, rows: Iterable[Sequence[str]]) -
 
 
 def compose_pictures(pictures: Mapping[str, bytes], captions: Mapping[str, str], *names: str) -> str:
-    """The PNG pictures of `names` that there are, inside the page, each with its caption of plain text."""
+    """Those PNG pictures of `names` that exist, embedded in the page, with plain text captions."""
     figures = [
         f"<figure><div><img alt='{escape(captions[name])}' "
         f"src='data:image/png;base64,{base64.b64encode(pictures[name]).decode()}'></div>"

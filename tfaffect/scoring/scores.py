@@ -1,6 +1,7 @@
-"""Scores: predictions of labelled records become figures with bootstrap intervals."""
+"""Scores of predictions, with bootstrap intervals."""
 
 from collections.abc import Callable
+from typing import Any
 
 import numpy as np
 import pandas as pd
@@ -8,32 +9,32 @@ import pandas as pd
 from tfaffect.labels import AFFECT, CLASSES
 
 POOLED = "pooled"
-"""The name of the set that holds every record."""
+"""The name of the set of all records."""
 
 TWIN = "twin"
-"""The tag of a record whose picture the corpus has in another split too."""
+"""The tag of a record whose picture is also in another split of the corpus."""
 
 HUMAN = "human_agreement"
-"""Column of a table of predictions that may be missing: see `raters.agreement`."""
+"""An optional column of a table of predictions: see `raters.agreement`."""
 
 TRUE = tuple(f"true_{name}" for name in CLASSES)
 PREDICTED = tuple(f"expression_{name}" for name in CLASSES)
 TRUE_AFFECT = tuple(f"true_{name}" for name in AFFECT)
 COLUMNS = ("corpus", "key", "group", "tags", *TRUE, *PREDICTED, *TRUE_AFFECT, *AFFECT)
-"""The columns of a table of predictions, one row a record."""
+"""The columns of a table of predictions with a row per record."""
 
 CALIBRATION_BINS = 15  # Guo et al. 2017, table 1
 INTERVAL_PERCENTILES = (2.5, 97.5)
 TOLERANCE = 1e-3  # float32, or a CSV with four decimals
-CONSTANT_VARIANCE = 1e-10  # a spread of 1e-5 on [-1, 1]: float32 noise around one value
-COUNTS_AT_ONCE = 2_000_000  # resamples x groups held at a time: 16 MB an array
+CONSTANT_VARIANCE = 1e-10  # a deviation of 1e-5 on [-1, 1]: float32 noise around one value
+COUNTS_AT_ONCE = 2_000_000  # resamples x groups in memory at a time: 16 MB per array
 
 
-def score_all(predictions: pd.DataFrame, seed: int = 0, resamples: int = 1000) -> dict[str, dict]:
-    """Scores all records ("pooled"), each corpus ("fer_plus") and each tag of a corpus ("fer_plus:strict").
+def score_all(predictions: pd.DataFrame, seed: int = 0, resamples: int = 1000) -> dict[str, dict[str, Any]]:
+    """Score all records ("pooled"), each corpus ("fer_plus") and each tag of a corpus ("fer_plus:strict").
 
-    Where a corpus has twins, the records without one are a set as well ("fer_plus:no twin"). Every set has the shape
-    that `score` returns. A single corpus is the pooled set, and is scored once.
+    If a corpus has twins, the records without one are also a set ("fer_plus:no twin"). Each set has the result of
+    `score`. A single corpus equals the pooled set, and is scored once.
     """
     validate(predictions)
     corpora = dict(list(predictions.groupby("corpus", sort=True)))
@@ -50,18 +51,18 @@ def score_all(predictions: pd.DataFrame, seed: int = 0, resamples: int = 1000) -
     return scores
 
 
-def score(predictions: pd.DataFrame, seed: int = 0, resamples: int = 1000) -> dict:
-    """Scores one set of records: {"records": int, "expression": ..., "valence": ..., "arousal": ...}.
+def score(predictions: pd.DataFrame, seed: int = 0, resamples: int = 1000) -> dict[str, Any]:
+    """Score one set of records: {"records": int, "expression": ..., "valence": ..., "arousal": ...}.
 
-    A head is None where no record carries its label or the model was never trained on it. Otherwise it has `n`
-    (labelled records), `groups`, and figures {"value", "low", "high"}: the bounds are the 95 % percentile interval of
-    a cluster bootstrap over `group` within `corpus`, because the frames of one subject are not independent. They are
-    None for a single group and for `resamples=0`; a figure that is not defined is None, and every number is finite.
+    A head is None if no record has its label, or if the model was not trained on it. Otherwise it has `n` (labelled
+    records), `groups`, and scores {"value", "low", "high"}. The bounds are the 95 % percentile interval of a cluster
+    bootstrap over `group` within `corpus`, because the frames of one subject are not independent. They are None for a
+    single group and for `resamples=0`. A score that is not defined is None, and every number is finite.
 
-    `expression` has accuracy, uar (unweighted average recall) and macro_f1, the last two over the classes present in
-    the truth; the ece and its `reliability` table, `classes` and the `confusion` counts (rows: truth), and, of a corpus
-    whose labels are votes, human_agreement: the accuracy of another panel of its raters. The class of a distribution is
-    its largest entry, the first one on ties. `valence` and `arousal` have ccc, rmse, pcc and sagr.
+    `expression` has accuracy, uar (unweighted average recall) and macro_f1 (both over the classes in the truth), the
+    ece and its `reliability` table, `classes`, and the `confusion` counts (rows: truth). If labels are votes, it has
+    human_agreement: the accuracy of another panel of raters. The class of a distribution is its largest entry, the
+    first one on ties. `valence` and `arousal` have ccc, rmse, pcc and sagr.
     """
     validate(predictions)
     return {
@@ -71,7 +72,7 @@ def score(predictions: pd.DataFrame, seed: int = 0, resamples: int = 1000) -> di
     }
 
 
-def _score_expression(predictions: pd.DataFrame, seed: int, resamples: int) -> dict | None:
+def _score_expression(predictions: pd.DataFrame, seed: int, resamples: int) -> dict[str, Any] | None:
     labelled = predictions[predictions[[*TRUE]].sum(axis=1) > TOLERANCE]
     probabilities = labelled[[*PREDICTED]].to_numpy(float)
     if not len(labelled) or np.isnan(probabilities).any():
@@ -87,7 +88,7 @@ def _score_expression(predictions: pd.DataFrame, seed: int, resamples: int) -> d
         "n": len(labelled),
         "groups": int(groups),
         **estimate(statistics, measure_expression, seed, resamples),
-        "ece": _weigh_gaps(reliability),
+        "ece": _mean_gap(reliability),
         HUMAN: _finite(labelled[HUMAN].mean(skipna=False)) if HUMAN in labelled else None,
         "classes": _tabulate_classes(confusion),
         "confusion": confusion.tolist(),
@@ -95,7 +96,7 @@ def _score_expression(predictions: pd.DataFrame, seed: int, resamples: int) -> d
     }
 
 
-def _score_affect(predictions: pd.DataFrame, name: str, seed: int, resamples: int) -> dict | None:
+def _score_affect(predictions: pd.DataFrame, name: str, seed: int, resamples: int) -> dict[str, Any] | None:
     labelled = predictions[predictions[f"true_{name}"].notna()]
     truth, predicted = labelled[f"true_{name}"].to_numpy(float), labelled[name].to_numpy(float)
     if not len(labelled) or np.isnan(predicted).any():
@@ -109,8 +110,8 @@ def _score_affect(predictions: pd.DataFrame, name: str, seed: int, resamples: in
 def measure_expression(statistics: np.ndarray) -> dict[str, np.ndarray]:
     """Accuracy, unweighted average recall and macro F1 of confusion counts (k, 64), each of shape (k,).
 
-    Both means are over the classes present in the truth, so that a corpus without contempt is not charged an F1 of 0
-    for it; the stray prediction already costs its true class. This is scikit-learn's `f1_score` with
+    Both means are over the classes in the truth. So a corpus without contempt gets no F1 of 0 for it; a wrong
+    prediction of contempt already lowers the recall of the true class. This is scikit-learn's `f1_score` with
     `labels=unique(truth)`; its default adds the classes that were only predicted. The macro F1 is the mean of the
     classes' F1, not the F1 of the means (Opitz and Burst 2019, arXiv:1911.03347).
     """
@@ -125,7 +126,7 @@ def measure_expression(statistics: np.ndarray) -> dict[str, np.ndarray]:
 
 
 def affect_statistics(truth: np.ndarray, predicted: np.ndarray) -> np.ndarray:
-    """What `measure_affect` takes sums of, for values (n,) without NaN: (8, n)."""
+    """The terms whose sums `measure_affect` needs, for values (n,) without NaN: (8, n)."""
     agrees = np.sign(truth) == np.sign(predicted)
     parts = (truth, predicted, truth**2, predicted**2, truth * predicted, (truth - predicted) ** 2, agrees)
     return np.stack([np.ones(len(truth)), *parts])
@@ -134,8 +135,8 @@ def affect_statistics(truth: np.ndarray, predicted: np.ndarray) -> np.ndarray:
 def measure_affect(statistics: np.ndarray) -> dict[str, np.ndarray]:
     """CCC, RMSE, PCC and SAGR of sums (k, 8) over n, t, p, t^2, p^2, tp, (t - p)^2 and sign agreement; each (k,).
 
-    CCC: Lin 1989, with population variances; 0 where truth or prediction is constant, where PCC is not defined (NaN).
-    SAGR: the share of equal signs (Nicolaou et al. 2011), where a 0 agrees only with a 0.
+    CCC: Lin 1989, with population variances. If truth or prediction is constant, CCC is 0 and PCC not defined (NaN).
+    SAGR: the share of equal signs (Nicolaou et al. 2011); a 0 agrees only with a 0.
     """
     truth, predicted, truth_square, predicted_square, product, error, agrees = (statistics[:, 1:] / statistics[:, :1]).T
     truth_variance, predicted_variance = truth_square - truth**2, predicted_square - predicted**2
@@ -151,7 +152,7 @@ def measure_affect(statistics: np.ndarray) -> dict[str, np.ndarray]:
 
 
 def estimate(statistics: np.ndarray, measure: Callable, seed: int, resamples: int) -> dict[str, dict]:
-    """The figures of sums per group (groups, statistics), each {"value", "low", "high"}."""
+    """The scores {"value", "low", "high"} that `measure` returns for the sum of statistics (groups, statistics)."""
     values = measure(statistics.sum(axis=0, keepdims=True))
     possible = len(statistics) > 1 and resamples
     drawn = measure(_resample(statistics, seed, resamples)) if possible else {}
@@ -164,9 +165,9 @@ def estimate(statistics: np.ndarray, measure: Callable, seed: int, resamples: in
 
 
 def _resample(statistics: np.ndarray, seed: int, resamples: int) -> np.ndarray:
-    """Sums (resamples, statistics) over as many groups as there are, drawn with replacement.
+    """Bootstrap sums (resamples, statistics) over groups that are drawn with replacement.
 
-    Every figure follows from sums, so a resample is a row of counts times the statistics, and no record is copied.
+    All scores depend on sums only, so a resample is a row of counts times the statistics, and no record is copied.
     """
     groups = len(statistics)
     generator = np.random.default_rng(seed)
@@ -180,8 +181,8 @@ def _resample(statistics: np.ndarray, seed: int, resamples: int) -> np.ndarray:
     return np.concatenate(sums)
 
 
-def _tabulate_classes(confusion: np.ndarray) -> dict[str, dict]:
-    """Precision, recall, F1 and support of each class; None for a class never predicted, or absent from the truth."""
+def _tabulate_classes(confusion: np.ndarray) -> dict[str, dict[str, float | None]]:
+    """Precision, recall, F1 and support of each class; None for a class without predictions or without truth."""
     hits, truth, predicted = np.diagonal(confusion), confusion.sum(axis=1), confusion.sum(axis=0)
     f1 = np.where(truth > 0, _divide(2 * hits, truth + predicted), np.nan)
     columns = zip(CLASSES, _divide(hits, predicted), _divide(hits, truth), f1, truth, strict=True)
@@ -192,35 +193,31 @@ def _tabulate_classes(confusion: np.ndarray) -> dict[str, dict]:
 
 
 def expected_calibration_error(confidence: np.ndarray, correct: np.ndarray) -> float:
-    """The mean gap between the top probability (n,) and the share of right answers (n,) over 15 equal bins."""
-    return _weigh_gaps(_tabulate_reliability(confidence, correct))
+    """The mean gap between confidence (n,) and the share of correct predictions (n,) over 15 equal bins."""
+    return _mean_gap(_tabulate_reliability(confidence, correct))
 
 
-def _weigh_gaps(reliability: list[dict]) -> float:
+def _mean_gap(reliability: list[dict[str, Any]]) -> float:
+    """The mean gap between confidence and accuracy of the bins, weighted by their records."""
     filled = [row for row in reliability if row["n"]]
     return sum(row["n"] * abs(row["accuracy"] - row["confidence"]) for row in filled) / sum(row["n"] for row in filled)
 
 
-def _tabulate_reliability(confidence: np.ndarray, correct: np.ndarray) -> list[dict]:
-    """The 15 bins ](m - 1) / 15, m / 15] of the top probability: low, high, n, mean confidence and accuracy."""
+def _tabulate_reliability(confidence: np.ndarray, correct: np.ndarray) -> list[dict[str, Any]]:
+    """The 15 bins ](m - 1) / 15, m / 15] of confidence: low, high, n, mean confidence and accuracy."""
     edges = np.linspace(0, 1, CALIBRATION_BINS + 1)
     bins = np.searchsorted(edges, np.clip(confidence, TOLERANCE, 1)) - 1
     counts = np.bincount(bins, minlength=CALIBRATION_BINS)
     means = [_divide(np.bincount(bins, part, CALIBRATION_BINS), counts) for part in (confidence, correct)]
+    rows = zip(edges[:-1], edges[1:], counts, *means, strict=True)
     return [
-        {
-            "low": float(low),
-            "high": float(high),
-            "n": int(n),
-            "confidence": _finite(mean),
-            "accuracy": _finite(accuracy),
-        }
-        for low, high, n, mean, accuracy in zip(edges[:-1], edges[1:], counts, *means, strict=True)
+        {"low": float(low), "high": float(high), "n": int(n), "confidence": _finite(top), "accuracy": _finite(share)}
+        for low, high, n, top, share in rows
     ]
 
 
 def validate(predictions: pd.DataFrame) -> None:
-    """Raises a ValueError that names the first column that is missing, out of range or not a distribution."""
+    """Raise a ValueError for the first column that is missing, out of range or not a distribution."""
     missing = [name for name in COLUMNS if name not in predictions]
     _require(not missing, f"the columns {', '.join(COLUMNS)}", f"a table without {missing}")
     _require(len(predictions) > 0, "at least one record: choose another split or tag", "0 rows")
@@ -255,7 +252,7 @@ def _validate_numbers(column: pd.Series) -> None:
 def _validate_sums(distributions: pd.DataFrame, sums: tuple[int, ...], expected: str) -> None:
     totals = distributions.to_numpy(float).sum(axis=1)
     wrong = totals[~np.isclose(totals[:, None], sums, rtol=0, atol=TOLERANCE).any(axis=1)]
-    received = f"{len(wrong)} rows with another sum, such as {wrong[:1]}"
+    received = f"{len(wrong)} rows with another sum, for example {wrong[:1]}"
     _require(not len(wrong), f"{expected} over {list(distributions.columns)}", received)
 
 
@@ -265,12 +262,12 @@ def _require(condition: bool, expected: str, received: str) -> None:
 
 
 def group_codes(predictions: pd.DataFrame) -> np.ndarray:
-    """The number of each record's group, from 0; two corpora may use the same name for different groups."""
+    """The number of each record's group, from 0. Groups of two corpora differ even if they have the same name."""
     return predictions.groupby(["corpus", "group"], sort=True).ngroup().to_numpy()
 
 
 def _divide(numerator: np.ndarray, denominator: np.ndarray) -> np.ndarray:
-    """The quotient; NaN where the denominator is 0."""
+    """The quotient; NaN if the denominator is 0."""
     return np.divide(numerator, denominator, out=np.full(np.shape(denominator), np.nan), where=denominator != 0)
 
 

@@ -1,1 +1,1 @@
-"""A run: objective, losses, metrics, optimizer, schedule, unfreezing, devices."""
+"""Training: objective, losses, metrics, optimizer, schedule, unfreezing, devices."""

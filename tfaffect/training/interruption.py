@@ -1,41 +1,40 @@
-"""Ctrl-C as a wish: training ends after the step under way, and is saved there."""
+"""Graceful stop on Ctrl-C: training ends after the current step and is saved."""
 
 from __future__ import annotations
 
 import gc
 import os
 import signal
-import sys
 import threading
 import traceback
 from collections.abc import Callable, Iterator
 from contextlib import contextmanager
 
 SIGNALS = (signal.SIGINT, signal.SIGTERM)
-"""Ctrl-C, and what Slurm and Kubernetes send some seconds before they kill."""
+"""Ctrl-C, and the signal that Slurm and Kubernetes send some seconds before they kill a process."""
 
 
 @contextmanager
 def stop_signals(enabled: bool = True) -> Iterator[Callable[[], bool]]:
-    """Yield a function that says whether the user, or the cluster, stop_requested to stop; a second time stops at once.
+    """Yield a function that returns whether a signal asked to stop; a second signal stops at once.
 
-    Python raises KeyboardInterrupt between any two instructions, also amid an update of weights. Outside the main
-    thread, where signals cannot be caught, and with `enabled` False, nothing is deferred.
+    Without this, Python raises KeyboardInterrupt between any two instructions, also during an update of the weights.
+    Signals keep that effect if `enabled` is False, and outside the main thread, where they cannot be caught.
     """
-    stop_requested = []
+    received: list[int] = []
 
-    def note(number: int, frame) -> None:
+    def request_stop(number: int, frame: object) -> None:
         for name in SIGNALS:
             signal.signal(name, before[name])
-        stop_requested.append(number)
-        os.write(sys.__stderr__.fileno(), b"\nStopping after this step, and saving. Once more stops at once.\n")
+        received.append(number)
+        os.write(2, b"\nStopping after this step, and saving. A second signal stops at once.\n")  # 2: standard error
 
     if not enabled or threading.current_thread() is not threading.main_thread():
         yield lambda: False
         return
-    before = {name: signal.signal(name, note) for name in SIGNALS}
+    before = {name: signal.signal(name, request_stop) for name in SIGNALS}
     try:
-        yield lambda: bool(stop_requested)
+        yield lambda: bool(received)
     finally:
         for name in SIGNALS:
             signal.signal(name, before[name])
@@ -43,10 +42,10 @@ def stop_signals(enabled: bool = True) -> Iterator[Callable[[], bool]]:
 
 @contextmanager
 def release_on_error() -> Iterator[None]:
-    """Free all that a block held which ends in an error, before the error goes on.
+    """Free all objects of a block that ends in an error, before the error is raised further.
 
-    The error's traceback would keep the datasets under way until Python shuts down. Their threads then ask for the
-    interpreter to decode a face, which it grants no more, and TensorFlow waits for them: the process hung, rarely.
+    Otherwise the traceback keeps the datasets alive until Python shuts down. Then their threads wait for the
+    interpreter to decode a face, and TensorFlow waits for the threads: in rare cases the process hung.
     """
     try:
         yield

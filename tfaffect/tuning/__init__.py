@@ -1,1 +1,1 @@
-"""The search for a better config than the recipe's, around `training.train`."""
+"""Hyperparameter search around `training.train`."""

@@ -1,73 +1,72 @@
-"""The pictures of a search: its course, each knob, learning curves, importances and the four combinations."""
+"""The figures of a search: history, learning curves, slice plots, importances and the four combinations."""
 
 from __future__ import annotations
 
 from math import ceil
+from typing import Any
 
 import numpy as np
 import pandas as pd
 from matplotlib.axes import Axes
 from matplotlib.figure import Figure
 
-from tfaffect.scoring.palette import FAINT, HUE, INK, LINES, MUTED, style
+from tfaffect.scoring.palette import FAINT, HUE, INK, LINES, MUTED, label_integers, style
+from tfaffect.tuning.axis_scales import escape_math, find_range, find_ticks, format_tick, jitter
 from tfaffect.tuning.findings import Findings, Knob
-from tfaffect.tuning.parallel import draw_parallel
-from tfaffect.tuning.scales import find_range, find_ticks, plain, set_aside, spell_tick
-from tfaffect.tuning.settings import TECHNIQUES
-from tfaffect.tuning.statistics import COMBINATIONS, Importance, best_so_far, by_seed
+from tfaffect.tuning.parallel_coordinates import draw_parallel_coordinates
+from tfaffect.tuning.settings import COMBINATIONS, TECHNIQUES
+from tfaffect.tuning.statistics import Importance, best_so_far, scores_by_seed
 
 BEST = LINES[1]
-MARKS = {
+MARKERS: dict[str, dict[str, Any]] = {
     "trials": {"marker": "o", "color": HUE, "s": 26, "alpha": 0.65, "linewidths": 0, "zorder": 3},
     "base config": {"marker": "D", "facecolor": "white", "edgecolor": INK, "s": 34, "zorder": 4},
     "best": {"marker": "*", "color": BEST, "s": 130, "edgecolor": "white", "linewidths": 0.6, "zorder": 5},
     "failed": {"marker": "x", "color": MUTED, "s": 24, "linewidths": 1.2, "zorder": 3, "clip_on": False},
 }
-COLUMNS = 4  # panels beside each other
+COLUMNS = 4  # panels in a row of slice plots
 
 
-def draw_all(findings: Findings, weights: Importance | None) -> dict[str, Figure]:
-    """The pictures that the findings can fill, by name; `weights` None leaves the importances out."""
+def draw_all(findings: Findings, importance: Importance | None) -> dict[str, Figure]:
+    """All figures for which there are data, by the name of their file."""
     figures = {}
     count = len(findings.done)
     if findings.compares_techniques:
-        if count:
-            figures["combinations"] = draw_combinations(findings)
-        return figures
+        return {"combinations": draw_combinations(findings)} if count else {}
     if count:
-        figures["course"] = draw_course(findings)
+        figures["course"] = draw_history(findings)
     if findings.curves:
         figures["curves"] = draw_curves(findings)
     if count > 1 and findings.knobs:
         figures["slices"] = draw_slices(findings)
-        figures["parallel"] = draw_parallel(findings)
-    if weights is not None:
-        figures["importance"] = draw_importance(weights)
+        figures["parallel"] = draw_parallel_coordinates(findings)
+    if importance is not None:
+        figures["importance"] = draw_importance(importance)
     return figures
 
 
-def draw_course(findings: Findings) -> Figure:
-    """Score over the order of the trials, with the best so far."""
+def draw_history(findings: Findings) -> Figure:
+    """The score of each trial in order of start, and the best so far."""
     figure = Figure(figsize=(6, 4), layout="constrained")
     axes = figure.add_subplot()
-    trials, factor = findings.trials, findings.measure.factor
+    trials, factor = findings.trials, findings.metric.factor
     scores = trials["score"].where(trials.index.isin(findings.done.index))
     axes.step(trials.index + 1, factor * best_so_far(scores), where="post", color=BEST, zorder=2, label="best so far")
-    _mark(axes, findings, pd.Series(trials.index + 1.0, trials.index))
-    axes.set(xlabel="trial, in order of start", ylabel=findings.measure.label, xlim=(0.4, len(trials) + 0.6))
-    axes.xaxis.get_major_locator().set_params(integer=True, min_n_ticks=1)
+    _mark_trials(axes, findings, pd.Series(trials.index + 1.0, trials.index))
+    axes.set(xlabel="trial, in order of start", ylabel=findings.metric.label, xlim=(0.4, len(trials) + 0.6))
+    label_integers(axes)
     figure.legend(loc="outside upper center", ncols=5, frameon=False, fontsize=8, handletextpad=0.3)
     style(axes)
     return figure
 
 
 def draw_curves(findings: Findings) -> Figure:
-    """What is followed, over the epochs of every trial; under Hyperband with a line where several ended."""
+    """The learning curve of every trial; for Hyperband with a vertical line at each epoch where several ended."""
     figure = Figure(figsize=(6, 4), layout="constrained")
     axes = figure.add_subplot()
-    factor, best, base = findings.followed.factor, findings.best, findings.base
+    factor, best, base = findings.curve_metric.factor, findings.best, findings.base
     special = {} if best is None else {best["trial"]: ("best", BEST)}
-    if base is not None and base["config"] != best["config"]:
+    if best is not None and base is not None and base["config"] != best["config"]:
         special[base["trial"]] = ("base config", INK)
     statuses = findings.trials.set_index("trial")["status"]
     alpha = float(np.clip(12 / len(findings.curves), 0.3, 0.9))
@@ -81,8 +80,8 @@ def draw_curves(findings: Findings) -> Figure:
         for epochs, trials in findings.done["epochs"].value_counts().items():
             if trials > 1:
                 axes.axvline(epochs, color=FAINT, linewidth=1, zorder=0)
-    axes.set(xlabel="epoch", ylabel=findings.followed.label)
-    axes.xaxis.get_major_locator().set_params(integer=True, min_n_ticks=1)
+    axes.set(xlabel="epoch", ylabel=findings.curve_metric.label)
+    label_integers(axes)
     if special:
         figure.legend(loc="outside upper center", ncols=2, frameon=False, fontsize=8)
     style(axes)
@@ -90,7 +89,7 @@ def draw_curves(findings: Findings) -> Figure:
 
 
 def draw_slices(findings: Findings) -> Figure:
-    """Score against each knob, a panel each; failed trials are crosses at the bottom."""
+    """A panel per knob: the score against its value; failed trials are crosses at the bottom."""
     knobs, columns = findings.knobs, min(COLUMNS, len(findings.knobs))
     rows = ceil(len(knobs) / columns)
     figure = Figure(figsize=(max(6, 3 * columns), 0.4 + 2.5 * rows), layout="constrained")
@@ -100,7 +99,7 @@ def draw_slices(findings: Findings) -> Figure:
     for axes in panels.flat[len(knobs) :]:
         axes.set_axis_off()
     for axes in panels[:, 0]:
-        axes.set_ylabel(findings.measure.label)
+        axes.set_ylabel(findings.metric.label)
     handles = {
         label: artist for axes in panels.flat for artist, label in zip(*axes.get_legend_handles_labels(), strict=True)
     }
@@ -111,26 +110,26 @@ def draw_slices(findings: Findings) -> Figure:
 def _draw_slice(axes: Axes, findings: Findings, knob: Knob) -> None:
     values = findings.trials[knob.name]
     if knob.numeric:
-        _mark(axes, findings, values.where(values > 0) if knob.log else values)
-        _draw_numbers(axes, knob, values)
+        _mark_trials(axes, findings, values.where(values > 0) if knob.log else values)
+        _set_scale(axes, knob, values)
     else:
         places = {choice: place for place, choice in enumerate(knob.choices)}
-        _mark(axes, findings, values.map(places).astype(float) + 0.18 * set_aside(values))
+        _mark_trials(axes, findings, values.map(places).astype(float) + 0.18 * jitter(values))
         _draw_medians(axes, findings, values, places)
-        axes.set_xticks(range(len(places)), [plain(choice).replace("_", "\n") for choice in places])
+        axes.set_xticks(range(len(places)), [escape_math(choice).replace("_", "\n") for choice in places])
         axes.set_xlim(-0.6, len(places) - 0.4)
-    axes.set_title(plain(knob.name.replace("_", " ")), fontsize=10)
+    axes.set_title(escape_math(knob.name.replace("_", " ")), fontsize=10)
     axes.tick_params(labelsize=8)
     axes.grid(axis="y", color=FAINT, linewidth=0.6)
     axes.set_axisbelow(True)
     style(axes)
 
 
-def _draw_numbers(axes: Axes, knob: Knob, values: pd.Series) -> None:
+def _set_scale(axes: Axes, knob: Knob, values: pd.Series) -> None:
     low, high = find_range(knob, values)
     ticks = find_ticks(knob, values)
     axes.set_xscale("log" if knob.log else "linear")
-    axes.set_xticks(ticks, [spell_tick(number) for number in ticks])
+    axes.set_xticks(ticks, [format_tick(number) for number in ticks])
     axes.minorticks_off()
     if high > low:
         margin = (high / low) ** 0.05 if knob.log else 0.05 * (high - low)
@@ -140,34 +139,33 @@ def _draw_numbers(axes: Axes, knob: Knob, values: pd.Series) -> None:
 def _draw_medians(axes: Axes, findings: Findings, values: pd.Series, places: dict[str, int]) -> None:
     for choice, scores in findings.done.groupby(values)["score"]:
         if choice in places and len(scores) > 2:
-            middle = findings.measure.factor * scores.median()
-            axes.hlines(middle, places[choice] - 0.32, places[choice] + 0.32, color=INK, linewidth=1.4, zorder=4)
+            median = findings.metric.factor * scores.median()
+            axes.hlines(median, places[choice] - 0.32, places[choice] + 0.32, color=INK, linewidth=1.4, zorder=4)
 
 
-def _mark(axes: Axes, findings: Findings, places: pd.Series) -> None:
-    """Mark every trial at its place across and its score upwards; failed ones at the foot of the axes."""
-    done, best, base = findings.done, findings.best, findings.base
-    special = {"best": best, "base config": base}
-    rows = {label: [row.name] for label, row in special.items() if row is not None}
-    if "best" in rows and rows["best"] == rows.get("base config"):
-        del rows["base config"]
+def _mark_trials(axes: Axes, findings: Findings, x: pd.Series) -> None:
+    """Mark every trial at its x and its score; failed trials at the bottom."""
+    done, special = findings.done, {"best": findings.best, "base config": findings.base}
+    rows: dict[str, Any] = {label: [row.name] for label, row in special.items() if row is not None}
+    if rows.get("best") == rows.get("base config"):
+        rows.pop("base config", None)
     rows["trials"] = done.index.difference([index for some in rows.values() for index in some])
     for label, some in rows.items():
         if len(some):
-            axes.scatter(places[some], findings.measure.factor * done.loc[some, "score"], label=label, **MARKS[label])
-    failed = findings.trials.index[findings.trials["status"] == "failed"]
+            axes.scatter(x[some], findings.metric.factor * done.loc[some, "score"], label=label, **MARKERS[label])
+    failed = x[findings.trials["status"] == "failed"]
     if len(failed):
-        foot = axes.get_xaxis_transform()
         axes.margins(y=0.09)
-        axes.scatter(places[failed], np.full(len(failed), 0.03), transform=foot, label="failed", **MARKS["failed"])
+        bottom = axes.get_xaxis_transform()
+        axes.scatter(failed, np.full(len(failed), 0.03), transform=bottom, label="failed", **MARKERS["failed"])
 
 
-def draw_importance(weights: Importance) -> Figure:
-    """The drop in R2 without each knob, the greatest on top."""
-    drops = pd.Series(weights.drops).sort_values()
+def draw_importance(importance: Importance) -> Figure:
+    """The drop in R2 without each knob, the largest on top."""
+    drops = pd.Series(importance.drops).sort_values()
     figure = Figure(figsize=(10, 0.9 + 0.3 * len(drops)), layout="constrained")
     axes = figure.add_subplot()
-    axes.barh([plain(name.replace("_", " ")) for name in drops.index], drops, color=HUE, alpha=0.85, height=0.62)
+    axes.barh([escape_math(name.replace("_", " ")) for name in drops.index], drops, color=HUE, alpha=0.85, height=0.62)
     axes.axvline(0, color=MUTED, linewidth=0.8)
     axes.set_xlabel("drop in R\u00b2 on unseen trials when the knob is shuffled")
     axes.tick_params(axis="y", length=0)
@@ -177,28 +175,27 @@ def draw_importance(weights: Importance) -> Figure:
 
 
 def draw_combinations(findings: Findings) -> Figure:
-    """The four combinations: mean and range of the curves over the seeds, and each seed's scores joined by a line."""
+    """Left: mean and range of each combination's curves over the seeds. Right: the scores of each seed as a line."""
     figure = Figure(figsize=(11, 4.4), layout="constrained")
     curves, pairs = figure.subplots(1, 2)
-    factor, table = findings.measure.factor, by_seed(findings.done)
+    factor, table = findings.metric.factor, scores_by_seed(findings.done)
     for colour, (techniques, name) in zip(LINES, COMBINATIONS.items(), strict=False):
         rows = findings.done[(findings.done[[*TECHNIQUES]] == [*techniques]).all(axis=1)]
         some = pd.DataFrame({trial: findings.curves[trial] for trial in rows["trial"] if trial in findings.curves})
-        some = findings.followed.factor * some.dropna()
+        some = findings.curve_metric.factor * some.dropna()
         if len(some):
             curves.plot(some.index, some.mean(axis=1), ".-", color=colour, label=name)
             curves.fill_between(some.index, some.min(axis=1), some.max(axis=1), color=colour, alpha=0.15, linewidth=0)
+    looks: dict[str, Any] = {"color": MUTED, "linewidth": 0.9, "markersize": 7, "alpha": 0.8, "zorder": 2}
     for seed, row in (factor * table).iterrows():
-        pairs.plot(
-            range(4), row, ".-", color=MUTED, linewidth=0.9, markersize=7, alpha=0.8, zorder=2, label=f"seed {seed:.0f}"
-        )
+        pairs.plot(range(4), row, ".-", label=f"seed {seed:.0f}", **looks)
     for place, (colour, mean) in enumerate(zip(LINES, factor * table.mean(), strict=False)):
         pairs.hlines(mean, place - 0.25, place + 0.25, color=colour, linewidth=3, zorder=3)
-    curves.set(xlabel="epoch", ylabel=findings.followed.label, title="mean and range over the seeds")
-    curves.xaxis.get_major_locator().set_params(integer=True, min_n_ticks=1)
+    curves.set(xlabel="epoch", ylabel=findings.curve_metric.label, title="mean and range over the seeds")
+    label_integers(curves)
     if curves.lines:
         curves.legend(frameon=False, fontsize=9)
-    pairs.set(ylabel=findings.measure.label, title="kept models: each seed a line, bars are means", xlim=(-0.5, 3.5))
+    pairs.set(ylabel=findings.metric.label, title="scores: a line per seed, bars are means", xlim=(-0.5, 3.5))
     pairs.set_xticks(range(4), [name.replace(" ", "\n") for name in COMBINATIONS.values()])
     for axes in (curves, pairs):
         style(axes)

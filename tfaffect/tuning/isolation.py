@@ -1,4 +1,4 @@
-"""A call in a process of its own: what it leaks, and what kills it, stays there."""
+"""A function call in its own process: memory leaks and crashes stay there."""
 
 from __future__ import annotations
 
@@ -24,7 +24,7 @@ class FailedError(Exception):
 
 
 class DiedError(Exception):
-    """The process ended without a word: killed, as by the kernel when memory runs out, or crashed."""
+    """The process crashed or was killed, for example by the kernel when memory ran out."""
 
 
 def call(
@@ -34,38 +34,40 @@ def call(
     stop_requested: Callable[[], bool] = lambda: False,
     tick: Callable[[], None] = lambda: None,
 ) -> Any:
-    """Return what `function` returns for the arguments in a new process, whose output is added to the file `log`.
+    """Return what `function` returns in a new process; its output is appended to the file `log`.
 
-    When `stop_requested()` is true, the process gets SIGINT, and KeyboardInterrupt is raised when it ended by that.
-    `tick` is called once a second. Raises FailedError and DiedError. A new interpreter, not a fork:
-    TensorFlow's threads do not survive one. The process never outlives this one.
+    When `stop_requested()` is true, the process gets SIGINT, and KeyboardInterrupt is raised when it has ended.
+    `tick` is called once a second. Raises FailedError and DiedError. The process is a new interpreter, because
+    TensorFlow's threads do not survive a fork. It never outlives this process.
     """
     context = multiprocessing.get_context("spawn")
     receiver, sender = context.Pipe(duplex=False)
-    process = context.Process(target=_serve, args=(sender, log, function, arguments))
+    process = context.Process(target=_run_child, args=(sender, log, function, arguments))
     log.parent.mkdir(parents=True, exist_ok=True)
     process.start()
     sender.close()
     try:
         while not wait([receiver, process.sentinel], timeout=TICK_SECONDS):
-            if stop_requested():  # again and again: before training catches signals, they are ignored
+            if stop_requested() and process.pid:  # repeated: until training handles signals, the child ignores them
                 os.kill(process.pid, signal.SIGINT)
             tick()
-        kind, value = receiver.recv()
+        result = receiver.recv()
     except EOFError:
         process.join()
         if stop_requested():
             raise KeyboardInterrupt from None
-        raise DiedError(_fate(process.exitcode)) from None
+        raise DiedError(_describe_exit(process.exitcode or 0)) from None
     finally:
         process.kill()
         process.join()
         receiver.close()
-    return _unpack(kind, value)
+    if isinstance(result, BaseException):
+        raise result
+    return result
 
 
 def call_here(function: Callable[..., Any], arguments: tuple, *_: Any) -> Any:
-    """Do the same in this process."""
+    """Call the function in this process."""
     try:
         return function(*arguments)
     except Exception as error:
@@ -73,51 +75,44 @@ def call_here(function: Callable[..., Any], arguments: tuple, *_: Any) -> Any:
 
 
 def describe(error: BaseException) -> str:
-    """Return one line that says what an exception is."""
-    lines = [" ".join(line.split()) for line in str(error).splitlines() if line.strip()] or [""]
-    line = lines[0] if len(lines[0]) <= 300 else f"{lines[0][:297]}..."
+    """Return an exception as one line of at most about 300 characters."""
+    line = next((" ".join(line.split()) for line in str(error).splitlines() if line.strip()), "")
+    line = line if len(line) <= 300 else f"{line[:297]}..."
     return line if isinstance(error, UsageError) else f"{type(error).__name__}: {line}".removesuffix(": ")
 
 
-def _unpack(kind: str, value: Any) -> Any:
-    if kind == "interrupted":
-        raise KeyboardInterrupt
-    if kind == "raised":
-        raise FailedError(value)
-    return value
-
-
-def _fate(status: int) -> str:
-    """How a process ended, from its exit status."""
+def _describe_exit(status: int) -> str:
     if status >= 0:
         return f"the process ended with status {status}"
     name = signal.Signals(-status).name
     return f"the process was killed by {name}" + (", perhaps for memory" if name == "SIGKILL" else "")
 
 
-def _serve(sender: Connection, log: Path, function: Callable[..., Any], arguments: tuple) -> None:
-    """Run in the new process.
+def _run_child(sender: Connection, log: Path, function: Callable[..., Any], arguments: tuple) -> None:
+    """Run the call in the new process.
 
-    Signals are ignored until training catches them, and again after the first: a terminal and Slurm send theirs to all
-    processes, so a wish to stop can come twice, and only the parent tells a second wish from that.
+    Signals are ignored until training handles them, and again after the first one. A terminal and Slurm send a signal
+    to all processes, so it can arrive twice; only the parent knows whether the user asked a second time.
     """
     for number in SIGNALS:
         signal.signal(number, signal.SIG_IGN)
     threading.Thread(target=_end_with_parent, daemon=True).start()
     with log.open("a") as file:
-        for stream in (sys.stdout, sys.stderr):
-            os.dup2(file.fileno(), stream.fileno())
-            stream.reconfigure(line_buffering=True)  # what was said before a kill is what explains it
+        for descriptor in (1, 2):
+            os.dup2(file.fileno(), descriptor)
+    for stream in (sys.stdout, sys.stderr):
+        stream.reconfigure(line_buffering=True)  # type: ignore[union-attr]  # so that a kill loses no line of the log
     try:
-        sender.send(("value", function(*arguments)))
-    except KeyboardInterrupt:
-        sender.send(("interrupted", None))
+        sender.send(function(*arguments))
+    except KeyboardInterrupt as error:
+        sender.send(error)
     except BaseException as error:
         traceback.print_exc()
-        sender.send(("raised", describe(error)))
+        sender.send(FailedError(describe(error)))
 
 
 def _end_with_parent() -> None:
-    """End at once when the parent has: another one may go on with the same trial."""
-    multiprocessing.parent_process().join()
-    os.kill(os.getpid(), signal.SIGKILL)
+    """Exit at once when the parent has ended, because a new search may resume the same trial."""
+    if parent := multiprocessing.parent_process():
+        parent.join()
+        os.kill(os.getpid(), signal.SIGKILL)

@@ -1,10 +1,10 @@
-"""What a search maximises: the figure of the model that a run has kept, on the validation split."""
+"""The score of a trial: one metric of its saved model on the validation split."""
 
 from __future__ import annotations
 
 import math
-from dataclasses import dataclass
 from pathlib import Path
+from typing import Any
 
 import pandas as pd
 
@@ -12,51 +12,42 @@ from tfaffect.config import load as load_config
 from tfaffect.errors import UsageError
 from tfaffect.labels import HEADS
 from tfaffect.records.prepared import Prepared, labelled_heads
-from tfaffect.tuning.measure import measure
+from tfaffect.tuning.metrics import get_metric
 
-NEEDS = {
+REQUIRED_HEADS = {
     **dict.fromkeys(("accuracy", "uar", "macro_f1"), ("expression",)),
     "ccc_valence": ("valence",),
     "ccc_arousal": ("arousal",),
     "ccc": ("valence", "arousal"),
 }
-"""The heads that must have learned, and be scored, for an objective; the selection metric takes those there are."""
+"""The heads that need labels for an objective; the selection metric uses those that have some."""
 
 
-@dataclass(frozen=True)
-class Score:
-    """The score of a run, the epoch that model.keras is of, counted from 1, and the epochs that were trained."""
-
-    score: float
-    best_epoch: int
-    epochs: int
-
-
-def require(objective: str, corpora: list[Prepared]) -> None:
-    """Raise UsageError when the corpora have no labels for an objective."""
-    scored = {*labelled_heads(corpora, "train")} & {*labelled_heads(corpora, "validation")}
-    if missing := [head for head in NEEDS.get(objective, ()) if head not in scored]:
-        has = ", ".join(head for head in HEADS if head in scored) or "nothing"
+def check_labels(objective: str, corpora: list[Prepared]) -> None:
+    """Raise UsageError if the corpora lack the labels for an objective."""
+    labelled = {*labelled_heads(corpora, "train")} & {*labelled_heads(corpora, "validation")}
+    if missing := [head for head in REQUIRED_HEADS.get(objective, ()) if head not in labelled]:
+        has = ", ".join(head for head in HEADS if head in labelled) or "nothing"
         raise UsageError(
-            f"--objective {objective} needs labels of {', '.join(missing)} to train and to validate with. "
+            f"--objective {objective} needs labels of {', '.join(missing)} for training and validation. "
             f"Received corpora that have {has}."
         )
 
 
-def score(run: Path, objective: str) -> Score:
-    """Return the score of a run folder: that of model.keras, which is of the epoch that its config keeps.
+def score(run: Path, objective: str) -> dict[str, Any]:
+    """Return the score of model.keras in a run folder, its epoch (from 1), and the number of trained epochs.
 
-    Not the highest that any epoch had: of a figure that jumps between epochs that would be the luckiest, and of a model
-    that nobody has. Macro F1 is no column of history.csv; model.keras is evaluated for it. Raises ValueError for a
-    score that is no number.
+    model.keras is from the epoch that the config keeps. The maximum over all epochs would be higher by chance, and no
+    saved model would have it. history.csv has no macro F1, so model.keras is evaluated for it. Raises ValueError for a
+    score that is not finite.
     """
     history = pd.read_csv(run / "history.csv")
     last = load_config(run / "config.json").keep == "last"
     best = history.iloc[-1] if last else history.loc[history["selection"].idxmax()]
-    value = _macro_f1(run) if objective == "macro_f1" else best[[*measure(objective).columns]].mean(skipna=False)
+    value = _macro_f1(run) if objective == "macro_f1" else best[[*get_metric(objective).columns]].mean(skipna=False)
     if not math.isfinite(value):
-        raise ValueError(f"The score is no number. Received: {objective}={value}.")
-    return Score(float(value), int(best["epoch"]), len(history))
+        raise ValueError(f"The score is not a finite number. Received: {objective}={value}.")
+    return {"score": float(value), "best_epoch": int(best["epoch"]), "epochs": len(history)}
 
 
 def _macro_f1(run: Path) -> float:

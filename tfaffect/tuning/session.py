@@ -1,12 +1,10 @@
-"""A search under way: an oracle that proposes, trials that run, and the folder that tells of them."""
+"""One process of a search: it connects the oracle, the trials and the files in the folder."""
 
 from __future__ import annotations
 
 import time
 from collections.abc import Callable
 from contextlib import suppress
-from dataclasses import replace
-from functools import cached_property
 from pathlib import Path
 from typing import TYPE_CHECKING, Any
 
@@ -14,36 +12,37 @@ from tfaffect.config import Config
 from tfaffect.errors import UsageError
 from tfaffect.files import atomic
 from tfaffect.records.prepared import labelled_heads, open_corpus
-from tfaffect.training import interruption
-from tfaffect.tuning import objectives, report, space, strategies, table
-from tfaffect.tuning.board import Board
-from tfaffect.tuning.settings import Settings
+from tfaffect.tuning import objectives, report, space, strategies, trials_csv
+from tfaffect.tuning.progress import SearchProgress
+from tfaffect.tuning.settings import TECHNIQUES, Settings
 from tfaffect.tuning.trials import Trials
 
 if TYPE_CHECKING:
     import keras
+    import keras_tuner
 
 REPORT_SHARE = 0.02
-"""Time that reports may take of a search, before the one at its end."""
+"""Largest share of the search's time for reports before the final one."""
 
 
-def describe(settings: Settings) -> list[dict[str, Any]]:
-    """Return the knobs that a search turns, as `space.describe` does; those of combinations are not among them.
+def describe(settings: Settings) -> tuple[tuple[str, ...], list[dict[str, Any]]]:
+    """Return the heads that have labels, and the searched knobs as `space.describe` does (none for combinations).
 
-    Raises UsageError for knobs and objectives that nothing can be searched by.
+    Raises UsageError for an objective without labels, and for knobs that have no effect.
     """
     corpora = [open_corpus(settings.config.records, name) for name in settings.config.corpora]
-    objectives.require(settings.objective, corpora)
+    objectives.check_labels(settings.objective, corpora)
+    heads = labelled_heads(corpora, "train")
     if settings.strategy == "combinations":
-        return []
-    knobs = space.describe(strategies.make_space(settings, labelled_heads(corpora, "train")))
-    there = {knob["name"].partition("/")[0] for knob in knobs}
-    if idle := [name for name in settings.knobs if name not in there]:
+        return heads, []
+    knobs = space.describe(strategies.make_space(settings, heads))
+    active = {knob["name"].partition("/")[0] for knob in knobs}
+    if unknown := [name for name in settings.knobs if name not in active]:
         raise UsageError(
-            f"These knobs are none, or change nothing with these corpora and this config: {', '.join(idle)}. "
-            f"Among those stop_requested for, these do: {', '.join(sorted(there)) or 'none'}."
+            f"These knobs do not exist, or change nothing with these corpora and this config: {', '.join(unknown)}. "
+            f"Of the given knobs, these have an effect: {', '.join(sorted(active)) or 'none'}."
         )
-    return knobs
+    return heads, knobs
 
 
 class Session:
@@ -53,79 +52,70 @@ class Session:
         self,
         settings: Settings,
         out: Path,
-        backbone: Callable[[int], keras.Model] | None = None,
-        isolate: bool = True,
-        stop_requested: Callable[[], bool] = lambda: False,
+        backbone: Callable[[int], keras.Model] | None,
+        isolate: bool,
+        stop_requested: Callable[[], bool],
     ) -> None:
         self.settings, self.out, self.stop_requested = settings, out, stop_requested
-        self.board = Board(out, settings)
-        self.trials = Trials(out, settings.objective, backbone, isolate, stop_requested, self.board.tick)
+        self.progress = SearchProgress(out, settings)
+        self.trials = Trials(out, settings.objective, backbone, isolate, stop_requested, self.progress.update)
+        self.heads, knobs = describe(settings)
         self.space = strategies.make_space(settings, self.heads)
-        self.knobs = [knob["name"] for knob in describe(settings)]
+        self.knobs = [*(TECHNIQUES if settings.strategy == "combinations" else ()), *(knob["name"] for knob in knobs)]
         self.rows: list[dict[str, Any]] = []
-        self._report_seconds, self._began = 0.0, time.monotonic()
-
-    @cached_property
-    def heads(self) -> tuple[str, ...]:
-        """The heads that learn."""
-        config = self.settings.config
-        return labelled_heads([open_corpus(config.records, name) for name in config.corpora], "train")
+        self._report_seconds, self._start = 0.0, time.monotonic()
 
     def run(self) -> dict[str, Any] | None:
-        """Search to the end, and return the row of the best trial, None when all failed."""
-        for name in (table.FILE, "report"):
+        """Search to the end, and return the row of the best trial, None if all failed."""
+        for name in (trials_csv.FILE, "report"):
             atomic.remove_unfinished(self.out / name)
-        self.oracle = strategies.make_oracle(
-            self.settings, self.space, self.out / "tuner" / "oracle.json", self.changed
-        )
+        state = self.out / "tuner" / "oracle.json"
+        self.oracle = strategies.make_oracle(self.settings, self.space, state, self.on_change)
         try:
-            self.tell()
-            with self.board:
-                self.tuner(self.oracle).search()
+            self.write_results()
+            self._search(self.oracle)
         finally:
-            self.tell(interrupted=True)
-            with suppress(UsageError):  # nothing to report of yet
+            self.write_results(interrupted=True)
+            with suppress(UsageError):  # there is nothing to report yet
                 report.write(self.out)
-        return table.best(self.rows)
+        return trials_csv.best_row(self.rows)
 
     def work(self) -> None:
-        """Train what the chief hands out, until it has no more."""
-        with interruption.stop_signals() as stop_requested, self.board:
-            self.stop_requested, self.trials = stop_requested, replace(self.trials, stop_requested=stop_requested)
-            self.tuner(strategies.make_client()).search()
+        """Train the trials that the chief distributes, until it has no more."""
+        self._search(strategies.worker_oracle())
 
-    def tuner(self, oracle: Any) -> strategies.Tuner:
-        """Return what runs the trials of an oracle."""
-        return strategies.Tuner(oracle, self.out, self.configure, self.trials.run, self.stop_requested)
+    def _search(self, oracle: keras_tuner.Oracle) -> None:
+        with self.progress.bar:
+            strategies.Tuner(oracle, self.out, self.configure, self.trials.run, self.stop_requested).search()
 
-    def configure(self, hp: Any) -> Config:
+    def configure(self, hp: keras_tuner.HyperParameters) -> Config:
         """Return the config of a trial."""
         return strategies.configure(hp, self.settings, self.heads)
 
-    def changed(self, ended: str | None) -> None:
-        """Keep the folder up to date when a trial begins or ends; the oracle calls it, a chief's in another thread."""
-        self.tell()
+    def on_change(self, ended: str | None) -> None:
+        """Update the folder when a trial starts or ends; the oracle of a chief calls this in another thread."""
+        self.write_results()
         if ended is None:
             return
         row = next(row for row in self.rows if row["trial"] == ended)
-        self.board.tell(row, table.best(self.rows))
-        if self._report_seconds < REPORT_SHARE * (time.monotonic() - self._began):
-            begun = time.monotonic()
-            with suppress(Exception):  # the one at the end says what is wrong; until then the search is worth more
+        self.progress.print_result(row, trials_csv.best_row(self.rows))
+        start = time.monotonic()
+        if self._report_seconds < REPORT_SHARE * (start - self._start):
+            with suppress(Exception):  # the search continues; the final report raises the error
                 report.write(self.out)
-            self._report_seconds += time.monotonic() - begun
+            self._report_seconds += time.monotonic() - start
 
-    def tell(self, interrupted: bool = False) -> None:
+    def write_results(self, interrupted: bool = False) -> None:
         """Write trials.csv and best/config.json."""
         trials = {}
         for name in self.oracle.start_order:
             trial = self.oracle.trials[name]
             hp = trial.hyperparameters
             trials[name] = (strategies.STATUSES[trial.status], self.configure(hp), hp.values)
-        self.rows = table.rows(self.out, self.settings, trials, self.knobs)
-        if interrupted and not strategies.is_chief():  # a chief's workers may go on
+        self.rows = trials_csv.make_rows(self.out, trials, self.knobs)
+        if interrupted and not strategies.is_chief():  # the workers of a chief may continue
             self.rows = [row | {"status": "stopped"} if row["status"] == "running" else row for row in self.rows]
-        table.write(self.out, self.rows, table.columns(self.settings, self.knobs))
-        self.board.count(self.rows)
-        if best := table.best(self.rows):
+        trials_csv.write(self.out, self.rows, self.knobs)
+        self.progress.count(self.rows)
+        if best := trials_csv.best_row(self.rows):
             trials[best["trial"]][1].save(self.out / "best" / "config.json")

@@ -1,4 +1,4 @@
-"""What a search was asked for: search.json."""
+"""The settings of a search, and search.json, which keeps them."""
 
 from __future__ import annotations
 
@@ -12,18 +12,24 @@ from tfaffect.errors import UsageError
 from tfaffect.files import atomic
 
 FILE = "search.json"
+OWN = ("strategy", "objective", "trials", "seeds")
+"""Fields of Settings that have the same name in search.json."""
 
 Strategy = Literal["random", "bayesian", "hyperband", "combinations"]
 Objective = Literal["selection", "accuracy", "uar", "macro_f1", "ccc_valence", "ccc_arousal", "ccc"]
 
 TECHNIQUES = ("gradual_unfreezing", "discriminative_rates")
-COMBINATIONS = (("off", "off"), ("on", "off"), ("off", "on"), ("on", "on"))
-"""Gradual unfreezing and discriminative rates in all combinations, plain training first."""
+PLAIN, UNFREEZING, RATES, BOTH = ("off", "off"), ("on", "off"), ("off", "on"), ("on", "on")
+COMBINATIONS = {PLAIN: "plain training", UNFREEZING: "gradual unfreezing", RATES: "discriminative rates", BOTH: "both"}
+"""The four values of (gradual_unfreezing, discriminative_rates), and their names in a report."""
 
 
 @dataclass(frozen=True)
 class Settings:
-    """All that decides which trials a search makes; `knobs` are fields of Config, () for all that can matter."""
+    """Everything that decides which trials a search runs.
+
+    `knobs` are the searched hyperparameters, by their names in Config; () searches all that have an effect.
+    """
 
     config: Config
     strategy: Strategy = "random"
@@ -38,46 +44,43 @@ class Settings:
                 f"--trials and --seeds must be at least 1. Received: trials={self.trials}, seeds={self.seeds}."
             )
         if not self.config.corpora:
-            raise UsageError("A search needs corpora to train on. Name one at least with --corpora.")
+            raise UsageError("A search needs corpora to train on. Name at least one with --corpora.")
 
     def save(self, out: Path, space: list[dict[str, Any]], command: str) -> None:
-        """Write search.json; `space` says what is searched, see `space.describe`."""
+        """Write search.json; `space` is what `space.describe` returns."""
         values = {
-            "strategy": self.strategy,
-            "objective": self.objective,
+            **{name: getattr(self, name) for name in OWN},
             "direction": "max",
-            "trials": self.trials,
-            "seeds": self.seeds,
             "seed": self.config.seed,
-            "config": {name: str(v) if isinstance(v, Path) else v for name, v in asdict(self.config).items()},
+            "config": asdict(self.config),
             "asked_knobs": self.knobs,
             "knobs": space,
             "command": command,
         }
         with atomic.write_file(out / FILE) as partial:
-            partial.write_text(json.dumps(values, indent=2) + "\n")
+            partial.write_text(json.dumps(values, indent=2, default=str) + "\n")
 
 
 def load(out: Path) -> Settings:
-    """Read the settings of a search. Raises UsageError for a folder that has none."""
+    """Read the settings of a search. Raises UsageError if the folder holds no search."""
     try:
         values = json.loads((out / FILE).read_text())
-        own = {name: values[name] for name in ("strategy", "objective", "trials", "seeds")}
+        own = {name: values[name] for name in OWN}
         return Settings(from_values(values["config"]), **own, knobs=tuple(values["asked_knobs"]))
     except (OSError, ValueError, KeyError, TypeError) as error:
         raise UsageError(f"{out} is not the folder of a search: {error}. Name another one with --out.") from error
 
 
-def check_same(given: Settings, saved: Settings, out: Path) -> None:
-    """Raise UsageError where a search that goes on would be another one; an `auto` is what it was decided to be."""
+def load_same(given: Settings, out: Path) -> Settings:
+    """Read the settings of a search. Raises UsageError if the given ones differ; `auto` accepts the saved value."""
+    saved = load(out)
     autos = {name: value for name, value in vars(saved.config).items() if getattr(given.config, name) == "auto"}
-    now = replace(given, config=replace(given.config, records=given.config.records.absolute(), **autos))
-    told = {**vars(now), **vars(now.config)}
-    began = {**vars(saved), **vars(saved.config)}
+    given = replace(given, config=replace(given.config, records=given.config.records.absolute(), **autos))
+    new, old = ({**vars(settings), **vars(settings.config)} for settings in (given, saved))
     names = [field.name for kind in (Settings, Config) for field in fields(kind) if field.name != "config"]
-    different = [f"{name} {began[name]}, now {told[name]}" for name in names if told[name] != began[name]]
-    if different:
+    if different := [f"{name} {old[name]}, now {new[name]}" for name in names if new[name] != old[name]]:
         raise UsageError(
-            f"{out} holds another search. It began with {'; '.join(different)}. Name another --out, or go on with "
-            f"python -m tfaffect.search --resume {out}"
+            f"{out} holds another search. It started with {'; '.join(different)}. Name another folder with --out, or "
+            f"resume that search: tfaffect search --resume {out}"
         )
+    return saved

@@ -1,4 +1,4 @@
-"""What the scores of a search say, and how sure it is: seeds, paired tests, and the importance of each knob."""
+"""Statistics of the scores of a search: deviation between seeds, paired tests, and the importance of each knob."""
 
 from __future__ import annotations
 
@@ -11,14 +11,8 @@ import pandas as pd
 from scipy import stats
 from sklearn.ensemble import RandomForestRegressor
 
-PLAIN, UNFREEZING, RATES, BOTH = ("off", "off"), ("on", "off"), ("off", "on"), ("on", "on")
-COMBINATIONS = {
-    PLAIN: "plain training",
-    UNFREEZING: "gradual unfreezing",
-    RATES: "discriminative rates",
-    BOTH: "both",
-}
-"""The four settings of (gradual_unfreezing, discriminative_rates), and what people call them."""
+from tfaffect.tuning.settings import BOTH, COMBINATIONS, PLAIN, RATES, TECHNIQUES, UNFREEZING
+
 CONTRASTS = {
     "gradual unfreezing, main effect": {UNFREEZING: 0.5, BOTH: 0.5, PLAIN: -0.5, RATES: -0.5},
     "discriminative rates, main effect": {RATES: 0.5, BOTH: 0.5, PLAIN: -0.5, UNFREEZING: -0.5},
@@ -32,10 +26,10 @@ TREES, PERMUTATIONS = 300, 10
 
 @dataclass(frozen=True)
 class Effect:
-    """A difference that was measured once with every seed, and its paired t-test.
+    """A difference that was measured once per seed, and its paired t-test.
 
     `mean` and `deviation` (of the differences, n - 1) are in units of the score; `low` and `high` are the 95 %
-    interval of the mean. What is not defined, of too few seeds or of differences that are all equal, is None.
+    interval of the mean. A value that is undefined (too few seeds, or equal differences) is None.
     """
 
     mean: float | None
@@ -49,33 +43,32 @@ class Effect:
 
 @dataclass(frozen=True)
 class Importance:
-    """How much of the scores' variance a forest loses on trials it has not seen when it may not know a knob.
+    """Permutation importance: how much R2 a random forest loses on unseen trials when one knob is shuffled.
 
-    `drops` are in units of R2, by knob; `r2` is that of the whole forest on such trials, at most 1, below 0 when the
-    mean of all scores would have been the better guess.
+    `drops` are in units of R2, by knob. `r2` is that of the forest on unseen trials: at most 1, and below 0 when the
+    mean score would have been the better prediction.
     """
 
     drops: dict[str, float]
     r2: float
 
 
-def best_so_far(scores: Sequence[float]) -> np.ndarray:
-    """The highest score up to each trial, NaN before the first; trials without a score are NaN in `scores`."""
+def best_so_far(scores: Sequence[float] | pd.Series) -> np.ndarray:
+    """The highest score up to each trial, NaN before the first; `scores` are NaN for trials without a score."""
     return np.fmax.accumulate(np.asarray(scores, float))
 
 
-def by_seed(trials: pd.DataFrame) -> pd.DataFrame:
-    """The scores of finished trials as a row a seed and a column for each of the four combinations."""
-    cells = trials.set_index(["seed", "gradual_unfreezing", "discriminative_rates"])["score"]
-    table = cells.groupby(level=[0, 1, 2]).last().unstack([1, 2])
+def scores_by_seed(trials: pd.DataFrame) -> pd.DataFrame:
+    """The scores of finished trials: a row per seed, and a column for each of the four combinations."""
+    table = trials.groupby(["seed", *TECHNIQUES])["score"].last().unstack([1, 2])
     table.columns = table.columns.to_flat_index()
     return table.reindex(columns=pd.Index([*COMBINATIONS], tupleize_cols=False))
 
 
-def paired(table: pd.DataFrame, weights: Mapping[tuple[str, str], float]) -> Effect:
-    """The paired t-test of a contrast: `table` as of `by_seed`; seeds that lack one of its combinations are left out.
+def paired_test(table: pd.DataFrame, weights: Mapping[tuple[str, str], float]) -> Effect:
+    """Student's paired t-test of a contrast: whether the differences of the seeds have the mean 0.
 
-    Student's test of the seeds' own differences against 0, with one degree of freedom less than there are seeds.
+    `table` is what `scores_by_seed` returns. Seeds that lack one of the combinations are left out.
     """
     cells = table[[*weights]].dropna()
     differences = cells.to_numpy() @ np.array([*weights.values()])
@@ -91,70 +84,63 @@ def paired(table: pd.DataFrame, weights: Mapping[tuple[str, str], float]) -> Eff
 
 
 def half_width(seeds: int) -> float:
-    """Half of the 95 % interval of a mean over so many seeds (2 or more), in deviations of its differences."""
+    """Half of the 95 % interval of a mean over 2 or more seeds, in standard deviations of the differences."""
     return float(stats.t.ppf(0.975, seeds - 1)) / sqrt(seeds)
 
 
-def seed_deviation(groups: Iterable[Sequence[float]]) -> tuple[float, int] | None:
-    """The deviation of scores that differ in their seeds alone, and its degrees of freedom; None without any.
+def seed_deviation(groups: Iterable[Sequence[float] | pd.Series]) -> tuple[float, int] | None:
+    """The standard deviation between seeds, and its degrees of freedom; None if each config ran with one seed.
 
-    Each group holds the scores of one config; their variances are pooled, weighted with n - 1.
+    Each group holds the scores of one config. The variances are pooled, weighted with n - 1.
     """
-    groups = [np.asarray(group, float) for group in groups if len(group) > 1]
-    freedom = sum(len(group) - 1 for group in groups)
-    if not freedom:
-        return None
-    return sqrt(sum(np.square(group - group.mean()).sum() for group in groups) / freedom), freedom
+    arrays = [np.asarray(group, float) for group in groups]
+    freedom = sum(len(group) - 1 for group in arrays)
+    squares = sum(np.square(group - group.mean()).sum() for group in arrays)
+    return (sqrt(squares / freedom), freedom) if freedom else None
 
 
 def chance_bound(deviation: float, freedom: int, runs: tuple[int, int], comparisons: int) -> float:
-    """The difference of two means over so many runs that seeds alone exceed in 5 % of searches at most.
+    """The difference of two means over `runs` that seeds alone exceed in at most 5 % of searches.
 
-    The best is picked among `comparisons` others, which Bonferroni's correction pays for.
+    Bonferroni's correction accounts for picking the best of `comparisons` configs.
     """
     return float(stats.t.ppf(1 - 0.025 / comparisons, freedom)) * deviation * sqrt(sum(1 / count for count in runs))
 
 
-def importance(values: pd.DataFrame, scores: Sequence[float], seed: int = 0) -> Importance:
-    """Permutation importance of each column of `values` for the scores, out of the bags of a random forest.
+def importance(values: pd.DataFrame, scores: Sequence[float] | pd.Series, seed: int = 0) -> Importance:
+    """Out-of-bag permutation importance of each column of `values` for the scores, by a random forest.
 
-    Breiman 2001, "Random Forests", section 10: each tree is asked about the trials that it was not grown on, once as
-    they are and then with one knob's values shuffled among all trials. `values` has numbers or texts, the latter coded
-    one against the rest; a missing value becomes the column's most usual one, so that a knob is not credited with what
-    the choice that switches it off does.
+    Breiman 2001, "Random Forests", section 10: each tree predicts the trials that it was not grown on, once unchanged
+    and then with the values of one knob shuffled among all trials. `values` has numbers or text. A missing value
+    becomes the column's median or mode; otherwise a knob would be credited with the effect of the choice that
+    switches it off.
     """
-    matrix, owners = _encode(values)
-    scores = np.asarray(scores, float)
-    forest = RandomForestRegressor(TREES, random_state=seed).fit(matrix, scores)
+    encoded = pd.concat([_encode(values[name]) for name in values], axis=1, keys=values.columns)
+    matrix, owners = encoded.to_numpy(float), encoded.columns.get_level_values(0)
+    truth = np.asarray(scores, float)
+    forest = RandomForestRegressor(TREES, random_state=seed).fit(matrix, truth)
     generator = np.random.default_rng(seed)
     versions = [matrix]
     for name in values:
         for _ in range(PERMUTATIONS):
             versions.append(matrix.copy())
             versions[-1][:, owners == name] = matrix[generator.permutation(len(matrix))][:, owners == name]
-    guesses = _out_of_bag(forest, np.stack(versions))
-    unexplained = np.square(guesses - scores).mean(axis=1) / scores.var()
+    predictions = _predict_out_of_bag(forest, np.stack(versions))
+    unexplained = np.square(predictions - truth).mean(axis=1) / truth.var()
     shuffled = unexplained[1:].reshape(len(values.columns), PERMUTATIONS).mean(axis=1)
     drops = dict(zip(values, (shuffled - unexplained[0]).tolist(), strict=True))
     return Importance(drops, float(1 - unexplained[0]))
 
 
-def _encode(values: pd.DataFrame) -> tuple[np.ndarray, np.ndarray]:
-    """The knobs as (trials, columns), and which knob each column belongs to. Trees need no logarithms."""
-    parts, owners = [], []
-    for name, column in values.items():
-        if pd.api.types.is_numeric_dtype(column):
-            coded = column.fillna(column.median()).fillna(0).to_numpy(float)[:, None]
-        else:
-            filled = column.fillna(column.mode().get(0, ""))
-            coded = np.stack([filled == choice for choice in sorted(filled.unique())], axis=1).astype(float)
-        parts.append(coded)
-        owners += [name] * coded.shape[1]
-    return np.concatenate(parts, axis=1), np.array(owners)
+def _encode(column: pd.Series) -> pd.DataFrame:
+    """Numbers as they are, because trees need no logarithms; text one-hot."""
+    if pd.api.types.is_numeric_dtype(column):
+        return column.fillna(column.median()).fillna(0).to_frame()
+    return pd.get_dummies(column.fillna(column.mode().get(0, "")))
 
 
-def _out_of_bag(forest: RandomForestRegressor, versions: np.ndarray) -> np.ndarray:
-    """The forest's guesses (versions, trials), each by the trees that were grown without the trial."""
+def _predict_out_of_bag(forest: RandomForestRegressor, versions: np.ndarray) -> np.ndarray:
+    """Predict versions (k, trials, columns) by the trees that were grown without the trial; returns (k, trials)."""
     count, trials, width = versions.shape
     total, trees = np.zeros((count, trials)), np.zeros(trials)
     for tree, bag in zip(forest.estimators_, forest.estimators_samples_, strict=True):

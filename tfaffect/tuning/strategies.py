@@ -1,4 +1,4 @@
-"""Which config comes next: keras-tuner's oracles, made to survive, and its tuner, whose trials are our runs."""
+"""The search strategies: keras-tuner's oracles with crash-safe state, and a tuner whose trials are training runs."""
 
 from __future__ import annotations
 
@@ -19,18 +19,19 @@ from keras_tuner.engine.trial import Trial, TrialStatus
 
 from tfaffect.config import Config
 from tfaffect.files import atomic
-from tfaffect.tuning import halving
-from tfaffect.tuning.records import Record
+from tfaffect.tuning import hyperband
 from tfaffect.tuning.settings import COMBINATIONS, TECHNIQUES, Settings
 from tfaffect.tuning.space import suggest
+from tfaffect.tuning.trial_records import Record
 
+OBJECTIVE = keras_tuner.Objective("score", "max")
 EPOCHS = "tuner/epochs"
-"""Under which name Hyperband hands a trial its epochs; keras-tuner's own calls it so too."""
+"""The name of the value with which Hyperband sets the epochs of a trial; keras-tuner uses it too."""
 STATUSES = {TrialStatus.RUNNING: "running", TrialStatus.COMPLETED: "done", TrialStatus.FAILED: "failed"}
-"""What trials.csv calls a trial that keras-tuner calls so."""
+"""keras-tuner's statuses and those of trials.csv."""
 
 CANDIDATES = 5_000
-"""Points anywhere, and as many near the best one, at which the Gaussian process is stop_requested."""
+"""Random points in the complete space, and as many near the best point, for which the Gaussian process predicts."""
 
 
 def make_space(settings: Settings, heads: Collection[str]) -> keras_tuner.HyperParameters:
@@ -45,29 +46,32 @@ def configure(hp: keras_tuner.HyperParameters, settings: Settings, heads: Collec
     if settings.strategy != "combinations":
         return suggest(hp, settings.config, heads, settings.knobs)
     seed = settings.config.seed
-    drawn = {name: hp.Choice(name, ["off", "on"]) for name in TECHNIQUES}
-    return replace(settings.config, **drawn, seed=hp.Int("seed", seed, seed + settings.seeds - 1))
+    values = {name: hp.Choice(name, ["off", "on"]) for name in TECHNIQUES}
+    return replace(settings.config, **values, seed=hp.Int("seed", seed, seed + settings.seeds - 1))
 
 
-class _Reliable:
-    """What every oracle here does: state in one file, whole at every moment, and a word after every change.
+class _CrashSafeOracle(keras_tuner.Oracle):
+    """An oracle that keeps its state in one file, written atomically, and reports every change.
 
-    keras-tuner writes a file for each trial and one for the rest, in place: a kill amid one leaves half a file, and a
-    kill between two a trial that is neither running nor ended, but counted.
+    keras-tuner writes a file per trial and one for the rest, in place. A kill during a write leaves half a file; a kill
+    between two writes leaves a trial that is counted, but neither running nor ended.
     """
 
-    def prepare(self, path: Path, changed: Callable[[str | None], None]) -> None:
-        """Keep the state in `path`, take up what is there, and call `changed` with a trial's name when it ended."""
-        self._path, self._changed, self.verbose = path, changed, 0
-        self.recipe = dict(self.hyperparameters.values)
+    def restore(self, path: Path, on_change: Callable[[str | None], None]) -> None:
+        """Load the state from `path`, if it exists, and keep it there.
+
+        `on_change` is called with the name of a trial that ended, and with None when a trial starts.
+        """
+        self._path, self._on_change, self.verbose = path, on_change, 0
+        self.base_values = dict(self.hyperparameters.values)
         atomic.remove_unfinished(path)
         if path.exists():
             self.reload()
 
     def populate_space(self, trial_id: str) -> dict[str, Any]:
-        """Return the values of the next trial; those of the first are the config's own."""
+        """Return the values of the next trial; those of the first trial are the config's own."""
         if not self.trials:
-            return {"status": TrialStatus.RUNNING, "values": dict(self.recipe)}
+            return {"status": TrialStatus.RUNNING, "values": dict(self.base_values)}
         return super().populate_space(trial_id)
 
     @keras_tuner.synchronized
@@ -75,44 +79,44 @@ class _Reliable:
         """Return the next trial for a worker."""
         trial = super().create_trial(tuner_id)
         if trial.status == TrialStatus.RUNNING:
-            self._changed(None)
+            self._on_change(None)
         return trial
 
     @keras_tuner.synchronized
     def end_trial(self, trial: Trial) -> None:
-        """Take note of a trial that ended."""
+        """Store the result of a trial."""
         super().end_trial(trial)
-        self._changed(trial.trial_id)
+        self._on_change(trial.trial_id)
 
     def save(self) -> None:
-        """Write everything."""
+        """Write the state of the oracle and of all trials."""
         trials = {name: trial.get_state() for name, trial in self.trials.items()}
         with atomic.write_file(self._path) as partial:
             partial.write_text(json.dumps({"oracle": self.get_state(), "trials": trials}))
 
     def reload(self) -> None:
-        """Read everything; trials that ran are the next to go on."""
+        """Read the state; trials that were running are the next ones."""
         state = json.loads(self._path.read_text())
         self.trials = {name: Trial.from_state(values) for name, values in state["trials"].items()}
         self.set_state(state["oracle"])
-        # It is saved at a trial's end before the trial is taken from these, so some of them may have ended.
+        # `end_trial` saves before it removes a trial from `ongoing_trials`, so some of these may have ended.
         running = [trial.trial_id for trial in self.ongoing_trials.values() if trial.status == TrialStatus.RUNNING]
         self._retry_queue.extend(sorted(running, reverse=True))
-        self.ongoing_trials = {}
+        self.ongoing_trials.clear()
 
     def _save_trial(self, trial: Trial) -> None:
-        """Do nothing: `save` writes all trials, and follows wherever one ends or begins."""
+        """Do nothing: `save` writes all trials, and is called whenever a trial starts or ends."""
 
 
-class _Random(_Reliable, keras_tuner.oracles.RandomSearchOracle):
+class _Random(_CrashSafeOracle, keras_tuner.oracles.RandomSearchOracle):
     pass
 
 
-class _Proposals(keras_tuner.oracles.BayesianOptimizationOracle):
-    """keras-tuner's Gaussian process, stop_requested at random points.
+class _Bayesian(_CrashSafeOracle, keras_tuner.oracles.BayesianOptimizationOracle):
+    """keras-tuner's Gaussian process, evaluated at random points.
 
-    Its own search for the best point takes 10 s and more for 14 knobs, and draws from a generator that is not part of
-    its state, so that a search which was killed would propose other configs.
+    Its own search for the best point takes 10 s and more for 14 knobs. It also uses a random generator that is not
+    saved, so a search that was killed would propose other configs.
     """
 
     def populate_space(self, trial_id: str) -> dict[str, Any]:
@@ -120,7 +124,7 @@ class _Proposals(keras_tuner.oracles.BayesianOptimizationOracle):
         if len(completed) < self.num_initial_points:
             return super().populate_space(trial_id)
         with warnings.catch_warnings():
-            warnings.simplefilter("ignore")  # scikit-learn's, of kernels at their bounds, as few trials leave them
+            warnings.simplefilter("ignore")  # with few trials scikit-learn warns of kernels at their bounds
             points, costs = self._vectorize_trials()
             self.gpr.fit(points, costs)
         random = np.random.default_rng([self.seed, len(self.trials)])
@@ -128,97 +132,94 @@ class _Proposals(keras_tuner.oracles.BayesianOptimizationOracle):
         near = points[np.argmin(costs)] + random.normal(scale=0.1, size=anywhere.shape)
         candidates = np.concatenate([anywhere, near.clip(0, 1)])
         mean, deviation = self.gpr.predict(candidates, return_std=True)
-        hopeful = candidates[np.argmin(mean - self.beta * deviation)]
-        return {"status": TrialStatus.RUNNING, "values": self._vector_to_values(hopeful)}
+        best = candidates[np.argmin(mean - self.beta * deviation)]
+        return {"status": TrialStatus.RUNNING, "values": self._vector_to_values(best)}
 
 
-class _Bayesian(_Reliable, _Proposals):
-    pass
-
-
-class _Grid(_Reliable, keras_tuner.Oracle):
-    """The combinations of the two techniques; all four with one seed, then with the next."""
+class _Combinations(_CrashSafeOracle):
+    """The combinations of the two techniques: all four with one seed, then with the next seed."""
 
     def populate_space(self, trial_id: str) -> dict[str, Any]:
         repetition, place = divmod(len(self.trials), len(COMBINATIONS))
-        values = dict(zip(TECHNIQUES, COMBINATIONS[place], strict=True)) | {"seed": self.recipe["seed"] + repetition}
-        return {"status": TrialStatus.RUNNING, "values": values}
+        values = dict(zip(TECHNIQUES, [*COMBINATIONS][place], strict=True))
+        return {"status": TrialStatus.RUNNING, "values": values | {"seed": self.base_values["seed"] + repetition}}
 
 
-class _Hyperband(_Reliable, keras_tuner.Oracle):
-    """Hyperband whose trials go on as the same trials.
+class _Hyperband(_CrashSafeOracle):
+    """Hyperband that continues a promoted trial.
 
-    keras-tuner's own begins a new trial from a copied model, takes its number of trials from the epochs alone, and
-    stops promoting in a bracket where one trial has failed.
+    keras-tuner's own starts a new trial from a copied model, derives the number of trials from the epochs, and stops
+    promoting in a bracket where a trial has failed.
     """
 
-    def prepare(self, path: Path, changed: Callable[[str | None], None], configs: int, epochs: int) -> None:
+    def __init__(self, configs: int, epochs: int, **options: Any) -> None:
+        super().__init__(**options)
         self.configs, self.epochs = configs, epochs
-        self.brackets = halving.brackets(configs - 1, epochs)
-        super().prepare(path, changed)
+        self.brackets = hyperband.make_brackets(configs - 1, epochs)
 
     def populate_space(self, trial_id: str) -> dict[str, Any]:
-        """Begin another config; the recipe is never halved, so that what is found is compared with all of it."""
+        """Start another config; the base config gets all epochs, so that results are compared with a full run."""
         number = len(self.trials)
-        if number >= self.configs:
+        values = self._random_values() if 0 < number < self.configs else None
+        if number == 0:
+            values = dict(self.base_values)
+        if values is None:  # enough configs, or all combinations of a few choices were tried
             return {"status": TrialStatus.IDLE if self.ongoing_trials else TrialStatus.STOPPED}
-        values = self._random_values() if number else dict(self.recipe)
-        if values is None:  # a few choices, and all were tried
-            return {"status": TrialStatus.IDLE if self.ongoing_trials else TrialStatus.STOPPED}
-        until = [bracket.epochs[0] for bracket in self.brackets if bracket.first <= number]
-        return {"status": TrialStatus.RUNNING, "values": {**values, EPOCHS: until[-1] if number else self.epochs}}
+        until = [self.epochs, *(bracket.epochs[0] for bracket in self.brackets if bracket.first <= number)]
+        return {"status": TrialStatus.RUNNING, "values": {**values, EPOCHS: until[-1]}}
 
     @keras_tuner.synchronized
     def create_trial(self, tuner_id: str) -> Trial:
-        """Return a trial that goes on, by keras-tuner's own way of trying one again, or a new one."""
+        """Return a promoted trial, through keras-tuner's queue of trials to retry, or a new one."""
         if tuner_id not in self.ongoing_trials and not self._retry_queue:
             names = list(self.start_order)
             states = {number: self._state(name) for number, name in enumerate(names)}
-            for number, until in filter(None, (halving.promotion(bracket, states) for bracket in self.brackets)):
-                trial = self.trials[names[number]]
-                trial.hyperparameters.values[EPOCHS] = until
-                trial.metrics = type(trial.metrics)()  # of the rung below
+            promotions = (hyperband.next_promotion(bracket, states) for bracket in self.brackets)
+            if promotion := next(filter(None, promotions), None):
+                trial = self.trials[names[promotion[0]]]
+                trial.hyperparameters.values[EPOCHS] = promotion[1]
+                trial.metrics = type(trial.metrics)()  # removes the score of the lower rung
                 self._retry_queue.append(trial.trial_id)
-                break
         return super().create_trial(tuner_id)
 
-    def _state(self, name: str) -> halving.State:
+    def _state(self, name: str) -> hyperband.State:
         trial = self.trials[name]
         score = trial.score if trial.status == TrialStatus.COMPLETED else None
         ended = trial.status in (TrialStatus.COMPLETED, TrialStatus.FAILED)
-        return halving.State(trial.hyperparameters.values[EPOCHS], ended, score)
+        return hyperband.State(trial.hyperparameters.values[EPOCHS], ended, score)
 
     def _compute_values_hash(self, values: dict[str, Any]) -> str:
         return super()._compute_values_hash({name: value for name, value in values.items() if name != EPOCHS})
 
 
+def worker_oracle() -> keras_tuner.Oracle:
+    """Return an oracle without trials of its own: the tuner of a worker asks the chief instead."""
+    return keras_tuner.Oracle(objective=OBJECTIVE)
+
+
 def make_oracle(
-    settings: Settings, space: keras_tuner.HyperParameters, path: Path, changed: Callable[[str | None], None]
+    settings: Settings, space: keras_tuner.HyperParameters, path: Path, on_change: Callable[[str | None], None]
 ) -> keras_tuner.Oracle:
-    """Return the oracle of a search, with what it knew when it was last saved in `path`."""
-    common = {
-        "objective": keras_tuner.Objective("score", "max"),
+    """Return the oracle of a search, with the state that was last saved in `path`."""
+    options: dict[str, Any] = {
+        "objective": OBJECTIVE,
         "hyperparameters": space,
-        "seed": settings.config.seed + 1,  # it takes 0 for no seed
-        "max_consecutive_failed_trials": settings.trials + 1,  # one that fails is no reason to end the search
+        "seed": settings.config.seed + 1,  # keras-tuner treats 0 as no seed
+        "max_consecutive_failed_trials": settings.trials + 1,  # failures do not end the search
     }
+    oracle: _CrashSafeOracle
     if settings.strategy == "hyperband":
-        oracle = _Hyperband(**common)
-        oracle.prepare(path, changed, settings.trials, settings.config.epochs)
-        return oracle
-    kind = {"random": _Random, "bayesian": _Bayesian, "combinations": _Grid}[settings.strategy]
-    if kind is _Bayesian:
-        # Its own default, three random trials for each knob, leaves a search of twenty at random altogether. Scores of
-        # one config differ by a tenth of what configs differ by, which is a hundredth of the variance.
-        common |= {"num_initial_points": max(3, settings.trials // 3), "alpha": 1e-2}
-    oracle = kind(max_trials=settings.trials, **common)
-    oracle.prepare(path, changed)
+        oracle = _Hyperband(settings.trials, settings.config.epochs, **options)
+    elif settings.strategy == "bayesian":
+        # keras-tuner's default, three random trials per knob, would make a search of twenty trials random. Scores of
+        # one config differ by a tenth of the difference between configs, which is a hundredth of the variance.
+        initial = max(3, settings.trials // 3)
+        oracle = _Bayesian(max_trials=settings.trials, num_initial_points=initial, alpha=1e-2, **options)
+    else:
+        kind = _Random if settings.strategy == "random" else _Combinations
+        oracle = kind(max_trials=settings.trials, **options)
+    oracle.restore(path, on_change)
     return oracle
-
-
-def make_client() -> keras_tuner.Oracle:
-    """Return what a worker needs of an oracle; all it asks goes to the chief."""
-    return keras_tuner.Oracle(objective=keras_tuner.Objective("score", "max"))
 
 
 class Tuner(BaseTuner):
@@ -233,45 +234,44 @@ class Tuner(BaseTuner):
         stop_requested: Callable[[], bool],
     ) -> None:
         super().__init__(oracle, directory=str(out), project_name="tuner")
-        self.configure, self.run, self.stop_requested, self._waiting = configure, run, stop_requested, False
+        self.configure, self.run, self.stop_requested, self._idle = configure, run, stop_requested, False
 
     def search(self) -> None:
-        """Run trials until there are enough; a chief hands them out instead, and waits for them."""
-        with open(os.devnull, "w") as nowhere, contextlib.redirect_stdout(nowhere):  # its messages print what they send
+        """Run trials until there are enough; a chief distributes them instead, and waits for the workers."""
+        with open(os.devnull, "w") as null, contextlib.redirect_stdout(null):  # keras-tuner prints its messages
             super().search()
 
-    def run_trial(self, trial: Trial) -> float:
-        """Train a trial and return its score; one that failed is not tried again."""
-        record = self.run(
-            trial.trial_id, self.configure(trial.hyperparameters), trial.hyperparameters.values.get(EPOCHS)
-        )
+    def run_trial(self, trial: Trial) -> float | None:
+        """Train a trial and return its score; a failed trial is not retried."""
+        values = trial.hyperparameters.values
+        record = self.run(trial.trial_id, self.configure(trial.hyperparameters), values.get(EPOCHS))
         if record.status == "failed":
             raise keras_tuner.errors.FailedTrialError(record.reason)
         return record.score
 
     def pre_create_trial(self) -> None:
-        """Stop here when it was stop_requested for, and let a chief that had no trial think for a second."""
+        """Stop if the user asked for it, and wait for a second if the last request returned no trial."""
         if self.stop_requested():
             raise KeyboardInterrupt
-        if self._waiting:
+        if self._idle:
             time.sleep(1)
-        self._waiting = True
+        self._idle = True
 
     def on_trial_begin(self, trial: Trial) -> None:
-        """Note that there was one."""
-        self._waiting = False
+        """Note that the request returned a trial."""
+        self._idle = False
 
     def save(self) -> None:
-        """Save the oracle; a worker has nothing to keep."""
+        """Save the oracle; a worker has no state."""
         if not is_worker():
             self.oracle.save()
 
 
 def is_worker() -> bool:
-    """Whether this process works for a chief, after keras-tuner's environment variables."""
+    """Whether this process works for a chief, according to keras-tuner's environment variables."""
     return "KERASTUNER_ORACLE_IP" in os.environ and not is_chief()
 
 
 def is_chief() -> bool:
-    """Whether this process hands out trials to others."""
+    """Whether this process distributes trials to workers."""
     return "KERASTUNER_ORACLE_IP" in os.environ and "chief" in os.environ.get("KERASTUNER_TUNER_ID", "")

@@ -1,4 +1,4 @@
-"""A trial is a run: `training.train` in a process of its own, begun, gone on with, or found finished."""
+"""A trial is a run of `training.train` in its own process, which can be resumed."""
 
 from __future__ import annotations
 
@@ -6,28 +6,28 @@ import os
 import time
 from collections.abc import Callable, Iterator
 from contextlib import ExitStack, contextmanager
-from dataclasses import asdict, dataclass, replace
+from dataclasses import dataclass, replace
 from pathlib import Path
 from typing import TYPE_CHECKING, Any
 
 from tfaffect.config import Config
 from tfaffect.files import atomic
-from tfaffect.tuning import isolation, records
-from tfaffect.tuning.records import Record
+from tfaffect.tuning import isolation, trial_records
+from tfaffect.tuning.trial_records import Record
 
 if TYPE_CHECKING:
     import keras
 
-# TensorFlow is imported where it is used: a new process should catch signals before seconds of imports.
+# TensorFlow is imported where it is used: its import takes seconds, and a new process should handle signals before.
 
 
 @dataclass(frozen=True)
 class Trials:
-    """Runs trials into `out`/trials, each with its record.
+    """Runs trials in `out`/trials, and keeps a record of each.
 
     `stop_requested()` is true when the user wants to stop; `tick` is called once a second with the name of the current
-    trial. With `isolate` False trials run in this process. There, even the small network of the tests leaves
-    45 MB behind with every trial, with Keras's clear_session as without, and what kills a trial kills the search.
+    trial. With `isolate` False trials run in this process: then every trial leaks memory (45 MB with the small network
+    of the tests, with and without Keras's clear_session), and what kills a trial kills the search.
     """
 
     out: Path
@@ -38,81 +38,77 @@ class Trials:
     tick: Callable[[str], None] = lambda trial: None
 
     def run(self, trial: str, config: Config, until: int | None = None) -> Record:
-        """Train a trial until that many epochs, all of the config's without, and return its record.
+        """Train a trial to an epoch (by default, the last of its config) and return its record.
 
-        What it has trained before counts. One that ended is not trained again. A trial whose process is killed is
-        started anew as long as that brings it further.
+        It resumes from its checkpoint, and is not trained again if it has ended. After a crash of its process it is
+        restarted, as long as there is progress.
         """
-        path, folder = records.path_of(self.out, trial), self.out / "trials" / trial
+        path, folder = trial_records.record_path(self.out, trial), self.out / "trials" / trial
         until = until or config.epochs
-        record = _settle(records.load(path), folder)
+        record = _add_lost_time(trial_records.load(path), folder)
         while not (record.status == "failed" or (record.status == "done" and record.until >= until)):
-            position = _position(folder)
-            if record.stuck(position):
-                where = f"without getting beyond epoch {int(position[:6] or 0)}"
-                record = replace(record, status="failed", reason=f"{record.reason or 'it was killed'}, again {where}")
+            checkpoint = max((path.name for path in _checkpoints(folder)), default="")
+            if record.is_stuck(checkpoint):
+                epoch = int(checkpoint[:6] or 0)
+                reason = f"{record.reason or 'it was killed'}, again without getting beyond epoch {epoch}"
+                record = replace(record, status="failed", reason=reason)
             else:
-                record = self._start(trial, record.begin(until, position, time.time()), config, folder)
+                record = self._start(trial, record.start(until, checkpoint, time.time()), config, folder)
             record.save(path)
         return record
 
     def _start(self, trial: str, record: Record, config: Config, folder: Path) -> Record:
-        """Start the process of a trial once."""
-        path, log = records.path_of(self.out, trial), self.out / "tuner" / "logs" / f"{trial}.txt"
+        """Run the process of a trial once."""
+        path, log = trial_records.record_path(self.out, trial), self.out / "tuner" / "logs" / f"{trial}.txt"
         record.save(path)
-        begun = time.monotonic()  # `record.begun` is for whoever finds the record later; clocks are set back and forth
-        job = (config, folder, self.objective, record.until, self.backbone)
+        start = time.monotonic()  # unlike `record.begun`, it is not affected by changes of the clock
+        arguments = (config, folder, self.objective, record.until, self.backbone)
         call = isolation.call if self.isolate else isolation.call_here
         try:
-            found = call(train_and_score, job, log, self.stop_requested, lambda: self.tick(trial))
+            result = call(train_and_score, arguments, log, self.stop_requested, lambda: self.tick(trial))
         except KeyboardInterrupt:
-            record.withdraw(time.monotonic() - begun).save(path)
+            record.cancel_start(time.monotonic() - start).save(path)
             raise
         except isolation.DiedError as error:
-            return _settle(record.die(str(error)), folder)
+            return _add_lost_time(record.crash(str(error)), folder)
         except isolation.FailedError as error:
-            found = {"status": "failed", "reason": str(error)}
-        return replace(record, begun=None, seconds=record.seconds + time.monotonic() - begun, **found)
+            result = {"status": "failed", "reason": str(error)}
+        return replace(record, begun=None, seconds=record.seconds + time.monotonic() - start, **result)
 
 
 def train_and_score(
     config: Config, folder: Path, objective: str, until: int, backbone: Callable[[int], keras.Model] | None
 ) -> dict[str, Any]:
-    """Train a run folder until an epoch, or go on with it, and return how it ended, as fields of Record."""
+    """Train a run folder to an epoch, or resume it, and return the result as fields of Record."""
     from tfaffect.training.training import train
     from tfaffect.tuning.objectives import score
 
-    if "KERASTUNER_ORACLE_IP" in os.environ:  # the tasks of a Slurm step are workers then, not parts of one run
+    if "KERASTUNER_ORACLE_IP" in os.environ:  # then each task of a Slurm step is a worker, not a part of one run
         os.environ.pop("SLURM_STEP_NODELIST", None)
-    with _in_turn(folder):
-        if not _finished(folder):
-            begun = (folder / "config.json").exists()
-            if not begun:
-                atomic.remove_unfinished(folder / "config.json")  # a kill amid its writing left a folder
-            train(config, folder, backbone, resume=begun, until=until)
-        return {"status": "done", "reason": "", **asdict(score(folder, objective))}
+    with _wait_for_lock(folder):
+        if not (folder / "history.csv").exists() or (folder / "checkpoint").exists():
+            resume = (folder / "config.json").exists()
+            if not resume:
+                atomic.remove_unfinished(folder / "config.json")  # left by a kill during its writing
+            train(config, folder, backbone, resume=resume, until=until)
+        return {"status": "done", "reason": "", **score(folder, objective)}
 
 
-def _finished(folder: Path) -> bool:
-    return (folder / "history.csv").exists() and not (folder / "checkpoint").exists()
+def _checkpoints(folder: Path) -> list[Path]:
+    return [*(folder / "checkpoint").glob("[0-9]*-[0-9]*")]
 
 
-def _position(folder: Path) -> str:
-    """The newest checkpoint of a run."""
-    return max((path.name for path in (folder / "checkpoint").glob("[0-9]*-[0-9]*")), default="")
-
-
-def _settle(record: Record, folder: Path) -> Record:
-    """Count the time of a start that ended without a word, until it last saved something."""
+def _add_lost_time(record: Record, folder: Path) -> Record:
+    """Add the time from a start that crashed to its last checkpoint."""
     if record.begun is None:
         return record
-    saved = [path.stat().st_mtime for path in (folder / "checkpoint").glob("[0-9]*-[0-9]*")]
-    return replace(record, begun=None, seconds=record.seconds + max(0.0, max(saved, default=0.0) - record.begun))
+    saved = max((path.stat().st_mtime for path in _checkpoints(folder)), default=0.0)
+    return replace(record, begun=None, seconds=record.seconds + max(0.0, saved - record.begun))
 
 
 @contextmanager
-def _in_turn(folder: Path) -> Iterator[None]:
-    """Wait for another process that trains this run, such as that of a worker whose chief was started anew."""
+def _wait_for_lock(folder: Path) -> Iterator[None]:
+    """Wait while another process trains this run, for example a worker whose chief was restarted."""
     with ExitStack() as stack:
         while True:
             try:

@@ -1,4 +1,4 @@
-// A picture in, what is known of its faces out. This is all that runs in the worker.
+// Analyses pictures: finds faces and runs the network. This is the code that runs in the worker.
 
 import { readContract } from "./contract.js";
 import { FaceDetector } from "./detector.js";
@@ -10,10 +10,10 @@ import { decode, toPixels } from "./picture.js";
 
 /**
  * @typedef {object} Face
- * @property {number[] | null} box In pixels of the picture; null where none was looked for.
- * @property {number | null} score The detector's, from 0 to 1.
- * @property {number[]} expression Probabilities in the order of the classes; NaN when they were never learned.
- * @property {number[]} affect In the order of the contract's names; NaN when never learned.
+ * @property {number[] | null} box In pixels of the picture; null without detection.
+ * @property {number | null} score Of the detector, from 0 to 1.
+ * @property {number[]} expression Probabilities in the order of the classes; NaN when untrained.
+ * @property {number[]} affect In the order of the contract's names; NaN when untrained.
  */
 
 /**
@@ -21,20 +21,20 @@ import { decode, toPixels } from "./picture.js";
  * @property {number} width Of the picture, in pixels.
  * @property {number} height
  * @property {Face[]} faces The largest first.
- * @property {{find: number | null, face: number}} milliseconds For finding the faces, null where none were looked for;
- *   for the network per face.
+ * @property {{find: number | null, face: number}} milliseconds For finding the faces, null without detection; and for
+ *   the network, per face.
  */
 
-/** The network and the detector together. */
+/** The network and the face detector. */
 export class Analyst {
   #contract;
   #network;
   #detector;
 
   /**
-   * Load everything.
+   * Load the network and the detector.
    *
-   * @returns {Promise<{contract: Contract, runtime: string}>} And where the network runs, for people.
+   * @returns {Promise<{contract: Contract, runtime: string}>} `runtime` names where the network runs, for people.
    */
   async open() {
     const [text, model, weights] = await Promise.all([
@@ -52,11 +52,11 @@ export class Analyst {
   }
 
   /**
-   * Look at a picture.
+   * Analyse a picture.
    *
    * @param {Blob | ImageBitmap} picture
-   * @param {{detect: boolean, most: number | null}} how Whether faces are looked for, or the picture is a face crop; and
-   *   how many of the largest are wanted, null for all.
+   * @param {{detect: boolean, most: number | null}} how `detect`: find faces, or treat the picture as a face crop.
+   *   `most`: return only this many of the largest faces; null for all.
    * @returns {Promise<Sight>}
    */
   async see(picture, { detect, most }) {
@@ -72,7 +72,7 @@ export class Analyst {
     return { width: pixels.width, height: pixels.height, faces, milliseconds };
   }
 
-  /** The first run of each takes ten times as long as the others. */
+  /** Warm up: the first run of each takes ten times as long as the others. */
   async #warmUp() {
     const blank = { width: 640, height: 480, data: new Uint8ClampedArray(4 * 640 * 480) };
     await this.#detector.find(blank, 1);
@@ -82,7 +82,7 @@ export class Analyst {
   async #find(pixels, most) {
     const faces = await this.#detector.find(pixels, most);
     const parts = faces.map((face) => ({ ...face, part: square(face.box, pixels, this.#contract.cropMargin) }));
-    // At the border the detector imagines the rest of a face: a box may hold nothing of the picture.
+    // At the border the detector completes partial faces, so a box may lie outside the picture.
     const shown = parts.filter(({ part }) => part !== null).slice(0, most ?? parts.length);
     return shown.map(({ box, score, part }) => ({ box, score, crop: cut(pixels, part) }));
   }
@@ -91,7 +91,7 @@ export class Analyst {
 async function load(address) {
   const answer = await fetch(address).catch(() => null);
   if (!answer?.ok) {
-    throw new Error(`The server has no ${address}${answer ? "" : "; it may have ended"}. Start it again.`);
+    throw new Error(`The server does not answer for ${address}${answer ? "" : "; it may have stopped"}. Start it again.`);
   }
   return answer;
 }

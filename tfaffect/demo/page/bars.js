@@ -5,7 +5,7 @@ import { percent, topClass } from "./words.js";
 
 /** @typedef {import("./contract.js").Contract} Contract */
 
-/** A list of bars, one a class. */
+/** A list of bars, one for each class. */
 export class Bars {
   #contract;
   #bars;
@@ -17,7 +17,7 @@ export class Bars {
   constructor(list, contract) {
     this.#contract = contract;
     this.#bars = contract.knowsClasses ? contract.classes.map(makeBar) : [];
-    const untrained = element("li", { class: "untrained" }, "Not trained: this network never learned expressions.");
+    const untrained = element("li", { class: "untrained" }, "Not trained: this network has no expressions.");
     list.replaceChildren(...(contract.knowsClasses ? this.#bars.map(({ item }) => item) : [untrained]));
   }
 

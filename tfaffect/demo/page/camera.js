@@ -1,9 +1,9 @@
-// The camera: frames as they come, none queued.
+// The camera. Frames are not queued.
 
 const REASONS = {
-  NotAllowedError: "The camera was refused. Allow it for this page in the browser's settings, and press the button again.",
-  NotFoundError: "No camera was found. Connect one, and press the button again.",
-  NotReadableError: "The camera is in use by another program. Close that one, and press the button again.",
+  NotAllowedError: "The camera was not allowed. Allow it for this page in the browser's settings, then press the button again.",
+  NotFoundError: "No camera was found. Connect one, then press the button again.",
+  NotReadableError: "Another program uses the camera. Close it, then press the button again.",
 };
 
 /** A camera that can be started and stopped. */
@@ -12,7 +12,7 @@ export class Camera {
   #stream = null;
   #video = null;
 
-  /** Whether it runs, or is about to. */
+  /** Whether the camera runs or is starting. */
   get running() {
     return this.#running;
   }
@@ -20,8 +20,8 @@ export class Camera {
   /**
    * Start the camera.
    *
-   * @returns {Promise<HTMLVideoElement | null>} Its picture, playing; null where it was stopped before it began.
-   * @throws {Error} In words.
+   * @returns {Promise<HTMLVideoElement | null>} The playing video; null when it was stopped before it started.
+   * @throws {Error} With a message for people.
    */
   async start() {
     this.#running = true;
@@ -43,7 +43,7 @@ export class Camera {
     return video;
   }
 
-  /** Yield the newest frame whenever it is asked for one, until the camera stops or is unplugged. */
+  /** Yield the newest frame for each request, until the camera stops or is unplugged. */
   async *frames() {
     const [video, stream] = [this.#video, this.#stream];
     while (stream.active) {

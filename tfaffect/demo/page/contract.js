@@ -1,19 +1,19 @@
-// What the network promises: model.json. Names, their order, sizes and ranges come from here and stand nowhere else.
+// Reads the contract of the network, model.json: the only source of names, their order, sizes and ranges.
 
-/** The heads by what they give. @typedef {"expression" | string} Head */
+/** The name of a head. @typedef {"expression" | string} Head */
 
 /**
  * @typedef {object} Contract
  * @property {number} inputSize Side of the square that the network takes, in pixels.
  * @property {number} cropMargin How far a crop reaches beyond the face box, as a share of its longer side.
  * @property {string[]} classes In the order of the network's probabilities.
- * @property {string[]} affect The two outputs beside the classes: the horizontal, the vertical.
- * @property {number[]} range Least and greatest value of both.
- * @property {Record<string, string[]>} ends What the least and the greatest value of each are called; may be empty.
- * @property {boolean} knowsClasses Whether the classes were learned from labels.
- * @property {string[]} unknown Which of `affect` were not.
+ * @property {string[]} affect The two outputs besides the classes: horizontal axis, vertical axis.
+ * @property {number[]} range Minimum and maximum of both.
+ * @property {Record<string, string[]>} ends Names of the minimum and the maximum of each; may be empty.
+ * @property {boolean} knowsClasses Whether the head for classes was trained.
+ * @property {string[]} unknown Those of `affect` that were not trained.
  * @property {string} sha256 Of the .tflite.
- * @property {string} about What the network learned from, for people.
+ * @property {string} about The training data and the accuracy, for people.
  * @property {string} licence
  */
 
@@ -22,7 +22,7 @@
  *
  * @param {string} text
  * @returns {Contract}
- * @throws {Error} For one of another version, or that is not whole.
+ * @throws {Error} For another version, or an incomplete file.
  */
 export function readContract(text) {
   const given = JSON.parse(text);
@@ -32,7 +32,7 @@ export function readContract(text) {
   const whole =
     given.input_size > 0 && given.crop_margin >= 0 && given.classes?.length > 0 && given.affect?.length === 2;
   if (!whole || !Array.isArray(given.trained) || given.input?.dtype !== "uint8" || given.input?.colour !== "RGB") {
-    throw new Error("model.json lacks what this page needs, or asks for another input. Export the model again.");
+    throw new Error("model.json is incomplete, or needs an input that this page does not support. Export the model again.");
   }
   return {
     inputSize: given.input_size,
@@ -49,7 +49,7 @@ export function readContract(text) {
   };
 }
 
-/** "unpleasant to pleasant, NaN when ..." names both ends. */
+/** Read both ends from a text like "low to high, NaN when ...". */
 function readEnds(meaning = "") {
   const ends = meaning.split(",")[0].split(" to ");
   return ends.length === 2 ? ends : [];
@@ -57,7 +57,7 @@ function readEnds(meaning = "") {
 
 function describe({ corpora = {}, input_size: size, scores }) {
   const learned = Object.entries(corpora).map(([name, version]) => `${name} ${version}`);
-  const source = learned.length > 0 ? `trained on ${learned.join(", ")}` : "trained on corpora that it does not name";
+  const source = learned.length > 0 ? `trained on ${learned.join(", ")}` : "trained on unknown corpora";
   const accuracy = scores?.expression?.accuracy?.value;
   const right = Number.isFinite(accuracy) ? `; right for ${(100 * accuracy).toFixed(1)} % of faces` : "";
   const where = right && scores.protocol?.split ? ` of ${scores.protocol["evaluated on"]}, ${scores.protocol.split}` : "";

@@ -1,4 +1,4 @@
-// The face detector: YuNet in ONNX Runtime. A picture in, its faces out, as tfaffect/media/detector.py finds them.
+// The face detector: YuNet in ONNX Runtime. It finds the same faces as tfaffect/media/detector.py.
 
 import * as onnxruntime from "/onnxruntime/ort.wasm.min.mjs";
 
@@ -6,9 +6,9 @@ import { scaleTo } from "./scaling.js";
 import { MULTIPLE, readFaces } from "./yunet.js";
 
 const MIN_SCORE = 0.6;
-const SIDES = [640, 192]; // longest sides in pixels at which a picture is searched, until one shows a face
-const QUICK_SIDE = 320; // of a quick search for the largest faces,
-const QUICK_PIXELS = 32; // and the shortest side there from which they are taken: what it misses is smaller
+const SIDES = [640, 192]; // longest sides in pixels to which a picture is scaled, until a face is found
+const QUICK_SIDE = 320; // longest side in a quick search for the largest faces
+const QUICK_PIXELS = 32; // shortest side of a face that the quick search accepts: faces that it misses are smaller
 
 /** @typedef {import("./resize.js").Picture} Picture */
 /** @typedef {import("./yunet.js").Face} Face */
@@ -37,7 +37,7 @@ export class FaceDetector {
    * Find the faces in a picture, boxes in its pixels, the largest first.
    *
    * @param {Picture} picture
-   * @param {number | null} most Where no more than so many of the largest are wanted, a small picture may do.
+   * @param {number | null} most How many of the largest faces are needed, which allows a quick search; null for all.
    * @returns {Promise<Face[]>}
    */
   async find(picture, most = null) {
@@ -71,7 +71,7 @@ export class FaceDetector {
   }
 }
 
-/** Planes of blue, green and red from 0 to 255, black below and at the right up to whole cells. */
+/** Planes of blue, green and red from 0 to 255, padded with black below and at the right to complete cells. */
 function toInput({ width, height, data }) {
   const [wide, tall] = [width, height].map((side) => MULTIPLE * Math.ceil(side / MULTIPLE));
   const tensor = new Float32Array(3 * wide * tall);
@@ -90,7 +90,7 @@ function area({ box: [left, top, right, bottom] }) {
   return (right - left) * (bottom - top);
 }
 
-/** Whether a face is large enough that one that was missed would be smaller. */
+/** Whether a face is so large that any missed face must be smaller. */
 function isSure({ box: [left, top, right, bottom] }, { width, height }) {
   return (Math.min(right - left, bottom - top) * QUICK_SIDE) / Math.max(width, height) >= QUICK_PIXELS;
 }

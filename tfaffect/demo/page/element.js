@@ -9,7 +9,7 @@ export function element(tag, attributes = {}, ...children) {
   return fill(document.createElement(tag), attributes, children);
 }
 
-/** Make an element of a drawing, see `element`. */
+/** Make an SVG element, see `element`. */
 export function drawn(tag, attributes = {}, ...children) {
   return fill(document.createElementNS("http://www.w3.org/2000/svg", tag), attributes, children);
 }
@@ -20,7 +20,7 @@ function fill(made, attributes, children) {
   return made;
 }
 
-/** The colour of a class, by its place: the sheet has eight, which then begin again. */
+/** The colour of a class by its index; the style sheet has eight colours, which repeat. */
 export function classColour(place) {
   return `var(--class-${place % 8})`;
 }

@@ -1,17 +1,17 @@
-// A .tflite for any number of pictures becomes one for a single picture: LiteRT.js 2.5 refuses to run one picture where
-// the file says "any number", and WebGPU wants sizes that are known.
+// Sets the batch size of a .tflite to 1: LiteRT.js 2.5 cannot run files with a variable batch size, and WebGPU needs
+// fixed sizes.
 
-// Places in the tables of TFLite's schema (schema.fbs): Model.subgraphs, SubGraph.tensors, Tensor's two shapes.
+// Field numbers in TFLite's schema (schema.fbs): Model.subgraphs, SubGraph.tensors, Tensor's two shapes.
 const SUBGRAPHS = 2;
 const TENSORS = 0;
 const SHAPE = 0;
 const SHAPE_SIGNATURE = 7;
 
 /**
- * Give every size that the file leaves open the one that stands beside it, which is 1 of a batch, in place.
+ * Replace every variable size by the default size in the file, which is 1 for the batch, in place.
  *
  * @param {Uint8Array} model Content of a .tflite, a FlatBuffer.
- * @returns {number} How many sizes were open.
+ * @returns {number} How many sizes were variable.
  */
 export function fixBatch(model) {
   const view = new DataView(model.buffer, model.byteOffset, model.byteLength);
@@ -33,12 +33,12 @@ export function fixBatch(model) {
   return fixed;
 }
 
-/** The place that an offset leads to. */
+/** The position that an offset points to. */
 function follow(view, place) {
   return place + view.getUint32(place, true);
 }
 
-/** The place of a field of the table at `table`; 0 where the table leaves it out. */
+/** The position of a field in the table at `table`; 0 when it is absent. */
 function field(view, table, number) {
   const offsets = table - view.getInt32(table, true);
   const entry = 4 + 2 * number;
@@ -46,7 +46,7 @@ function field(view, table, number) {
   return offset ? table + offset : 0;
 }
 
-/** The places of the tables in the vector that `place` leads to. */
+/** The positions of the tables in the vector at `place`. */
 function* tables(view, place) {
   const vector = place ? follow(view, place) : 0;
   const length = vector ? view.getUint32(vector, true) : 0;

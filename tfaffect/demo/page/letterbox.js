@@ -1,4 +1,4 @@
-// From a picture to what the network sees, by the rule that its contract names: crop, letterbox. It is the rule of
+// From a picture to the input of the network, as its contract says: crop, letterbox. The result is the same as that of
 // tfaffect/media/faces.py, to the byte.
 
 import { resize } from "./resize.js";
@@ -8,12 +8,12 @@ import { roundHalfEven } from "./rounding.js";
 /** Left, top, right and bottom in pixels, fractions allowed. @typedef {number[]} Box */
 
 /**
- * The square around a face box, as far as the picture reaches: its centre, `1 + 2 * margin` times its longer side.
+ * The square around a face box, clipped to the picture: the same centre, `1 + 2 * margin` times its longer side.
  *
  * @param {Box} box
  * @param {{width: number, height: number}} picture
  * @param {number} margin As a share of the longer side.
- * @returns {Box | null} In whole pixels; null for a box that holds no part of the picture.
+ * @returns {Box | null} In whole pixels; null for a box outside the picture.
  */
 export function square([left, top, right, bottom], { width, height }, margin) {
   const side = roundHalfEven(Math.max(right - left, bottom - top) * (1 + 2 * margin));
@@ -23,7 +23,7 @@ export function square([left, top, right, bottom], { width, height }, margin) {
 }
 
 /**
- * Cut a part out of a picture.
+ * Crop a picture.
  *
  * @param {Picture} picture
  * @param {Box} part In whole pixels inside the picture.
@@ -46,7 +46,7 @@ export function cut({ width, data }, [left, top, right, bottom]) {
  */
 export function letterbox(picture, size) {
   const scale = size / Math.max(picture.width, picture.height);
-  // Sides are rounded down; the small term keeps those exact that only floating point makes fractional.
+  // Sides are rounded down; the small term corrects floating-point errors of exact sides.
   const [width, height] = [picture.width, picture.height].map((side) => Math.max(1, Math.trunc(side * scale + 1e-6)));
   const { data } = resize(picture, width, height);
   const [left, top] = [Math.floor((size - width) / 2), Math.floor((size - height) / 2)];

@@ -1,4 +1,4 @@
-// The page: what somebody does becomes questions to the analyst, and its answers become results.
+// The page: user actions become requests to the analyst, and its answers become results.
 
 import { Camera } from "./camera.js";
 import { Messages } from "./messages.js";
@@ -9,7 +9,7 @@ import { Stage } from "./stage.js";
 import { Strip } from "./strip.js";
 
 const CAMERA = "camera";
-const BETWEEN_SUMMARIES = 5000; // milliseconds: a screen reader must have said one before the next comes
+const BETWEEN_SUMMARIES = 5000; // milliseconds: a screen reader must finish one before the next comes
 
 const $ = (id) => document.getElementById(id);
 const analyst = new RemoteAnalyst();
@@ -18,7 +18,7 @@ const messages = new Messages($("messages"));
 const stage = new Stage($("stage"));
 const strip = new Strip($("strip"), press);
 const opened = open();
-let pictures = noPictures(); // those to look at, one after the other; another object once they are wanted no more
+let pictures = noPictures(); // the queue of pictures; a new object cancels the old queue
 
 function noPictures() {
   stage.setBusy(false);
@@ -43,7 +43,7 @@ async function open() {
 function lookAt(files) {
   stopCamera();
   if (files.length === 0) {
-    messages.say("No file came with that. Save the picture first, and drop its file here.");
+    messages.say("This contains no file. Save the picture first, then drop its file here.");
   }
   const ours = pictures;
   ours.left += files.length;
@@ -54,7 +54,7 @@ function lookAt(files) {
 async function lookAtFile(file, ours) {
   const results = await opened;
   if (!results) {
-    messages.say("The network is not running, so no picture can be looked at. Load the page again.");
+    messages.say("The network is not running, so no picture can be analysed. Load the page again.");
   } else if (ours === pictures) {
     await present(results, file, ours);
   }
@@ -64,7 +64,7 @@ async function lookAtFile(file, ours) {
   }
 }
 
-/** Look at a file and show what was seen, unless the pictures were given up meanwhile. */
+/** Analyse a file and show the result, unless the queue was cancelled. */
 async function present(results, file, ours) {
   try {
     const sight = await analyst.see(file, { detect: !$("crops").checked, most: null });
@@ -82,7 +82,7 @@ async function present(results, file, ours) {
   }
 }
 
-/** Show a picture that was looked at. */
+/** Show a picture that was analysed. */
 function show(results, item) {
   const { sight, image, name, chosen } = item;
   const choose = (place) => {
@@ -120,7 +120,7 @@ async function startCamera() {
   }
 }
 
-/** Look at frames until the camera stops. */
+/** Analyse frames until the camera stops. */
 async function follow(results) {
   const rate = new Rate();
   let summarised = -Infinity;
@@ -138,7 +138,7 @@ async function follow(results) {
     }
   }
   if (camera.running) {
-    throw new Error("The camera ended. Connect it again, and press the button.");
+    throw new Error("The camera stopped. Connect it again, then press the button.");
   }
 }
 
@@ -160,7 +160,7 @@ async function clear() {
   $("choose").focus();
 }
 
-/** Free the memory of a picture that is shown no more. */
+/** Free the memory of a picture that was removed. */
 function release(item) {
   if (item) {
     URL.revokeObjectURL(item.image.src);
@@ -177,7 +177,7 @@ async function download() {
 $("choose").addEventListener("click", () => $("files").click());
 $("files").addEventListener("change", ({ target }) => {
   lookAt([...target.files]);
-  target.value = ""; // the same file may be chosen again
+  target.value = ""; // so that the same file can be chosen again
 });
 $("camera").addEventListener("click", () => (camera.running ? stopCamera() : startCamera()));
 $("download").addEventListener("click", download);

@@ -1,4 +1,4 @@
-// What went wrong, in words, until it is dismissed or something new is begun.
+// Error messages, shown until the user dismisses them or starts something new.
 
 import { element } from "./element.js";
 

@@ -1,24 +1,24 @@
-// The network in LiteRT: on the graphics card where the browser gives one and it says the same, else in WebAssembly.
+// The network in LiteRT: on the GPU when the browser has WebGPU and its outputs are right, else in WebAssembly.
 
 import { loadAndCompile, loadLiteRt, Tensor, unloadLiteRt } from "/litert/index.js";
 
 import { fixBatch } from "./fixed_batch.js";
 
 /** @typedef {import("./contract.js").Contract} Contract */
-/** What a network says of a face. @typedef {{expression: number[], affect: number[]}} Outputs */
+/** The outputs for a face. @typedef {{expression: number[], affect: number[]}} Outputs */
 
 const FOLDER = "/litert/";
 const SIGNATURE = "classify";
-const MOST_THREADS = 4; // more wait for each other in a network of this size
-const TOLERANCE = 1e-3; // how far the graphics card's answers may be off
+const MOST_THREADS = 4; // with more threads a network of this size is not faster
+const TOLERANCE = 1e-3; // largest allowed difference of outputs on the GPU
 
 /**
  * Load a network.
  *
  * @param {Uint8Array} model Content of a .tflite; any batch size becomes 1 in it.
  * @param {Contract} contract
- * @returns {Promise<{network: Network, runtime: string}>} And where it runs, for people.
- * @throws {Error} For a network that is not the one its contract speaks of, or that no runtime takes.
+ * @returns {Promise<{network: Network, runtime: string}>} `runtime` names where it runs, for people.
+ * @throws {Error} When network and contract do not match, or no runtime supports the network.
  */
 export async function openNetwork(model, contract) {
   fixBatch(model);
@@ -31,7 +31,7 @@ export async function openNetwork(model, contract) {
   return { network, runtime: threads > 1 ? `WebAssembly, ${threads} threads` : "WebAssembly, 1 thread" };
 }
 
-/** How many threads are to be had: several need memory that threads share, which needs the server's headers. */
+/** The number of threads: more than one needs shared memory, which needs the server's headers. */
 export function countThreads() {
   return self.crossOriginIsolated ? Math.min(navigator.hardwareConcurrency || 1, MOST_THREADS) : 1;
 }
@@ -50,7 +50,7 @@ async function tryGraphics(model, contract) {
       return network;
     }
   } catch (error) {
-    console.info("WebGPU does not take this network:", error.message);
+    console.info("WebGPU does not support this network:", error.message);
   }
   unloadLiteRt();
   return null;
@@ -73,7 +73,7 @@ async function loadWasm() {
       await loadVariant({ threads: true });
       return threads;
     } catch (error) {
-      console.info("No threads for the network:", error.message); // Safari has no relaxed SIMD, which they need
+      console.info("No threads for the network:", error.message); // they need relaxed SIMD, which Safari lacks
     }
   }
   await loadVariant({});
@@ -81,7 +81,7 @@ async function loadWasm() {
 }
 
 async function loadVariant(options) {
-  // Read and cleared by LiteRT. In a worker its scripts cannot find out where they are.
+  // LiteRT reads and clears this. In a worker its scripts cannot find their own address.
   self.Module = {
     locateFile: (name) => `${FOLDER}${name}`,
     mainScriptUrlOrBlob: `${FOLDER}litert_wasm_threaded_internal.js`,
@@ -132,7 +132,7 @@ class Network {
       tensor.delete();
     }
     if (values.expression?.length !== classes.length || !affect.every((name) => values[name]?.length === 1)) {
-      throw new Error(`model.tflite gives other outputs than its model.json says: ${Object.keys(values).join(", ")}.`);
+      throw new Error(`model.tflite has other outputs than its model.json says: ${Object.keys(values).join(", ")}.`);
     }
     return { expression: values.expression, affect: affect.map((name) => values[name][0]) };
   }

@@ -1,16 +1,16 @@
-// From a file or a camera's frame to pixels, as Python reads them: turned upright, colour profiles left alone, black
-// where it is transparent.
+// From a file or a camera frame to pixels, as Python reads them: turned upright, colour profiles ignored, transparent
+// parts black.
 
 /** @typedef {import("./resize.js").Picture} Picture */
 
-const MOST_PIXELS = 89_478_485; // as in Python; a bomb's file is small
+const MOST_PIXELS = 89_478_485; // as in Python: protection against decompression bombs
 
 /**
  * Decode a picture.
  *
  * @param {Blob} file
  * @returns {Promise<Picture>}
- * @throws {Error} For what is no picture, in words that can follow the file's name and a colon.
+ * @throws {Error} For a file that is not a picture; the message can follow the file's name and a colon.
  */
 export async function decode(file) {
   let bitmap;
@@ -23,7 +23,7 @@ export async function decode(file) {
 }
 
 /**
- * Take the pixels of a picture that is decoded, and free it.
+ * Read the pixels of a bitmap, and free it.
  *
  * @param {ImageBitmap} bitmap
  * @returns {Picture}

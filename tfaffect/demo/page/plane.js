@@ -1,12 +1,12 @@
-// The affect plane: the first output to the right, the second up, and where the faces before this one lay.
+// The affect plane: the first output to the right, the second upwards, and a trail of earlier faces.
 
 import { classColour, drawn, element } from "./element.js";
 import { signed } from "./words.js";
 
 /** @typedef {import("./contract.js").Contract} Contract */
-/** A place on the plane. @typedef {{affect: number[], top: number}} Point `top` is the class that colours it, or -1. */
+/** A point in the plane. @typedef {{affect: number[], top: number}} Point `top` is the class for its colour, or -1. */
 
-const LENGTH = 40; // points of the trail
+const LENGTH = 40; // points in the trail
 const [WIDTH, HEIGHT, X, Y, RADIUS] = [350, 250, 175, 124, 104]; // of the drawing, in its own units
 
 /** The plane with its trail. */
@@ -25,7 +25,7 @@ export class Plane {
     this.#contract = contract;
     if (contract.unknown.length > 0) {
       const names = contract.unknown.join(" and ");
-      place.replaceChildren(element("p", { class: "untrained" }, `Not trained: this network never learned ${names}.`));
+      place.replaceChildren(element("p", { class: "untrained" }, `Not trained: this network has no ${names}.`));
       return;
     }
     const drawing = drawn("svg", { viewBox: `0 0 ${WIDTH} ${HEIGHT}`, "aria-hidden": "true" }, ...makeAxes(contract));
@@ -35,13 +35,13 @@ export class Plane {
     place.replaceChildren(drawing, element("p", { class: "values" }, ...texts));
   }
 
-  /** Show a face, and leave it in the trail. @param {Point} point */
+  /** Show a face and add it to the trail. @param {Point} point */
   add(point) {
     this.#trail = [...this.#trail, point].slice(-LENGTH);
     this.show(point);
   }
 
-  /** Show a face that was seen before, or none. @param {Point | null} point */
+  /** Show a face without adding it to the trail; null for none. @param {Point | null} point */
   show(point) {
     this.#now = point;
     if (this.#values) {
@@ -50,7 +50,7 @@ export class Plane {
     }
   }
 
-  /** Forget the trail. */
+  /** Remove the trail. */
   clear() {
     this.#trail = [];
     this.show(null);
@@ -92,7 +92,7 @@ function makeAxes({ affect: [across, up], ends }) {
   const text = (kind, x, y, anchor, words) => drawn("text", { class: kind, x, y, "text-anchor": anchor }, words);
   return [
     drawn("rect", { class: "edge", x: X - RADIUS, y: Y - RADIUS, width: 2 * RADIUS, height: 2 * RADIUS, rx: 10 }),
-    drawn("circle", { class: "axis", cx: X, cy: Y, r: RADIUS, fill: "none" }), // Russell's
+    drawn("circle", { class: "axis", cx: X, cy: Y, r: RADIUS, fill: "none" }), // Russell's circumplex
     drawn("line", { class: "axis", x1: X - RADIUS, y1: Y, x2: X + RADIUS, y2: Y }),
     drawn("line", { class: "axis", x1: X, y1: Y - RADIUS, x2: X, y2: Y + RADIUS }),
     text("name", X + RADIUS - 6, Y - 5, "end", across),

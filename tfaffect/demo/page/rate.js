@@ -1,6 +1,6 @@
-// How often something happens.
+// Measures a rate of events.
 
-const WINDOW = 2000; // milliseconds that are looked back
+const WINDOW = 2000; // milliseconds
 
 /** A meter of events per second over the last two seconds. */
 export class Rate {
@@ -10,7 +10,7 @@ export class Rate {
    * Count an event.
    *
    * @param {number} now In milliseconds.
-   * @returns {number | null} Events per second; null before the second.
+   * @returns {number | null} Events per second; null for the first event.
    */
   tick(now) {
     this.#times = [...this.#times.filter((time) => now - time < WINDOW), now];

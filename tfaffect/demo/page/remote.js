@@ -1,14 +1,14 @@
-// The page's side of the worker: questions by number, answers as promises.
+// The page's side of the worker: numbered requests, answers as promises.
 
 /** @typedef {import("./contract.js").Contract} Contract */
 /** @typedef {import("./analyst.js").Sight} Sight */
 
-/** The analyst, in its worker. */
+/** The analyst in its worker. */
 export class RemoteAnalyst {
   #worker = new Worker("/worker.js");
   #waiting = new Map();
   #asked = 0;
-  #ended = null; // why, once it has
+  #ended = null; // the error, once the worker has stopped
 
   constructor() {
     this.#worker.addEventListener("message", ({ data: { number, answer, problem } }) => {
@@ -22,19 +22,19 @@ export class RemoteAnalyst {
     });
     this.#worker.addEventListener("error", (event) => {
       const reason = event.message ?? "it could not be loaded";
-      this.#ended = new Error(`What looks at pictures ended: ${reason}. Load the page again.`);
+      this.#ended = new Error(`The worker stopped: ${reason}. Load the page again.`);
       this.#waiting.forEach(({ reject }) => reject(this.#ended));
       this.#waiting.clear();
     });
   }
 
-  /** Load everything, see `Analyst.open`. @returns {Promise<{contract: Contract, runtime: string}>} */
+  /** Load the networks, see `Analyst.open`. @returns {Promise<{contract: Contract, runtime: string}>} */
   open() {
     return this.#ask("open", []);
   }
 
   /**
-   * Look at a picture, see `Analyst.see`. A bitmap is handed over and gone.
+   * Analyse a picture, see `Analyst.see`. A bitmap is transferred and cannot be used again.
    *
    * @param {Blob | ImageBitmap} picture
    * @param {{detect: boolean, most: number | null}} how

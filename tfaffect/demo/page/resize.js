@@ -1,10 +1,10 @@
-// Pillow's bilinear resizing, to the byte: a triangle as wide as the shrink ratio, weights in fixed point, rows and then
-// columns, rounded to bytes between the two. The network learned from pictures that were resized so.
+// Pillow's bilinear resizing, to the byte: a triangle filter as wide as the shrink ratio, fixed-point weights, rows
+// before columns, rounded to bytes in between. The network was trained on pictures that were resized in this way.
 
-/** A picture: four bytes a pixel, row by row; the fourth is not looked at. ImageData is one.
+/** A picture: four bytes per pixel, row by row; the fourth is ignored. ImageData is one.
  * @typedef {{width: number, height: number, data: Uint8Array | Uint8ClampedArray}} Picture */
 
-const ONE = 2 ** 22; // a weight of 1: leaves room for 255 times as much in 32 bits
+const ONE = 2 ** 22; // a weight of 1: 255 times this value fits 32 bits
 const HALF = ONE / 2;
 
 /**
@@ -13,11 +13,11 @@ const HALF = ONE / 2;
  * @param {Picture} picture
  * @param {number} width In pixels, at least 1.
  * @param {number} height In pixels, at least 1.
- * @returns {Picture} The same picture where nothing changes.
+ * @returns {Picture} The same object when the size does not change.
  */
 export function resize(picture, width, height) {
   const [less, lower] = [picture.width - width, picture.height - height];
-  // Pillow 13 takes the columns of narrow pictures first; to 12 it did not, and was off by 1 of 255 from this at most.
+  // Pillow 13 resizes the columns of narrow pictures first. Up to 12 it did not: results differ by at most 1 of 255.
   if (lower > 0 && 2 * less < lower) {
     return resizeRows(resizeColumns(picture, height), width);
   }
@@ -25,7 +25,7 @@ export function resize(picture, width, height) {
 }
 
 /**
- * The source pixels that make each new pixel of a line, and their weights.
+ * The source pixels of each new pixel of a line, and their weights.
  *
  * @param {number} from Length of the old line.
  * @param {number} to Length of the new line.
@@ -76,7 +76,7 @@ function resizeColumns(picture, to) {
   return { width, height: to, data: resized };
 }
 
-/** Write the weighted mean of pixels that lie `step` bytes apart. */
+/** Write the weighted mean of pixels at a distance of `step` bytes. */
 function weigh(data, from, step, weights, target, to) {
   let [red, green, blue] = [HALF, HALF, HALF];
   for (let tap = 0, place = from; tap < weights.length; tap += 1, place += step) {

@@ -1,5 +1,4 @@
-// What is known of the faces of a picture, in all its places: boxes, bars, plane, figures, table, and words for screen
-// readers.
+// The results for a picture, in all views: boxes, bars, plane, figures, table, and text for screen readers.
 
 import { Bars } from "./bars.js";
 import { Plane } from "./plane.js";
@@ -36,11 +35,11 @@ export class Results {
   }
 
   /**
-   * Keep what was seen: in the table, the trail and the figures.
+   * Add the result to the table, the trail and the figures.
    *
-   * @param {string} path Name of the picture's file, or of where a frame is from.
+   * @param {string} path Name of the picture's file, or of the source of a frame.
    * @param {Sight} sight
-   * @param {number | null} rate Frames per second; null of a picture.
+   * @param {number | null} rate Frames per second; null for a picture.
    */
   record(path, sight, rate) {
     const { faces, milliseconds } = sight;
@@ -54,7 +53,7 @@ export class Results {
     this.#count();
   }
 
-  /** Keep that a picture could not be looked at. @param {string} path @param {string} problem */
+  /** Add a picture that could not be analysed. @param {string} path @param {string} problem */
   recordProblem(path, problem) {
     this.#session.addProblem(new Date(), path, problem);
     this.#count();
@@ -64,7 +63,7 @@ export class Results {
    * Show the faces of the picture on the stage.
    *
    * @param {Sight} sight
-   * @param {number} chosen Which face the bars and the plane show.
+   * @param {number} chosen The face that the bars and the plane show.
    * @param {(place: number) => void} choose Called for the face that is pressed.
    */
   show(sight, chosen, choose) {
@@ -80,12 +79,12 @@ export class Results {
     this.#plane.show(faces.length > 0 ? this.#toPoint(faces[chosen]) : null);
   }
 
-  /** Say what was found, to screen readers. @param {string} path @param {Sight} sight @param {number} chosen */
+  /** Announce the result to screen readers. @param {string} path @param {Sight} sight @param {number} chosen */
   summarise(path, sight, chosen) {
     $("summary").textContent = `${path}: ${this.#name(sight, chosen)}`;
   }
 
-  /** Forget everything. */
+  /** Remove all results. */
   clear() {
     this.#session.clear();
     this.#plane.clear();

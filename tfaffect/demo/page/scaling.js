@@ -1,13 +1,13 @@
-// The picture as the face detector looks at it: scaled by OpenCV's filters, so that it finds the same boxes as in Python.
+// Scales the picture for the face detector with OpenCV's filters, so that it finds the same boxes as in Python.
 
 import { roundHalfEven } from "./rounding.js";
 
 /** @typedef {import("./resize.js").Picture} Picture */
 
 /**
- * Scale a picture so that its longest side has a length: by means of areas when it shrinks, else bilinearly.
+ * Scale a picture to a length of its longest side: area interpolation when it shrinks, else bilinear.
  *
- * Against OpenCV 5.0, where ties and ends of rows are rounded otherwise in places: off by 1 in less than 1 of 30 bytes.
+ * OpenCV 5.0 rounds some ties and ends of rows in another way: less than 1 of 30 bytes differs, by 1.
  *
  * @param {Picture} picture
  * @param {number} longest In pixels.
@@ -22,12 +22,12 @@ export function scaleTo(picture, longest) {
   return scale < 1 ? byAreas(picture, width, height) : bilinearly(picture, width, height);
 }
 
-/** The source pixels under each new pixel of a line, and the share of it that each covers. */
+/** The source pixels under each new pixel of a line, and the share that each covers. */
 function shares(from, to) {
   const scale = from / to;
   return Array.from({ length: to }, (_, place) => {
     const [begin, end] = [place * scale, Math.min((place + 1) * scale, from)];
-    const [first, last] = [Math.floor(begin + 1e-3), Math.ceil(end - 1e-3)]; // less than a thousandth does not count
+    const [first, last] = [Math.floor(begin + 1e-3), Math.ceil(end - 1e-3)]; // parts below a thousandth are ignored
     const part = (pixel) => (Math.min(end, pixel + 1) - Math.max(begin, pixel)) / (end - begin);
     return { first, covered: Float64Array.from({ length: last - first }, (_, step) => part(first + step)) };
   });
@@ -35,7 +35,7 @@ function shares(from, to) {
 
 function byAreas({ width: from, height: rows, data }, width, height) {
   const scaled = new Uint8ClampedArray(4 * width * height).fill(255);
-  const round = from === 2 * width && rows === 2 * height ? Math.round : roundHalfEven; // as OpenCV: halves up at 2 : 1
+  const round = from === 2 * width && rows === 2 * height ? Math.round : roundHalfEven; // as in OpenCV: halves are rounded up at 2 : 1
   const across = shares(from, width);
   shares(rows, height).forEach(({ first: top, covered }, row) => {
     const sums = new Float64Array(3 * width);
@@ -49,7 +49,7 @@ function byAreas({ width: from, height: rows, data }, width, height) {
   return { width, height, data: scaled };
 }
 
-/** Add a row of pixels that begins at `begin`, each new one's share of it times `tall`, to three sums a new pixel. */
+/** Add a row of pixels from `begin`, weighted by share and `tall`, to the three sums of each new pixel. */
 function addRow(data, begin, across, tall, sums) {
   for (let column = 0; column < across.length; column += 1) {
     const { first, covered } = across[column];
@@ -62,7 +62,7 @@ function addRow(data, begin, across, tall, sums) {
   }
 }
 
-/** For each new pixel of a line the source pixels at its left and right, and their weights of 2,048 together. */
+/** For each new pixel of a line: the source pixels at its left and right, and their weights, which sum to 2,048. */
 function neighbours(from, to) {
   return Array.from({ length: to }, (_, place) => {
     const position = Math.min(Math.max(Math.fround((place + 0.5) * (from / to) - 0.5), 0), from - 1);
@@ -80,7 +80,7 @@ function bilinearly({ width: from, height: rows, data }, width, height) {
   neighbours(rows, height).forEach(({ left: upper, right: lower, weights: [near, far] }, row) => {
     across.forEach((pixel, column) => {
       for (let channel = 0; channel < 3; channel += 1) {
-        // In the steps of OpenCV's vector code, which drops bits on the way.
+        // The same steps as OpenCV's vector code, which drops bits in between.
         const above = ((blend(upper, pixel, channel) >> 4) * near) >> 16;
         const below = ((blend(lower, pixel, channel) >> 4) * far) >> 16;
         scaled[4 * (row * width + column) + channel] = (above + below + 2) >> 2;

@@ -1,4 +1,4 @@
-// What was seen since the page was opened, as a table: columns are named as those that tfaffect.embed writes.
+// The results since the page was opened, as a table with the same column names as that of `tfaffect embed`.
 
 /** @typedef {import("./contract.js").Contract} Contract */
 /** @typedef {import("./analyst.js").Sight} Sight */
@@ -6,7 +6,7 @@
 const NO_FACE = "no face";
 const BOX = ["box_left", "box_top", "box_right", "box_bottom"];
 
-/** The rows of a session: one a face, and one for each picture or frame without a face. */
+/** The rows of a session: one for each face, and one for each picture or frame without a face. */
 export class Session {
   #contract;
   #rows = [];
@@ -22,10 +22,10 @@ export class Session {
   }
 
   /**
-   * Add what was seen in a picture or frame.
+   * Add the result for a picture or frame.
    *
    * @param {Date} time
-   * @param {string} path Name of the picture's file, or of where a frame is from.
+   * @param {string} path Name of the picture's file, or of the source of a frame.
    * @param {Sight} sight
    */
   add(time, path, { faces }) {
@@ -41,7 +41,7 @@ export class Session {
   }
 
   /**
-   * Add a picture that could not be looked at.
+   * Add a picture that could not be analysed.
    *
    * @param {Date} time
    * @param {string} path
@@ -51,7 +51,7 @@ export class Session {
     this.#rows.push([time.toISOString(), path, ...this.columns().slice(3).map(() => ""), problem]);
   }
 
-  /** Forget all rows. */
+  /** Remove all rows. */
   clear() {
     this.#rows = [];
   }
@@ -63,13 +63,13 @@ export class Session {
     return ["time", "path", "face", ...BOX, "detection_score", "expression", ...probabilities, ...affect, "problem"];
   }
 
-  /** The table as CSV (RFC 4180); an empty field is what is not known. @returns {string} */
+  /** The table as CSV (RFC 4180); unknown values are empty. @returns {string} */
   toCSV() {
     return [this.columns(), ...this.#rows].map((row) => `${row.map(quote).join(",")}\r\n`).join("");
   }
 }
 
-/** Nine digits, which tell every 32-bit float from its neighbours; empty for what was never learned. */
+/** Nine digits, enough to distinguish all 32-bit floats; empty for untrained outputs. */
 function toText(value) {
   return value === null || Number.isNaN(value) ? "" : String(Number(value.toPrecision(9)));
 }

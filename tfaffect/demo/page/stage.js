@@ -1,8 +1,8 @@
-// The picture or the camera's, with the faces that were found in it.
+// The picture or the camera's video, with boxes around its faces.
 
 import { element } from "./element.js";
 
-/** Where pictures are shown. */
+/** The area that shows pictures. */
 export class Stage {
   #stage;
   #view;
@@ -15,7 +15,7 @@ export class Stage {
     [this.#view, this.#invitation, this.#note] = ["#view", "#invitation", "#note"].map((id) => stage.querySelector(id));
   }
 
-  /** Say whether a picture is being looked at. @param {boolean} busy */
+  /** Set whether a picture is being analysed. @param {boolean} busy */
   setBusy(busy) {
     this.#stage.setAttribute("aria-busy", String(busy));
   }
@@ -25,7 +25,7 @@ export class Stage {
    *
    * @param {HTMLImageElement | HTMLVideoElement} medium
    * @param {number} ratio Of width to height.
-   * @param {boolean} mirrored As in a mirror, for somebody who looks at themselves.
+   * @param {boolean} mirrored Show a mirror image, for people who see themselves.
    */
   show(medium, ratio, mirrored) {
     this.#view.replaceChildren(medium);
@@ -35,11 +35,11 @@ export class Stage {
   }
 
   /**
-   * Draw boxes around faces; press one to choose it.
+   * Draw boxes around faces; a click chooses a face.
    *
    * @param {{box: number[], name: string, label: string}[]} faces In pixels; `name` for screen readers.
    * @param {{width: number, height: number}} size Of the picture, in pixels.
-   * @param {number} chosen Which face.
+   * @param {number} chosen Index of the chosen face.
    * @param {(place: number) => void} choose
    */
   setFaces(faces, size, chosen, choose) {
@@ -65,7 +65,7 @@ export class Stage {
     this.#note.hidden = text === null;
   }
 
-  /** Show nothing, and ask for pictures. */
+  /** Show no picture, but the invitation. */
   clear() {
     this.#view.replaceChildren();
     this.setNote(null);
@@ -79,7 +79,7 @@ export class Stage {
   }
 }
 
-/** Put a face where its box is, as far as the picture reaches. */
+/** Place a face at its box, clipped to the picture. */
 function lay(face, box, { width, height }, mirrored) {
   const inside = (share) => 100 * Math.min(Math.max(share, 0), 1);
   const [top, bottom] = [inside(box[1] / height), inside(box[3] / height)];

@@ -1,11 +1,11 @@
-// The pictures that were seen, small, to go back to.
+// Thumbnails of earlier pictures.
 
 import { element } from "./element.js";
 
-const MOST = 24; // older ones go; their rows stay in the session
-const SIDE = 112; // pixels of a small picture, on screens with two for one
+const MOST = 24; // older ones are removed; their rows stay in the session
+const SIDE = 112; // pixels of a thumbnail, for screens with a pixel ratio of 2
 
-/** A row of small pictures. @template Item */
+/** A row of thumbnails. @template Item */
 export class Strip {
   #list;
   #choose;
@@ -13,7 +13,7 @@ export class Strip {
 
   /**
    * @param {HTMLElement} list
-   * @param {(item: Item) => void} choose Called for the picture that is pressed.
+   * @param {(item: Item) => void} choose Called for the picture that is clicked.
    */
   constructor(list, choose) {
     this.#list = list;
@@ -24,7 +24,7 @@ export class Strip {
    * Add a picture at the end and mark it as shown.
    *
    * @param {Item & {image: HTMLImageElement, name: string}} item
-   * @returns {Item | undefined} The oldest, where it had to go.
+   * @returns {Item | undefined} The oldest, if it was removed.
    */
   add(item) {
     const button = element("button", { type: "button", class: "seen", "aria-label": item.name }, thumbnail(item.image));
@@ -44,7 +44,7 @@ export class Strip {
     this.#items.forEach(({ item, button }) => button.setAttribute("aria-pressed", String(item === shown)));
   }
 
-  /** Remove all pictures. @returns {Item[]} Those that were there. */
+  /** Remove all pictures. @returns {Item[]} The removed pictures. */
   clear() {
     const items = this.#items.map(({ item }) => item);
     this.#items = [];
@@ -54,7 +54,7 @@ export class Strip {
   }
 }
 
-/** The middle of a picture, square. */
+/** The square centre of a picture. */
 function thumbnail(image) {
   const canvas = element("canvas", { width: SIDE, height: SIDE, "aria-hidden": "true" });
   const side = Math.min(image.naturalWidth, image.naturalHeight);

@@ -1,10 +1,10 @@
-// Runs the analyst beside the page, which stays quick to touch and scroll. A classic worker and not a module: LiteRT
-// loads its WebAssembly by importScripts, which modules refuse.
+// Runs the analyst outside the page's thread, so that the page stays responsive. It is a classic worker, not a module:
+// LiteRT loads its WebAssembly by importScripts, which modules do not have.
 
 "use strict";
 
 const analyst = import("./analyst.js").then(({ Analyst }) => new Analyst());
-let turn = Promise.resolve(); // one question at a time
+let turn = Promise.resolve(); // one request at a time
 
 addEventListener("message", ({ data: { number, task, given } }) => {
   turn = turn.then(async () => {

@@ -1,9 +1,10 @@
-// What YuNet's outputs say: a guess per cell of three grids becomes faces, each once. As OpenCV's FaceDetectorYN does it.
+// Decodes YuNet's outputs as OpenCV's FaceDetectorYN does: one candidate per cell of three grids, then non-maximum
+// suppression.
 
 const STRIDES = [8, 16, 32];
 const MOST_OVERLAP = 0.3;
 
-/** Pixels of which both sides of YuNet's input are a multiple. */
+/** Both sides of YuNet's input are a multiple of this, in pixels. */
 export const MULTIPLE = 32;
 
 /** A face in pixels of the picture that was searched. @typedef {{box: number[], score: number}} Face */
@@ -16,7 +17,7 @@ export const MULTIPLE = 32;
  * @param {number} width Of the input, in pixels.
  * @param {number} height Of the input, in pixels.
  * @param {number} minScore From 0 to 1.
- * @returns {Face[]} The surest first.
+ * @returns {Face[]} The highest score first.
  */
 export function readFaces(outputs, width, height, minScore) {
   const guesses = STRIDES.flatMap((stride) => readGrid(outputs, stride, width / stride, height / stride, minScore));
@@ -43,7 +44,7 @@ function clamp(score) {
   return Math.min(Math.max(score, 0), 1);
 }
 
-/** Of faces that overlap, keep the surest. */
+/** Non-maximum suppression: of overlapping faces keep the one with the highest score. */
 function keepSurest(faces, minScore) {
   const kept = [];
   for (const face of faces.filter(({ score }) => score > Math.fround(minScore)).sort((a, b) => b.score - a.score)) {

@@ -1,1 +1,1 @@
-"""TFLite files of smaller weights and integer arithmetic: the recipes, what they promise, and how they are made."""
+"""TFLite files with smaller weights and integer arithmetic: the recipes, their limits, and their implementation."""

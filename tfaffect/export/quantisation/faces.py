@@ -1,4 +1,4 @@
-"""Faces of a run's corpora: to calibrate a file on, and to compare it with its network on."""
+"""Faces of a run's corpora, for calibrating a file and for comparing it with its network."""
 
 from __future__ import annotations
 
@@ -14,10 +14,10 @@ from tfaffect.media.faces import decode, letterbox
 from tfaffect.records.prepared import open_corpus
 
 CALIBRATION_FACES = 500
-"""Training faces over which the ranges of activations are chosen."""
+"""Training faces for choosing the ranges of activations."""
 
 VALIDATION_FACES = 4000
-"""Validation faces on which promises are held, or all where there are fewer."""
+"""Maximum of validation faces for checking the limits of a recipe."""
 
 
 @dataclass(frozen=True)
@@ -29,22 +29,22 @@ class Faces:
 
 
 def read(config: Config, records: Path | None, split: str, most: int, size: int) -> Faces:
-    """Return at most so many faces of a split of the run's corpora, the same share of each, evenly spaced in it.
+    """Return at most `most` faces of a split: the same share of each corpus of the run, evenly spaced.
 
-    Neighbours in a video are alike, and the first faces of a corpus may be of one person. Crops are letterboxed to
-    `size` pixels. Raises UsageError for a corpus that is not there; one without the split is left out.
+    The spacing matters: neighbours in a video are alike, and the first faces of a corpus may show one person. Crops are
+    letterboxed to `size` pixels. Raises UsageError for a missing corpus; a corpus without the split is skipped.
     """
     corpora = [open_corpus(records or config.records, name) for name in config.corpora]
     counts = [corpus.size(split) for corpus in corpora]
     step = max(1, -(-sum(counts) // most))
-    drawn = [
+    chosen = [
         record
         for corpus, count in zip(corpora, counts, strict=True)
         if count
         for record in corpus.records(split).shard(step, 0).as_numpy_iterator()
     ]
-    if not drawn:
-        raise UsageError(f"None of {', '.join(config.corpora)} has a split {split!r} to check a recipe on.")
-    pictures = [letterbox(decode(record["image"]), size) for record in drawn]
-    labels = {name: np.stack([record[name] for record in drawn]) for name in ("expression", *AFFECT)}
+    if not chosen:
+        raise UsageError(f"None of {', '.join(config.corpora)} has a split {split!r} for checking a recipe.")
+    pictures = [letterbox(decode(record["image"]), size) for record in chosen]
+    labels = {name: np.stack([record[name] for record in chosen]) for name in ("expression", *AFFECT)}
     return Faces(np.stack(pictures), labels)

@@ -1,4 +1,4 @@
-"""How much of a network is left in a file: what its outputs lose on labelled faces."""
+"""How much a file loses against its network on labelled faces."""
 
 from __future__ import annotations
 
@@ -12,21 +12,21 @@ from tfaffect.scoring.scores import affect_statistics, measure_affect
 
 Arrays = Mapping[str, np.ndarray]
 
-NEAR = 0.9
-"""The cosine from which two embeddings are of one face. Of 3,553 faces of FER+ that a B1 of 64 pixels reads, 4 fall
-below in int8, and one reaches 0.96 even in float16: there the network's own squeeze-and-excitation runs away, to ten
-times what other faces reach, and a small difference decides whether it does."""
+MIN_COSINE = 0.9
+"""The smallest cosine between two embeddings that count as equal. In int8, 4 of 3,553 faces of FER+ fall below (B1, 64
+pixels); one face reaches only 0.96 even in float16. For these faces the squeeze-and-excitation of the network itself is
+unstable: it grows to ten times the usual values, and a small difference decides whether it does."""
 
 
 @dataclass(frozen=True)
 class Fidelity:
-    """What a file loses against its network on the same faces; a loss below 0 is a gain.
+    """Losses of a file against its network on the same faces; a negative loss is a gain.
 
-    labelled, lost: faces with a class, and how many fewer of them are right; 0 without labels or a trained head.
+    labelled: faces with a class; 0 without labels or a trained head. lost: how many fewer of them are right.
     changed: share of all faces that get another class. ccc: loss of each dimension that is trained and labelled.
-    cosine, worst_cosine: between the embeddings of a face; turned: share of faces with less than `NEAR`. missing: of
-    each output that is not NaN, the mean squared difference over the variance among faces, so that a network with
-    little to say loses it visibly.
+    cosine, worst_cosine: mean and minimum cosine between the two embeddings of a face. dissimilar: share of faces below
+    `MIN_COSINE`. unexplained: for each output that is not NaN, the mean squared difference divided by the variance over
+    the faces; so a network with little variance cannot hide a loss.
     """
 
     labelled: int
@@ -35,27 +35,27 @@ class Fidelity:
     ccc: dict[str, float]
     cosine: float
     worst_cosine: float
-    turned: float
-    missing: dict[str, float]
+    dissimilar: float
+    unexplained: dict[str, float]
 
     @property
     def accuracy(self) -> float:
-        """The loss of accuracy, as a share."""
+        """Return the loss of accuracy, from 0 to 1."""
         return self.lost / self.labelled if self.labelled else 0.0
 
     def losses(self) -> dict[str, float]:
-        """Return the figures by name, as far as there are labels for them."""
+        """Return the losses by name, without those that need missing labels."""
         found = {"accuracy": self.accuracy, "classes changed": self.changed} if self.labelled else {}
         found |= {f"CCC {name}": loss for name, loss in self.ccc.items()}
         found |= {"embedding cosine": 1 - self.cosine, "embedding cosine, worst face": 1 - self.worst_cosine}
-        return found | {f"embeddings with a cosine below {NEAR}": self.turned}
+        return found | {f"embeddings with a cosine below {MIN_COSINE}": self.dissimilar}
 
 
 def compare(expected: Arrays, received: Arrays, labels: Arrays) -> Fidelity:
-    """Return what is lost of the outputs of a network over n faces.
+    """Return the losses of a file's outputs (received) against its network's (expected) over n faces.
 
-    Both have expression (n, 8), valence and arousal (n,), and embedding (n, 256); NaN where nothing was learned.
-    `labels` has expression (n, 8), zeros where there is none, valence and arousal (n,), NaN where there are none.
+    Outputs: expression (n, 8), valence and arousal (n,), embedding (n, 256); NaN for untrained heads. Labels:
+    expression (n, 8), zeros when unknown; valence and arousal (n,), NaN when unknown.
     """
     truth, wanted, found = (given["expression"] for given in (labels, expected, received))
     labelled = truth.sum(axis=1) > 0 if np.isfinite(wanted).all() else np.zeros(len(truth), bool)
@@ -68,8 +68,10 @@ def compare(expected: Arrays, received: Arrays, labels: Arrays) -> Fidelity:
         ccc={name: loss for name in AFFECT if (loss := _ccc_loss(name, expected, received, labels)) is not None},
         cosine=float(cosines.mean()),
         worst_cosine=float(cosines.min()),
-        turned=float(np.mean(~(cosines >= NEAR))),
-        missing={name: share for name in expected if (share := _missing(expected[name], received[name])) is not None},
+        dissimilar=float(np.mean(~(cosines >= MIN_COSINE))),
+        unexplained={
+            name: share for name in expected if (share := _unexplained(expected[name], received[name])) is not None
+        },
     )
 
 
@@ -97,8 +99,8 @@ def _ccc(truth: np.ndarray, predicted: np.ndarray) -> float:
     return float(measure_affect(affect_statistics(truth, predicted).sum(axis=1, keepdims=True).T)["ccc"][0])
 
 
-def _missing(wanted: np.ndarray, found: np.ndarray) -> float | None:
-    """Share of the variance; None for a head that was never trained, infinite where it says something all the same."""
+def _unexplained(wanted: np.ndarray, found: np.ndarray) -> float | None:
+    """Return the unexplained share of the variance; None for an untrained head, infinite if it is not NaN."""
     if np.isnan(wanted).all():
         return None if np.isnan(found).all() else float("inf")
     error = float(np.square(found - wanted, dtype=np.float64).mean())

@@ -1,9 +1,10 @@
-"""A TFLite file opened for changes: the operators and tensors of one subgraph, and the signatures cut out of it."""
+"""Editing of a TFLite file: the operators and tensors of its subgraph, and the signatures made from it."""
 
 from __future__ import annotations
 
 from collections.abc import Iterable, Mapping
 from copy import copy
+from typing import Any
 
 import flatbuffers
 import numpy as np
@@ -11,13 +12,13 @@ from ai_edge_litert import schema_py_generated as schema
 
 IDENTIFIER = b"TFL3"
 FIRST_BUFFER = 0
-"""The buffer of all tensors without values, which must stay where it is."""
+"""The buffer of all tensors without constant values; its index must not change."""
 
 MIRRORING = ("REVERSE_V2", "CONCATENATION")
-"""What reads the pictures of a network that answers with means over them and their mirror images."""
+"""Operators on the pictures in a network with flip test-time augmentation."""
 
 KINDS = {code: name for name, code in vars(schema.BuiltinOperator).items() if isinstance(code, int)}
-DTYPES = {
+DTYPES: dict[int, np.dtype] = {
     schema.TensorType.FLOAT32: np.dtype(np.float32),
     schema.TensorType.FLOAT16: np.dtype(np.float16),
     schema.TensorType.INT32: np.dtype(np.int32),
@@ -28,9 +29,9 @@ TYPES = {dtype: code for code, dtype in DTYPES.items()}
 
 
 class Quantization(schema.QuantizationParametersT):
-    """Integers stand for scale * (integer - zero_point); `axis` is that of several scales, one a channel.
+    """Affine quantisation: value = scale * (integer - zero_point); with one scale per channel along `axis`.
 
-    Written once into a file, however many tensors have it: the scales and zero points of B1's channels take 0.4 MB, and
+    A file contains it only once for all tensors that share it: B1's scales and zero points per channel take 0.4 MB, and
     its tensors are in three subgraphs.
     """
 
@@ -40,17 +41,17 @@ class Quantization(schema.QuantizationParametersT):
         super().__init__(scale=scales, zeroPoint=zeros, quantizedDimension=axis)
         self._packed: tuple[flatbuffers.Builder, int] | None = None
 
-    def Pack(self, builder: flatbuffers.Builder) -> int:  # noqa: N802, the name that the schema's code calls
-        """Return the place in the file, and write there at the first call."""
+    def Pack(self, builder: flatbuffers.Builder) -> int:  # noqa: N802, the generated schema calls this name
+        """Return the position in the file; the first call writes the object there."""
         if self._packed is None or self._packed[0] is not builder:
             self._packed = builder, super().Pack(builder)
         return self._packed[1]
 
 
 class Graph:
-    """A file of one subgraph; tensors are numbers, and an operator reads `inputs` and writes `outputs`.
+    """A file with one subgraph. A tensor is an index; an operator reads `inputs` and writes `outputs`.
 
-    Raises ValueError for a file of several subgraphs.
+    Raises ValueError for a file with several subgraphs.
     """
 
     def __init__(self, content: bytes) -> None:
@@ -59,20 +60,20 @@ class Graph:
         self._tensors: list[schema.TensorT] = self._body.tensors
         self.operators: list[schema.OperatorT] = self._body.operators
         for operator in self.operators:
-            operator.inputs, operator.outputs = (list(map(int, ends)) for ends in (operator.inputs, operator.outputs))
-        self.inputs, self.outputs = (list(map(int, ends)) for ends in (self._body.inputs, self._body.outputs))
+            operator.inputs, operator.outputs = list(map(int, operator.inputs)), list(map(int, operator.outputs))
+        self.inputs, self.outputs = list(map(int, self._body.inputs)), list(map(int, self._body.outputs))
 
     def pictures(self) -> list[int]:
-        """Return the tensors of pictures as bytes: those given and, where there are such, mirrored, and both.
+        """Return the uint8 tensors of pictures: the input and, with flip test-time augmentation, its mirror and both.
 
-        The last of them is what the network sees.
+        The network reads the last of them.
         """
-        (given,) = self.inputs
-        users = {self.kind(user): user.outputs[0] for user in self.users().get(given, [])}
-        return [given, *(users[kind] for kind in MIRRORING)] if set(users) == set(MIRRORING) else [given]
+        (image,) = self.inputs
+        users = {self.kind(user): user.outputs[0] for user in self.users().get(image, [])}
+        return [image, *(users[kind] for kind in MIRRORING)] if set(users) == set(MIRRORING) else [image]
 
     def kind(self, operator: schema.OperatorT) -> str:
-        """Return the name of what an operator does, such as CONV_2D."""
+        """Return the name of an operator's kind, for example CONV_2D."""
         return KINDS[self._model.operatorCodes[operator.opcodeIndex].builtinCode]
 
     def shape(self, tensor: int) -> tuple[int, ...]:
@@ -81,23 +82,29 @@ class Graph:
         return () if shape is None else tuple(map(int, shape))
 
     def dtype(self, tensor: int) -> np.dtype | None:
-        """Return the type of a tensor's values, None for one that this project has no use for."""
+        """Return the number type of a tensor, None for a type that this project does not use."""
         return DTYPES.get(self._tensors[tensor].type)
 
     def constant(self, tensor: int) -> np.ndarray | None:
-        """Return the values of a constant tensor, None for one that an operator computes."""
+        """Return the values of a constant tensor, None for a computed one."""
         data = self._model.buffers[self._tensors[tensor].buffer].data
         if data is None or self.dtype(tensor) is None:
             return None
         return np.frombuffer(np.asarray(data, np.uint8).tobytes(), self.dtype(tensor)).reshape(self.shape(tensor))
 
+    def values(self, tensor: int) -> np.ndarray:
+        """Return the values of a tensor that must be constant. Raises ValueError for a computed one."""
+        if (values := self.constant(tensor)) is None:
+            raise ValueError(f"Tensor {tensor} is not constant.")
+        return values
+
     def quantization(self, tensor: int) -> tuple[float, int]:
-        """Return scale and zero point of a tensor that has one of each."""
+        """Return scale and zero point of a tensor that is quantised as a whole, not per channel."""
         parameters = self._tensors[tensor].quantization
         return float(parameters.scale[0]), int(parameters.zeroPoint[0])
 
     def users(self) -> dict[int, list[schema.OperatorT]]:
-        """Return the operators that read a tensor, by tensor."""
+        """Return tensor -> the operators that read it."""
         users: dict[int, list[schema.OperatorT]] = {}
         for operator in self.operators:
             for tensor in operator.inputs:
@@ -105,34 +112,34 @@ class Graph:
         return users
 
     def producers(self) -> dict[int, schema.OperatorT]:
-        """Return the operator that writes a tensor, by tensor."""
+        """Return tensor -> the operator that writes it."""
         return {tensor: operator for operator in self.operators for tensor in operator.outputs}
 
     def add_constant(self, values: np.ndarray, like: int, quantization: Quantization | None = None) -> int:
-        """Return a new constant tensor, named after another."""
+        """Add a constant tensor, named after the tensor `like`, and return it."""
         data = np.frombuffer(np.ascontiguousarray(values).tobytes(), np.uint8)
         self._model.buffers.append(schema.BufferT(data=data))
         buffer, shape = len(self._model.buffers) - 1, np.array(values.shape, np.int32)
         return self._add(like, TYPES[values.dtype], quantization, buffer=buffer, shape=shape, shapeSignature=None)
 
     def add_tensor(self, like: int, dtype: type, quantization: Quantization | None = None) -> int:
-        """Return a new tensor of another's shape and name."""
+        """Add a tensor with the shape and name of the tensor `like`, and return it."""
         return self._add(like, TYPES[np.dtype(dtype)], quantization, buffer=FIRST_BUFFER)
 
     def requantise(self, tensor: int, quantization: Quantization) -> None:
-        """Say of an integer tensor what its values stand for."""
+        """Set the quantisation of an integer tensor; its integers do not change."""
         self._tensors[tensor].quantization = quantization
 
     def make(self, kind: str, inputs: list[int], outputs: list[int], version: int = 1) -> schema.OperatorT:
-        """Return a new operator without options; it is not among `operators` yet."""
+        """Return a new operator without options; the caller adds it to `operators`."""
         return schema.OperatorT(opcodeIndex=self._code(kind, version), inputs=inputs, outputs=outputs)
 
     def set_version(self, operator: schema.OperatorT, version: int) -> None:
-        """Demand of a runtime that it knows a later version of an operator."""
+        """Set the version of an operator that a runtime must support."""
         operator.opcodeIndex = self._code(self.kind(operator), version)
 
     def with_outputs(self, tensors: Iterable[int]) -> bytes:
-        """Return a file without signatures that gives these tensors, all of them by the numbers they have here."""
+        """Return a file without signatures whose outputs are these tensors; their indices do not change."""
         model, body = copy(self._model), copy(self._body)
         body.outputs = list(tensors)
         body.operators, _ = self._needed(body.outputs)
@@ -140,27 +147,26 @@ class Graph:
         return pack(model)
 
     def with_signatures(self, signatures: Mapping[str, tuple[str, ...]]) -> schema.ModelT:
-        """Return what `pack` makes a file of: a subgraph for each signature, of what its outputs need.
+        """Return a model for `pack` with one subgraph per signature; the subgraphs share their constants.
 
-        They share their constants. `signatures` names the outputs of each, among those of the only one in the file that
-        was opened. A subgraph each: LiteRT's CompiledModel refuses a signature that does not name all outputs of its
-        subgraph.
+        signatures: name -> outputs, all of them outputs of the only signature in the opened file. Each signature has
+        its own subgraph, because LiteRT's CompiledModel refuses one that does not name all outputs of its subgraph.
         """
-        model, (whole,) = copy(self._model), self._model.signatureDefs
-        places = {entry.name.decode(): entry.tensorIndex for entry in whole.outputs}
-        (image,) = whole.inputs
+        model, (source,) = copy(self._model), self._model.signatureDefs
+        tensors = {entry.name.decode(): entry.tensorIndex for entry in source.outputs}
+        (image,) = source.inputs
         model.subgraphs, model.signatureDefs = [], []
         for number, (key, names) in enumerate(signatures.items()):
-            body, moved = self._cut([places[name] for name in names])
+            body, moved = self._cut([tensors[name] for name in names])
             body.name = key
-            outputs = [schema.TensorMapT(name, moved[places[name]]) for name in names]
+            outputs = [schema.TensorMapT(name, moved[tensors[name]]) for name in names]
             inputs = [schema.TensorMapT(image.name, moved[image.tensorIndex])]
             model.subgraphs.append(body)
             model.signatureDefs.append(schema.SignatureDefT(inputs, outputs, key, number))
         _drop_unused(model)
         return model
 
-    def _add(self, like: int, code: int, quantization: Quantization | None, **changes: object) -> int:
+    def _add(self, like: int, code: int, quantization: Quantization | None, **changes: Any) -> int:
         tensor = copy(self._tensors[like])
         tensor.type, tensor.quantization = code, quantization
         tensor.name = f"{tensor.name.decode()}_{DTYPES[code].name}".encode()
@@ -172,15 +178,15 @@ class Graph:
     def _code(self, kind: str, version: int) -> int:
         code = getattr(schema.BuiltinOperator, kind)
         codes = self._model.operatorCodes
-        for place, known in enumerate(codes):
+        for index, known in enumerate(codes):
             if (known.builtinCode, known.version) == (code, version):
-                return place
-        # Readers before the schema's version 3a know codes of one byte, up to 127.
+                return index
+        # Readers before version 3a of the schema only know codes of one byte, up to 127.
         codes.append(schema.OperatorCodeT(deprecatedBuiltinCode=min(code, 127), builtinCode=code, version=version))
         return len(codes) - 1
 
     def _needed(self, outputs: list[int]) -> tuple[list[schema.OperatorT], set[int]]:
-        """The operators and the tensors without which there are no such outputs."""
+        """Return the operators and tensors that the outputs depend on."""
         needed, live = set(outputs), []
         for operator in reversed(self.operators):
             if needed & set(operator.outputs):
@@ -189,29 +195,30 @@ class Graph:
         return live[::-1], needed
 
     def _cut(self, outputs: list[int]) -> tuple[schema.SubGraphT, dict[int, int]]:
-        """A subgraph of what the outputs need, and the new numbers of its tensors."""
+        """Return a subgraph of all that the outputs depend on, and old -> new index of its tensors."""
         live, needed = self._needed(outputs)
-        kept = sorted({*needed, *self.inputs} - {-1})  # -1: an input that an operator can do without
-        moved = {-1: -1} | {tensor: place for place, tensor in enumerate(kept)}
+        kept = sorted({*needed, *self.inputs} - {-1})  # -1: an optional input that is missing
+        moved = {-1: -1} | {tensor: index for index, tensor in enumerate(kept)}
         body = copy(self._body)
         body.tensors = [copy(self._tensors[tensor]) for tensor in kept]
-        body.inputs, body.outputs = ([moved[tensor] for tensor in ends] for ends in (self.inputs, outputs))
         body.operators = [copy(operator) for operator in live]
-        for operator in body.operators:
-            operator.inputs, operator.outputs = (
-                [moved[tensor] for tensor in ends] for ends in (operator.inputs, operator.outputs)
+        body.inputs, body.outputs = self.inputs, outputs
+        for part in (body, *body.operators):
+            part.inputs, part.outputs = (
+                [moved[tensor] for tensor in part.inputs],
+                [moved[tensor] for tensor in part.outputs],
             )
         return body, moved
 
 
 def _drop_unused(model: schema.ModelT) -> None:
-    """Leave out buffers and operator codes that nothing refers to any more."""
+    """Remove buffers and operator codes that nothing refers to."""
     tensors = [tensor for body in model.subgraphs for tensor in body.tensors]
     holders = [*tensors, *(copy(entry) for entry in model.metadata or [])]
     if model.metadata:
         model.metadata = holders[len(tensors) :]
     kept = sorted({FIRST_BUFFER, *(holder.buffer for holder in holders)})
-    moved = {buffer: place for place, buffer in enumerate(kept)}
+    moved = {buffer: index for index, buffer in enumerate(kept)}
     model.buffers = [model.buffers[buffer] for buffer in kept]
     for holder in holders:
         holder.buffer = moved[holder.buffer]
@@ -223,7 +230,7 @@ def _drop_unused(model: schema.ModelT) -> None:
 
 
 def pack(model: schema.ModelT) -> bytes:
-    """Return the file."""
+    """Return the model as the bytes of a file."""
     builder = flatbuffers.Builder(2**24)
     builder.Finish(model.Pack(builder), IDENTIFIER)
     return bytes(builder.Output())

@@ -1,4 +1,4 @@
-"""Part of a network in integer arithmetic: int8 activations of ranges that are fixed beforehand."""
+"""Static quantisation of a part of the network: int8 activations with ranges from calibration faces."""
 
 from __future__ import annotations
 
@@ -12,26 +12,26 @@ from tfaffect.export.quantisation.graph import Graph, Quantization
 from tfaffect.export.quantisation.ranges import LOWEST, Function, parameters, swish
 
 KERNELS = {"CONV_2D": 3, "DEPTHWISE_CONV_2D": 3, "LOGISTIC": 2, "MUL": 2, "ADD": 2, "MEAN": 2, "PAD": 2}
-"""Operators that XNNPACK runs on int8, with the version that does."""
+"""Operators that XNNPACK runs on int8 -> the version that does."""
 
-DEEPEST = 8
-"""The picture's side over that of the smallest maps with integers."""
+MAX_REDUCTION = 8
+"""The picture's side divided by the side of the smallest feature maps that use integers."""
 
 CONVOLUTIONS = {"CONV_2D": 0, "DEPTHWISE_CONV_2D": 3}
-"""The axis of their weights that counts output channels."""
+"""Operator -> the axis of its weights for output channels."""
 
 LARGEST_BIAS = 2**30
-"""Biases are int32 in units of input scale times weight scale; twice this would overflow."""
+"""Biases are int32 in units of input scale times weight scale; twice this value would overflow."""
 
 PROBABILITY = Quantization(1 / 256, LOWEST)
-"""What LOGISTIC's int8 kernel gives, whatever comes out: all of (0, 1)."""
+"""The fixed output quantisation of LOGISTIC's int8 kernel; it covers (0, 1)."""
 
 
 def choose_operators(graph: Graph) -> list[OperatorT]:
-    """Return the operators on maps of at least an eighth of the picture's side that can run on integers.
+    """Return the operators that can run on integers, on feature maps of at least an eighth of the picture's side.
 
-    Large maps are where time goes and where values are tame: deeper, a few channels of B1 reach 300 where most stay
-    below 1, and 8 bits for all of them are too few. A mean counts as what it reads. What is not on a map stays float.
+    Large maps take most of the time, and their values fit 8 bits. In deeper layers of B1 a few channels reach 300 while
+    most stay below 1, which is too much for 8 bits. A mean counts by its input. Operators on vectors stay float.
     """
     (image,) = graph.inputs
     side = graph.shape(image)[1]
@@ -39,42 +39,43 @@ def choose_operators(graph: Graph) -> list[OperatorT]:
     def fits(operator: OperatorT) -> bool:
         tensor = operator.inputs[0] if graph.kind(operator) == "MEAN" else operator.outputs[0]
         shape = graph.shape(tensor)
-        return len(shape) == 4 and shape[1] * DEEPEST >= side and graph.dtype(tensor) == np.float32
+        return len(shape) == 4 and shape[1] * MAX_REDUCTION >= side and graph.dtype(tensor) == np.float32
 
     return [operator for operator in graph.operators if graph.kind(operator) in KERNELS and fits(operator)]
 
 
-def keep_widening(graph: Graph, operators: list[OperatorT]) -> list[OperatorT]:
-    """Return of the chosen operators the convolutions to more channels than they read, and what follows in place.
+def keep_expansions(graph: Graph, operators: list[OperatorT]) -> list[OperatorT]:
+    """Return those of the operators that are convolutions to more channels (expansions), and their activations.
 
-    They make the largest maps out of small ones, and leave out the residuals, whose errors add up. On three networks
-    they lose 2.3 to 2.9 times less of the variance of the classes than all that can run on integers.
+    They produce the largest maps, and they are not on the residual path, where errors add up. On three networks they
+    lose 2.3 to 2.9 times less of the classes' variance than all operators that can run on integers.
     """
-    kept, made = [], set()
+    kept: list[OperatorT] = []
+    outputs: set[int] = set()
     for operator in operators:
-        (output,), channels = operator.outputs, graph.shape(operator.outputs[0])[-1]
+        (output,) = operator.outputs
         if graph.kind(operator) == "CONV_2D":
-            keeps = channels > graph.shape(operator.inputs[0])[-1]
+            keep = graph.shape(output)[-1] > graph.shape(operator.inputs[0])[-1]
         else:
-            keeps = graph.kind(operator) in ("LOGISTIC", "MUL") and made.issuperset(operator.inputs)
-        if keeps:
+            keep = graph.kind(operator) in ("LOGISTIC", "MUL") and outputs.issuperset(operator.inputs)
+        if keep:
             kept.append(operator)
-            made.add(output)
+            outputs.add(output)
     return kept
 
 
 def tensors_to_observe(graph: Graph, operators: list[OperatorT]) -> dict[int, Function | None]:
-    """Return the tensors whose ranges `quantise` needs, with the function that follows where one tells what matters."""
-    users, tensors = graph.users(), {}
+    """Return the tensors whose ranges `quantise` needs -> the activation function that follows, if it is swish."""
+    users, tensors = graph.users(), dict[int, Function | None]()
     for operator in operators:
-        made = [] if graph.kind(operator) == "LOGISTIC" else operator.outputs
-        read = [tensor for tensor in operator.inputs if graph.constant(tensor) is None]
-        tensors |= {tensor: _function(graph, users.get(tensor, [])) for tensor in (*read, *made)}
+        outputs = [] if graph.kind(operator) == "LOGISTIC" else operator.outputs
+        inputs = [tensor for tensor in operator.inputs if graph.constant(tensor) is None]
+        tensors |= {tensor: _function(graph, users.get(tensor, [])) for tensor in (*inputs, *outputs)}
     return tensors
 
 
 def _function(graph: Graph, users: list[OperatorT]) -> Function | None:
-    """Swish where a tensor is read by a sigmoid, by a product with that, and by nothing else."""
+    """Return swish if only a sigmoid and the product with that sigmoid read the tensor."""
     kinds = {graph.kind(user): user for user in users}
     if len(users) != 2 or set(kinds) != {"LOGISTIC", "MUL"}:
         return None
@@ -82,80 +83,79 @@ def _function(graph: Graph, users: list[OperatorT]) -> Function | None:
 
 
 def quantise(graph: Graph, operators: list[OperatorT], ranges: Mapping[int, tuple[float, float]]) -> None:
-    """Let operators run on int8, and convert where they meet the others; `ranges` (low, high) hold zero."""
-    rewriting = _Rewriting(graph, ranges)
+    """Run the operators on int8, with conversions between them and the others. Each range (low, high) contains zero."""
+    quantiser = _Quantiser(graph, ranges)
     chosen = {id(operator) for operator in operators}
     for operator in graph.operators:
-        rewriting.append_integer(operator) if id(operator) in chosen else rewriting.append_float(operator)
-    rewriting.dequantise(graph.outputs)
-    graph.operators = rewriting.operators
+        quantiser.append_integer(operator) if id(operator) in chosen else quantiser.append_float(operator)
+    quantiser.dequantise(graph.outputs)
+    graph.operators = quantiser.operators
 
 
-class _Rewriting:
-    """The operators written so far, and the int8 twins of tensors.
+class _Quantiser:
+    """The operators written so far, and the int8 versions of tensors.
 
-    twins: float tensor -> its int8 twin; integers: the float tensors that exist only as int8 until somebody asks.
+    int8: float tensor -> its int8 version. int8_only: float tensors that are not computed until an operator needs them.
     """
 
     def __init__(self, graph: Graph, ranges: Mapping[int, tuple[float, float]]) -> None:
         self.graph, self.ranges = graph, ranges
         self.operators: list[OperatorT] = []
-        self.twins: dict[int, int] = {}
-        self.integers: set[int] = set()
+        self.int8: dict[int, int] = {}
+        self.int8_only: set[int] = set()
 
     def append_float(self, operator: OperatorT) -> None:
         self.dequantise(operator.inputs)
         self.operators.append(operator)
 
     def dequantise(self, tensors: list[int]) -> None:
-        for tensor in self.integers.intersection(tensors):
-            self.operators.append(self.graph.make("DEQUANTIZE", [self.twins[tensor]], [tensor], version=2))
-            self.integers.remove(tensor)
+        for tensor in self.int8_only.intersection(tensors):
+            self.operators.append(self.graph.make("DEQUANTIZE", [self.int8[tensor]], [tensor], version=2))
+            self.int8_only.remove(tensor)
 
     def append_integer(self, operator: OperatorT) -> None:
         graph, kind = self.graph, self.graph.kind(operator)
         values = operator.inputs[:1] if kind in (*CONVOLUTIONS, "MEAN", "PAD") else operator.inputs
-        read = [self._int8(tensor) for tensor in values]
+        inputs = [self._to_int8(tensor) for tensor in values]
         if kind in CONVOLUTIONS:
-            read += self._weights(operator, read[0])
-        (made,) = operator.outputs
+            inputs += self._weights(operator, inputs[0])
+        (output,) = operator.outputs
         if kind == "LOGISTIC":
             quantization = PROBABILITY
-        elif kind == "PAD":  # a copy: another scale is not allowed
-            quantization = Quantization(*graph.quantization(read[0]))
+        elif kind == "PAD":  # it copies values, so the scale must not change
+            quantization = Quantization(*graph.quantization(inputs[0]))
         else:
-            quantization = Quantization(*parameters(*self.ranges[made]))
-        self.twins[made] = graph.add_tensor(made, np.int8, quantization)
-        self.integers.add(made)
-        operator.inputs = [*read, *operator.inputs[len(read) :]]
-        operator.outputs = [self.twins[made]]
+            quantization = Quantization(*parameters(*self.ranges[output]))
+        self.int8[output] = graph.add_tensor(output, np.int8, quantization)
+        self.int8_only.add(output)
+        operator.inputs = [*inputs, *operator.inputs[len(inputs) :]]
+        operator.outputs = [self.int8[output]]
         graph.set_version(operator, KERNELS[kind])
         self.operators.append(operator)
 
-    def _int8(self, tensor: int) -> int:
-        """The int8 twin of a tensor: made by an earlier operator, converted now, or a constant."""
-        if tensor not in self.twins:
+    def _to_int8(self, tensor: int) -> int:
+        """Return the int8 version of a tensor; quantise a constant or a float tensor that has none."""
+        if tensor not in self.int8:
             values = self.graph.constant(tensor)
             if values is None:
                 quantization = Quantization(*parameters(*self.ranges[tensor]))
-                self.twins[tensor] = self.graph.add_tensor(tensor, np.int8, quantization)
-                self.operators.append(self.graph.make("QUANTIZE", [tensor], [self.twins[tensor]]))
+                self.int8[tensor] = self.graph.add_tensor(tensor, np.int8, quantization)
+                self.operators.append(self.graph.make("QUANTIZE", [tensor], [self.int8[tensor]]))
             else:
                 scale, zero = parameters(min(values.min(), 0.0), max(values.max(), 0.0))
                 integers = (np.round(values / scale) + zero).clip(LOWEST, -LOWEST - 1).astype(np.int8)
-                self.twins[tensor] = self.graph.add_constant(integers, tensor, Quantization(scale, zero))
-        return self.twins[tensor]
+                self.int8[tensor] = self.graph.add_constant(integers, tensor, Quantization(scale, zero))
+        return self.int8[tensor]
 
-    def _weights(self, operator: OperatorT, read: int) -> list[int]:
-        """Weights with a scale for each output channel, and biases in the units of their products."""
+    def _weights(self, operator: OperatorT, image: int) -> list[int]:
+        """Return int8 weights with a scale per output channel, and int32 biases in units of both scales multiplied."""
         graph, axis = self.graph, CONVOLUTIONS[self.graph.kind(operator)]
-        values = graph.constant(operator.inputs[1])
-        bias = graph.constant(operator.inputs[2]) if len(operator.inputs) > 2 else np.zeros(values.shape[axis])
-        scale, _ = graph.quantization(read)
+        values = graph.values(operator.inputs[1])
+        bias = graph.values(operator.inputs[2]) if len(operator.inputs) > 2 else np.zeros(values.shape[axis])
+        scale, _ = graph.quantization(image)
         integers, scales = weights.quantise(values, axis, least=np.abs(bias) / (scale * LARGEST_BIAS))
         units = scales.astype(np.float64) * scale
-        named = operator.inputs[1]
         return [
-            graph.add_constant(integers, named, Quantization(scales, axis=axis)),
-            graph.add_constant(np.round(bias / units).astype(np.int32), named, Quantization(units)),
+            graph.add_constant(integers, operator.inputs[1], Quantization(scales, axis=axis)),
+            graph.add_constant(np.round(bias / units).astype(np.int32), operator.inputs[1], Quantization(units)),
         ]

@@ -1,4 +1,4 @@
-"""From a float32 file to the files of a recipe."""
+"""Apply a recipe to a float32 file."""
 
 from __future__ import annotations
 
@@ -18,13 +18,14 @@ Pictures = Callable[[], np.ndarray]
 
 
 def candidates(recipe: str, content: bytes, calibration: Pictures | None = None) -> Iterator[ModelT]:
-    """Yield what becomes a recipe's files, the one to be preferred first; only int8 asks for calibration pictures.
+    """Yield the candidate models of a recipe, the best first; only int8 needs calibration pictures.
 
-    `content` is a float32 file with the signature serving_default and no other; what `graph.pack` makes of the yielded
-    has those of `SIGNATURES`.
+    `content` is a float32 file whose only signature is serving_default; the yielded models have those of `SIGNATURES`.
     """
     if recipe == "int8":
-        yield from _integer_files(content, calibration())
+        if calibration is None:
+            raise ValueError("int8 needs calibration pictures.")
+        yield from _int8_models(content, calibration())
         return
     graph = _open(content)
     if recipe == "float16":
@@ -34,32 +35,32 @@ def candidates(recipe: str, content: bytes, calibration: Pictures | None = None)
     yield graph.with_signatures(SIGNATURES)
 
 
-def _integer_files(content: bytes, pictures: np.ndarray) -> Iterator[ModelT]:
-    """First with integers wherever they do well on most networks, then, for delicate ones, where they do best.
+def _int8_models(content: bytes, pictures: np.ndarray) -> Iterator[ModelT]:
+    """Yield a model with all suitable operators on int8, and then, for sensitive networks, with expansions only.
 
-    A face of 240 pixels takes EfficientNet-B1 11.1 and 12.8 ms, 14.6 as dynamic_int8 and 22.2 as float32.
+    With EfficientNet-B1 a face of 240 pixels takes 11.1 and 12.8 ms, 14.6 as dynamic_int8 and 22.2 as float32.
     """
     ranges = _ranges(content, pictures)
     for everywhere in (True, False):
-        graph = _open(content)  # a tensor has the same number as when its values were seen
-        centred = picture.share_centre(graph)
+        graph = _open(content)  # so tensors have the same indices as in `_ranges`
+        centred = picture.subtract_common_mean(graph)
         operators = integers.choose_operators(graph)
-        operators = operators if everywhere else integers.keep_widening(graph, operators)
+        operators = operators if everywhere else integers.keep_expansions(graph, operators)
         integers.quantise(graph, operators, ranges)
         if centred:
-            picture.enter_directly(graph, *centred)
+            picture.quantise_bytes(graph, *centred)
         weights.make_dynamic(graph)
         yield graph.with_signatures(SIGNATURES)
 
 
 def _ranges(content: bytes, pictures: np.ndarray) -> dict[int, tuple[float, float]]:
-    """The ranges of all tensors that any of the files needs."""
+    """Return the ranges of all tensors that any of the models needs."""
     graph = _open(content)
-    centred = picture.share_centre(graph)
+    centred = picture.subtract_common_mean(graph)
     functions = integers.tensors_to_observe(graph, integers.choose_operators(graph))
     values = observe(graph, functions, pictures)
     ranges = {tensor: choose_range(values[tensor], function) for tensor, function in functions.items()}
-    return ranges | ({centred[0]: picture.range_of(centred[1])} if centred else {})
+    return ranges | ({centred[0]: picture.value_range(centred[1])} if centred else {})
 
 
 def _open(content: bytes) -> Graph:

@@ -1,4 +1,4 @@
-"""What goes through a network: a sample of the values of its tensors, over faces."""
+"""Record a random sample of the values of a network's tensors over faces."""
 
 from __future__ import annotations
 
@@ -10,16 +10,16 @@ from ai_edge_litert.interpreter import Interpreter
 from tfaffect.export.quantisation.graph import Graph
 
 VALUES = 2**18
-"""Values kept of a tensor; with 2^16 the ranges chosen from them differ by a few percent."""
+"""Values kept per tensor; with 2^16 the ranges chosen from them differ by a few percent."""
 
 PIXELS_AT_ONCE = 4 * 240**2
-"""Pixels of input in one batch: all tensors asked for are in memory together, 10 MB a face of 240 pixels."""
+"""Input pixels in one batch: all requested tensors are in memory together, 10 MB per face of 240 pixels."""
 
 
 def observe(graph: Graph, tensors: Iterable[int], pictures: np.ndarray, seed: int = 0) -> dict[int, np.ndarray]:
-    """Return float32 values (n,) of each tensor over uint8 pictures (faces, size, size, 3), drawn by the seed.
+    """Return a random sample of float32 values (n,) of each tensor over uint8 pictures (faces, size, size, 3).
 
-    At most `VALUES` of each, the same number from every batch, all channels of a place together.
+    At most `VALUES` per tensor, the same number from every batch, and always all channels of a position.
     """
     tensors, rng = list(tensors), np.random.default_rng(seed)
     interpreter = Interpreter(model_content=graph.with_outputs(tensors), num_threads=2)
@@ -34,8 +34,8 @@ def observe(graph: Graph, tensors: Iterable[int], pictures: np.ndarray, seed: in
         interpreter.invoke()
         for tensor in tensors:
             found = interpreter.get_tensor(tensor)
-            places = found.reshape(-1, found.shape[-1])
-            wanted = max(1, VALUES // (len(batches) * places.shape[1]))
-            chosen = rng.integers(len(places), size=wanted) if wanted < len(places) else slice(None)
-            values[tensor].append(places[chosen].ravel())
+            positions = found.reshape(-1, found.shape[-1])
+            wanted = max(1, VALUES // (len(batches) * positions.shape[1]))
+            chosen = rng.integers(len(positions), size=wanted) if wanted < len(positions) else slice(None)
+            values[tensor].append(positions[chosen].ravel())
     return {tensor: np.concatenate(parts) for tensor, parts in values.items()}

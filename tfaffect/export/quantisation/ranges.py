@@ -1,4 +1,4 @@
-"""From values to the range that eight bits should cover."""
+"""Choose the range of values that int8 covers."""
 
 from __future__ import annotations
 
@@ -10,10 +10,10 @@ LEVELS = 256
 LOWEST, HIGHEST = -128, 127
 BINS = 2048
 CANDIDATES = 40
-"""Ends tried on each side, from the furthest value to nearly zero."""
+"""Bounds tried on each side, from the largest value to nearly zero."""
 
 ROUNDS = 3
-"""How often both sides are tried in turn; the third changes nothing in most tensors."""
+"""How often both sides are optimised in turn; for most tensors the third round changes nothing."""
 
 Function = Callable[[np.ndarray], np.ndarray]
 
@@ -24,16 +24,16 @@ def swish(x: np.ndarray) -> np.ndarray:
 
 
 def parameters(low: float, high: float) -> tuple[float, int]:
-    """Return scale and zero point of int8 over a range that holds zero, which is then met exactly."""
+    """Return scale and zero point of int8 over a range that contains zero; zero is represented exactly."""
     scale = (high - low) / (LEVELS - 1)
     return scale, round(LOWEST - low / scale)
 
 
 def choose_range(values: np.ndarray, function: Function | None = None) -> tuple[float, float]:
-    """Return the range whose integers lose least of the values, by the squared error of `function` of them.
+    """Return the range with the smallest squared error of `function` after quantisation; values beyond it are clipped.
 
-    Values beyond the range become its ends. What comes after says what matters: swish is nearly 0 below -6, so the low
-    end of what goes into it can be cut off, and the rest gains resolution. Where all values are 0, the range is (0, 1).
+    The function after the tensor decides which values matter: swish is nearly 0 below -6, so lower inputs can be
+    clipped and the others gain resolution. The range is (0, 1) when all values are 0.
     """
     low, high = min(float(values.min()), 0.0), max(float(values.max()), 0.0)
     if low == high:

@@ -1,4 +1,4 @@
-"""The recipes by name: what each does to the weights, and what it promises."""
+"""The recipes by name: the weights of each, and the limits of its losses."""
 
 from __future__ import annotations
 
@@ -11,25 +11,25 @@ if TYPE_CHECKING:
 
 
 @dataclass(frozen=True)
-class Promise:
-    """What a file may cost at most, on validation faces.
+class Limits:
+    """Limits of a file's size and of its losses on validation faces.
 
-    megabytes: of the file. accuracy: a share, 0.003 for 0.3 points; a single face is always allowed. ccc: of either
-    dimension. cosine: the mean over faces, at least. missing: of the variance of any output.
+    megabytes: maximum size. accuracy: maximum loss, 0.003 for 0.3 points; one face is always allowed. ccc: maximum loss
+    of a dimension. cosine: minimum of the mean over faces. unexplained: maximum share of any output's variance.
     """
 
     megabytes: float
     accuracy: float
     ccc: float
     cosine: float
-    missing: float
+    unexplained: float
 
-    def broken(self, size: int, fidelity: Fidelity) -> str | None:
-        """Return the first promise that a file of so many bytes does not keep, with both numbers; None if all hold."""
-        return next((words for kept, words in self._findings(size, fidelity) if not kept), None)
+    def exceeded(self, size: int, fidelity: Fidelity) -> str | None:
+        """Return a message about the first limit that a file of `size` bytes exceeds; None if it keeps all."""
+        return next((message for kept, message in self._checks(size, fidelity) if not kept), None)
 
-    def _findings(self, size: int, found: Fidelity) -> Iterator[tuple[bool, str]]:
-        """Whether each promise holds, by comparisons that NaN fails."""
+    def _checks(self, size: int, found: Fidelity) -> Iterator[tuple[bool, str]]:
+        """Yield for each limit whether it is kept; a comparison with NaN counts as exceeded."""
         yield size <= self.megabytes * 1e6, f"it has {size / 1e6:.1f} MB, more than {self.megabytes:g}"
         points, most = 100 * found.accuracy, 100 * self.accuracy
         yield (
@@ -40,27 +40,28 @@ class Promise:
             yield loss <= self.ccc, f"it loses {loss:.4f} of {name}'s CCC, more than {self.ccc:g}"
         cosine = f"the mean cosine between embeddings is {found.cosine:.4f}, less than {self.cosine:g}"
         yield found.cosine >= self.cosine, cosine
-        for name, share in found.missing.items():
-            yield share <= self.missing, f"{share:.3f} of the variance of {name} is missing, more than {self.missing:g}"
+        for name, share in found.unexplained.items():
+            unexplained = f"{share:.3f} of the variance of {name} is lost, more than {self.unexplained:g}"
+            yield share <= self.unexplained, unexplained
 
 
 @dataclass(frozen=True)
 class Recipe:
     """How a TFLite file is made.
 
-    weights: bytes that most of them take. promise: None where the file gives what the network gives, digit by digit.
+    weights: bytes of most weights. limits: None for float32, which every export checks against stricter tolerances.
     """
 
     weights: float
-    promise: Promise | None = None
+    limits: Limits | None = None
 
 
 RECIPES = {
     "float32": Recipe(4),
-    "float16": Recipe(2, Promise(megabytes=14.5, accuracy=0.001, ccc=0.001, cosine=0.999, missing=0.01)),
-    "dynamic_int8": Recipe(1, Promise(megabytes=9.5, accuracy=0.003, ccc=0.005, cosine=0.995, missing=0.05)),
-    "int8": Recipe(1, Promise(megabytes=9.5, accuracy=0.003, ccc=0.01, cosine=0.99, missing=0.1)),
+    "float16": Recipe(2, Limits(megabytes=14.5, accuracy=0.001, ccc=0.001, cosine=0.999, unexplained=0.01)),
+    "dynamic_int8": Recipe(1, Limits(megabytes=9.5, accuracy=0.003, ccc=0.005, cosine=0.995, unexplained=0.05)),
+    "int8": Recipe(1, Limits(megabytes=9.5, accuracy=0.003, ccc=0.01, cosine=0.99, unexplained=0.1)),
 }
-"""float32: all as it was. float16: weights of half the size. dynamic_int8: int8 weights; of the activations that meet
-them, each picture finds its own ranges. int8: on large maps the activations are int8 too, of ranges that calibration
-faces gave. Megabytes are of EfficientNet-B1. A tenth of a point is 4 of 3,553 faces of FER+."""
+"""float16: weights of half the size. dynamic_int8: int8 weights; the ranges of activations are computed for each
+picture. int8: also the activations on large maps are int8, with ranges from calibration faces. The megabytes are for
+EfficientNet-B1. A tenth of a point is 4 of 3,553 faces of FER+."""

@@ -1,4 +1,4 @@
-"""Weights in fewer bits: eight with a scale for each channel, or sixteen."""
+"""Weights with fewer bits: int8 with a scale per channel, or float16."""
 
 from __future__ import annotations
 
@@ -7,17 +7,17 @@ import numpy as np
 from tfaffect.export.quantisation.graph import Graph, Quantization
 
 DYNAMIC = {"CONV_2D": 5, "FULLY_CONNECTED": 12}
-"""Operators that quantise each picture's activations themselves when their weights are int8 and their inputs float32,
-with the version that knows a scale for each channel. XNNPACK has no such depthwise convolution: TFLite's own is slower
-than the float one, and depthwise weights are few."""
+"""Operators that quantise activations at run time when weights are int8 and inputs float32 -> the version that
+supports a scale per channel. Depthwise convolutions are missing: XNNPACK cannot do this for them, TFLite's own
+implementation is slower than float32, and their weights are few."""
 
 WEIGHTED = (*DYNAMIC, "DEPTHWISE_CONV_2D")
 
-FEWEST = 4096
-"""Weights below which there is nothing to gain: the heads' 2,560 keep float32."""
+MIN_WEIGHTS = 4096
+"""Layers with fewer weights keep float32, because int8 gains nothing: the heads have 2,560."""
 
 SMALLEST_SHARE = 2**-16
-"""Smallest scale of a channel as a share of the largest: a channel without weights has none of its own."""
+"""Smallest scale of a channel relative to the largest scale; a channel of zeros would have the scale 0."""
 
 
 def quantise(weights: np.ndarray, axis: int, least: np.ndarray | float = 0.0) -> tuple[np.ndarray, np.ndarray]:
@@ -30,11 +30,11 @@ def quantise(weights: np.ndarray, axis: int, least: np.ndarray | float = 0.0) ->
 
 
 def make_dynamic(graph: Graph) -> None:
-    """Give convolutions and dense layers on float32 activations int8 weights; XNNPACK then multiplies integers."""
+    """Give convolutions and dense layers with float32 inputs int8 weights; XNNPACK then multiplies integers."""
     for operator in graph.operators:
         version = DYNAMIC.get(graph.kind(operator))
         weights = graph.constant(operator.inputs[1]) if version else None
-        if weights is None or weights.dtype != np.float32 or weights.size < FEWEST:
+        if not version or weights is None or weights.dtype != np.float32 or weights.size < MIN_WEIGHTS:
             continue
         integers, scales = quantise(weights, axis=0)
         operator.inputs[1] = graph.add_constant(integers, operator.inputs[1], Quantization(scales))
@@ -44,13 +44,13 @@ def make_dynamic(graph: Graph) -> None:
 
 
 def make_float16(graph: Graph) -> None:
-    """Store weights as float16; XNNPACK widens them once, when the file is loaded."""
+    """Store weights as float16; XNNPACK converts them to float32 once, when it loads the file."""
     operators = []
     for operator in graph.operators:
         if graph.kind(operator) in WEIGHTED:
-            narrow = graph.add_constant(graph.constant(operator.inputs[1]).astype(np.float16), operator.inputs[1])
-            wide = graph.add_tensor(narrow, np.float32)
-            operators.append(graph.make("DEQUANTIZE", [narrow], [wide], version=3))
-            operator.inputs[1] = wide
+            float16 = graph.add_constant(graph.values(operator.inputs[1]).astype(np.float16), operator.inputs[1])
+            float32 = graph.add_tensor(float16, np.float32)
+            operators.append(graph.make("DEQUANTIZE", [float16], [float32], version=3))
+            operator.inputs[1] = float32
         operators.append(operator)
     graph.operators = operators

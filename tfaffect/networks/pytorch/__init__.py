@@ -1,1 +1,1 @@
-"""Weights of PyTorch, read without it."""
+"""PyTorch weights, read without PyTorch."""

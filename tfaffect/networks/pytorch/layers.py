@@ -1,4 +1,4 @@
-"""The layers of torchvision's EfficientNet-B1 in ours: their names, the order of their axes, their arithmetic."""
+"""Conversion of PyTorch's EfficientNet-B1 to Keras: names of the layers, order of the axes, arithmetic."""
 
 from __future__ import annotations
 
@@ -11,36 +11,31 @@ from tfaffect.errors import UsageError
 from tfaffect.networks.pytorch import pickle as torch_pickle
 
 EPSILON = 1e-5
-"""What PyTorch's BatchNorm adds to the variance; keras.applications adds 1e-3."""
+"""BatchNorm's epsilon in PyTorch; in keras.applications it is 1e-3."""
 
-HEADS = {
-    "embedding": "embeddings_layer",
-    "batchnorm": "batchnorm",
-    "expression": "classifier",
-    "affect": "regression",
-}
-"""Our layers above the backbone -> the original's. Classes have the same order; affect is arousal, valence there."""
+HEADS = {"embedding": "embeddings_layer", "batchnorm": "batchnorm", "expression": "classifier", "affect": "regression"}
+"""Our layers after the backbone -> the original's. Its classes have the same order; its affect is arousal, valence."""
 
 WRAPPERS = ("state_dict", "model_state_dict", "model")
-"""Keys under which training scripts keep the state dict beside their optimizer's."""
+"""Keys under which training scripts store the model's state dict."""
 
 PARTS = {
     **{"expand_conv": "0.0", "expand_bn": "0.1", "dwconv": "1.0", "bn": "1.1"},
     **{"se_reduce": "2.fc1", "se_expand": "2.fc2", "project_conv": "3.0", "project_bn": "3.1"},
 }
-"""The layers of a block in keras.applications -> in torchvision."""
+"""The layers of a block: keras.applications -> torchvision."""
 
 VARIABLES = {
     **{"kernel": "weight", "bias": "bias"},
     **{"gamma": "weight", "beta": "bias", "moving_mean": "running_mean", "moving_variance": "running_var"},
 }
-"""The variables of a layer in Keras -> in PyTorch."""
+"""The variables of a layer: Keras -> PyTorch."""
 
 
 def backbone_weights(checkpoint: Path, backbone: keras.Model) -> None:
-    """Fill EfficientNet-B1 from torchvision's file, or from a checkpoint of the original; its arithmetic is PyTorch's.
+    """Load EfficientNet-B1 from torchvision's file or a checkpoint of the original, and use PyTorch's arithmetic.
 
-    The classifier of ImageNet and the heads of the original are left out. Raises UsageError as `network` does.
+    It ignores ImageNet's classifier and the original's heads. Raises UsageError as `state_dict` and `fill` do.
     """
     state = state_dict(checkpoint)
     prefix = "model." if any(key.startswith("model.features.") for key in state) else ""
@@ -52,7 +47,7 @@ def backbone_weights(checkpoint: Path, backbone: keras.Model) -> None:
 
 
 def state_dict(checkpoint: Path) -> dict[str, np.ndarray]:
-    """Return the state dict of a .pth, out of the dict of a training script, DataParallel and torch.compile."""
+    """Return the state dict in a .pth, without wrappers of training scripts, DataParallel and torch.compile."""
     state = torch_pickle.read(checkpoint)
     state = next((state[key] for key in WRAPPERS if isinstance(state.get(key), dict)), state)
     if not all(isinstance(key, str) for key in state):
@@ -64,26 +59,26 @@ def state_dict(checkpoint: Path) -> dict[str, np.ndarray]:
 
 
 def weighted_layers(backbone: keras.Model) -> list[str]:
-    """Return the names of the layers whose weights are learned: 184 in EfficientNet-B1."""
-    fixed = keras.layers.Normalization
-    return [layer.name for layer in backbone.layers if layer.weights and not isinstance(layer, fixed)]
+    """Return the names of the layers with learned weights: 184 in EfficientNet-B1."""
+    layers = [layer for layer in backbone.layers if not isinstance(layer, keras.layers.Normalization)]
+    return [layer.name for layer in layers if layer.weights]
 
 
 def torch_name(layer: str) -> str:
     """Return torchvision's name of a layer of keras.applications: block2b_dwconv is features.2.1.block.1.0."""
-    place, _, part = layer.partition("_")
-    if place in ("stem", "top"):
-        return f"features.{0 if place == 'stem' else 8}.{('conv', 'bn').index(part)}"
-    stage, repeat = int(place[5]), ord(place[6]) - ord("a")
+    block, _, part = layer.partition("_")
+    if block in ("stem", "top"):
+        return f"features.{0 if block == 'stem' else 8}.{('conv', 'bn').index(part)}"
+    stage, repeat = int(block[5]), ord(block[6]) - ord("a")
     step, rest = PARTS[part].split(".")
-    return f"features.{stage}.{repeat}.block.{int(step) - (stage == 1)}.{rest}"  # stage 1 does not expand
+    return f"features.{stage}.{repeat}.block.{int(step) - (stage == 1)}.{rest}"  # stage 1 has no expansion
 
 
 def fill(model: keras.Model, layers: dict[str, str], state: dict[str, np.ndarray], source: Path) -> None:
-    """Set the weights of `layers` (our name -> PyTorch's) from a state dict, each key of it exactly once.
+    """Set the weights of `layers` (our name -> PyTorch's) from a state dict, and use each of its keys exactly once.
 
-    PyTorch counts the batches of a BatchNorm, which nothing here asks for. Raises UsageError that names the keys of
-    `source` which are missing, unknown or do not fit; nothing is set then.
+    PyTorch's batch counters of BatchNorm are ignored. Raises UsageError with the keys of `source` that are missing,
+    unknown or do not fit, before any weight is set.
     """
     weights = {
         f"{prefix}.{VARIABLES[variable.name]}": (variable, axes(model.get_layer(name), variable))
@@ -106,9 +101,10 @@ def fill(model: keras.Model, layers: dict[str, str], state: dict[str, np.ndarray
 
 
 def axes(layer: keras.Layer, variable: keras.Variable) -> tuple[int, ...]:
-    """Return PyTorch's axes in the order of ours: its convolutions are (out, in, height, width), its others (out, in).
+    """Return the permutation of PyTorch's axes that gives ours.
 
-    A depthwise convolution is (channels, 1, height, width) there, and (height, width, channels, 1) here.
+    PyTorch's convolutions are (out, in, height, width) and its dense layers (out, in). A depthwise convolution is
+    (channels, 1, height, width) in PyTorch and (height, width, channels, 1) in Keras.
     """
     if isinstance(layer, keras.layers.DepthwiseConv2D):
         return (2, 3, 0, 1)
@@ -116,10 +112,10 @@ def axes(layer: keras.Layer, variable: keras.Variable) -> tuple[int, ...]:
 
 
 def compute_like_pytorch(model: keras.Model) -> None:
-    """Give BatchNorm the epsilon of PyTorch, and strided convolutions the same padding on both sides.
+    """Use PyTorch's epsilon in BatchNorm, and its symmetric padding in strided convolutions.
 
-    keras.applications pads an even picture by one less above and on the left. Sizes stay as they are: the added row and
-    column are left over by the stride.
+    keras.applications pads an even picture by one pixel less at the top and on the left. Output sizes do not change:
+    the stride skips the added row and column.
     """
     for layer in model.layers:
         if isinstance(layer, keras.layers.BatchNormalization):
@@ -129,10 +125,10 @@ def compute_like_pytorch(model: keras.Model) -> None:
 
 
 def _misfit(values: object, variable: keras.Variable, order: tuple[int, ...]) -> str:
-    """Say why values do not fit a variable, or nothing."""
+    """Return why values do not fit a variable, or an empty text."""
     if not isinstance(values, np.ndarray) or values.dtype.kind != "f":
         return "is no tensor of floats"
-    expected = tuple(variable.shape[order.index(place)] for place in range(len(order)))
+    expected = tuple(variable.shape[order.index(axis)] for axis in range(len(order)))
     if values.shape != expected:
         return f"{values.shape} instead of {expected}"
     return "" if np.isfinite(values).all() else "is not finite"

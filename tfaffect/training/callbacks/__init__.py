@@ -1,1 +1,1 @@
-"""What happens between the epochs of a run: figures, the best model, checkpoints, trackers."""
+"""Callbacks of a run: metrics, the best model, checkpoints, progress, trackers."""

@@ -1,4 +1,4 @@
-"""Averaged weights where a model is judged and saved, the weights themselves where it learns."""
+"""Averaged weights for validation and saving, the original weights for training."""
 
 from __future__ import annotations
 
@@ -7,27 +7,26 @@ from keras import ops
 
 
 class AveragedWeights(keras.callbacks.Callback):
-    """Puts the optimizer's moving averages in the place of the weights when validation begins.
+    """Replaces the weights by the optimizer's moving averages when validation starts.
 
-    They stay until `back`, a callback of its own that comes after all that score or save the model, and before the
-    checkpoint, takes them out. Keras's SwapEMAWeights cannot leave them in for a callback in between: with
-    `swap_on_epoch` it gives the averages up at the end. BatchNorm's running statistics are those of the weights
-    themselves, which the averages come close to while the rate falls. Polyak and Juditsky, Acceleration of Stochastic
-    Approximation by Averaging, 1992.
+    `swap_back`, a separate callback, puts the weights back. It must come after all callbacks that evaluate or save the
+    model, and before the checkpoint. Keras's SwapEMAWeights has no such place in between: with `swap_on_epoch` it loses
+    the averages at the end. BatchNorm's running statistics stay those of the original weights, which the averages
+    approach as the rate falls. Polyak and Juditsky, Acceleration of Stochastic Approximation by Averaging, 1992.
     """
 
     def __init__(self) -> None:
         super().__init__()
-        self.inside = False
-        self.back = keras.callbacks.LambdaCallback(on_epoch_end=self._take_out)
+        self.swapped = False
+        self.swap_back = keras.callbacks.LambdaCallback(on_epoch_end=self._swap_back)
 
     def on_test_begin(self, logs: dict | None = None) -> None:
-        """Put the averages in."""
-        if not self.inside:
+        """Use the averages."""
+        if not self.swapped:
             self._swap()
 
-    def _take_out(self, epoch: int, logs: dict | None = None) -> None:
-        if self.inside:
+    def _swap_back(self, epoch: int, logs: dict | None = None) -> None:
+        if self.swapped:
             self._swap()
 
     def _swap(self) -> None:
@@ -37,4 +36,4 @@ class AveragedWeights(keras.callbacks.Callback):
             value = ops.convert_to_numpy(weight)
             weight.assign(ops.convert_to_numpy(average))
             average.assign(value)
-        self.inside = not self.inside
+        self.swapped = not self.swapped

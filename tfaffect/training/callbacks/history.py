@@ -1,4 +1,4 @@
-"""The figures of a run, epoch by epoch, in memory and in history.csv."""
+"""The metrics of every epoch, in memory and in history.csv."""
 
 from __future__ import annotations
 
@@ -16,10 +16,10 @@ from tfaffect.training.callbacks.selection import selection
 
 
 class History(keras.callbacks.Callback):
-    """Keeps one row of figures per epoch, in memory and in history.csv, and adds the selection metric to them.
+    """Stores one row of metrics per epoch, in memory and in history.csv, with the selection metric.
 
-    `faces_of_batch(epoch, batch)` names the faces of a batch, for the error when the loss is no number. `writes` is
-    False in all but one of the processes that train together.
+    `faces_of_batch(epoch, batch)` returns the names of the faces, for the error message when the loss is not finite.
+    `writes` is True in one of the processes that train together.
     """
 
     def __init__(
@@ -35,23 +35,23 @@ class History(keras.callbacks.Callback):
         self.faces_of_batch, self.writes, self.table = faces_of_batch, writes, pd.DataFrame()
 
     def state(self) -> dict:
-        """Return how many rows belong to finished epochs."""
+        """Return the number of rows, one per finished epoch."""
         return {"rows": len(self.table)}
 
     def restore(self, state: dict) -> None:
-        """Read the rows again, without one of an epoch whose checkpoint was not written."""
+        """Read the rows, without the row of an epoch whose checkpoint is missing."""
         self.table = pd.read_csv(self.path).head(state["rows"]) if state["rows"] else pd.DataFrame()
 
-    def on_train_batch_end(self, batch: int, logs: dict[str, float] | None = None) -> None:
-        """Raise UsageError when the loss is no number; the model and the checkpoint of before stay."""
+    def on_train_batch_end(self, batch: int, logs: dict[str, float]) -> None:
+        """Raise UsageError when the loss is not finite; the saved model and checkpoint stay."""
         if not np.isfinite(logs["loss"]):
-            epoch, step = self.position.epoch, self.position.step  # this batch is counted already
+            epoch, step = self.position.epoch, self.position.step  # the position counts this batch already
             faces = self.faces_of_batch(epoch, step - 1)
-            holds = f"which holds {', '.join(faces[:8])}{' ...' if len(faces) > 8 else ''}"
-            raise self._diverged(f"the loss is {logs['loss']} at batch {step} of epoch {epoch + 1}, {holds}")
+            names = f"which holds {', '.join(faces[:8])}{' ...' if len(faces) > 8 else ''}"
+            raise self._diverged(f"the loss is {logs['loss']} at batch {step} of epoch {epoch + 1}, {names}")
 
-    def on_epoch_end(self, epoch: int, logs: dict[str, float] | None = None) -> None:
-        """Add a row and write the table anew, whole or not at all; before that the last step is seen to be sound."""
+    def on_epoch_end(self, epoch: int, logs: dict[str, float]) -> None:
+        """Add a row and write the table atomically. Raises UsageError when the last step broke the weights."""
         if not np.isfinite(logs["val_loss"]):
             raise self._diverged(f"the validation loss is {logs['val_loss']} after epoch {epoch + 1}")
         logs["selection"] = selection(logs, self.heads)
@@ -61,8 +61,8 @@ class History(keras.callbacks.Callback):
             with atomic.write_file(self.path) as partial:
                 self.table.to_csv(partial, index=False)
 
-    def _diverged(self, what: str) -> UsageError:
+    def _diverged(self, symptom: str) -> UsageError:
         return UsageError(
-            f"Training diverged: {what}. Lower --learning-rate in a new run; the best model so far, if an epoch was "
-            f"finished, stays in {self.path.parent}."
+            f"Training diverged: {symptom}. Lower --learning-rate in a new run. If an epoch was finished, the best "
+            f"model so far stays in {self.path.parent}."
         )

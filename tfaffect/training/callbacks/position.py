@@ -1,12 +1,12 @@
-"""Where a run is: the epochs that are done, and the batches of the next one."""
+"""The position of a run: finished epochs, and batches of the current one."""
 
 import keras
 
 
 class Position(keras.callbacks.Callback):
-    """Counts the epochs and the batches that a run has done; it comes first among the callbacks.
+    """Counts the finished epochs and the batches of the current one; it must be the first callback.
 
-    Keras counts the batches of an epoch from 0 again when a run goes on in the middle of one; this does not.
+    Keras counts batches from 0 again when a run resumes within an epoch; this class does not.
     """
 
     def __init__(self) -> None:
@@ -14,11 +14,11 @@ class Position(keras.callbacks.Callback):
         self.epoch, self.step = 0, 0
 
     def state(self) -> dict:
-        """Return the epochs that are done and the batches of the next one."""
+        """Return the finished epochs and the batches of the current one."""
         return {"epoch": self.epoch, "step": self.step}
 
     def restore(self, state: dict) -> None:
-        """Take a state back."""
+        """Restore a state."""
         self.epoch, self.step = state["epoch"], state["step"]
 
     def on_train_batch_end(self, batch: int, logs: dict | None = None) -> None:

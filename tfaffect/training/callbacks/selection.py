@@ -1,4 +1,4 @@
-"""Which epoch is the best, and when no better one is to be expected."""
+"""Selection of the best epoch, and early stopping."""
 
 from __future__ import annotations
 
@@ -16,20 +16,18 @@ from tfaffect.training.unfreezing import all_trainable
 
 
 def selection(logs: dict[str, float], heads: tuple[str, ...]) -> float:
-    """Return the selection metric of validation figures over the labelled heads: larger is better, 1 is perfect.
+    """Return the selection metric of validation metrics: larger is better, 1 is perfect.
 
-    The mean of the unweighted average recall and of 1 - RMSE of valence and of arousal, as far as they exist.
+    It is the mean, over the labelled heads, of the unweighted average recall and of 1 - RMSE of valence and of arousal.
     """
-    parts = {"expression": lambda: logs["val_expression_uar"]}
-    parts |= {name: lambda name=name: 1 - logs[f"val_{name}_rmse"] for name in AFFECT}
-    return float(np.mean([parts[head]() for head in heads]))
+    parts = [1 - logs[f"val_{head}_rmse"] if head in AFFECT else logs[f"val_{head}_uar"] for head in heads]
+    return float(np.mean(parts))
 
 
 class KeepBest(keras.callbacks.Callback):
     """Saves the model when its selection metric is the best so far, and stops after `patience` epochs without one.
 
-    With `keep` "last" it saves every epoch, whatever the metric. `writes` is False in all but one of the processes that
-    train together.
+    With `keep` "last" it saves every epoch. `writes` is True in one of the processes that train together.
     """
 
     def __init__(self, path: Path, contract: Contract, patience: int, keep: str = "best", writes: bool = True) -> None:
@@ -43,15 +41,15 @@ class KeepBest(keras.callbacks.Callback):
         return self.last_epoch - self.best_epoch >= self.patience
 
     def state(self) -> dict:
-        """Return the best value, its epoch, and the last one."""
+        """Return the best value, its epoch, and the last epoch."""
         return {"best": self.best, "best_epoch": self.best_epoch, "last_epoch": self.last_epoch}
 
     def restore(self, state: dict) -> None:
-        """Take a state back."""
+        """Restore a state."""
         self.best, self.best_epoch, self.last_epoch = state["best"], state["best_epoch"], state["last_epoch"]
 
-    def on_epoch_end(self, epoch: int, logs: dict[str, float] | None = None) -> None:
-        """Compare, save, stop."""
+    def on_epoch_end(self, epoch: int, logs: dict[str, float]) -> None:
+        """Save the model if the epoch is to be kept, and stop when the patience is over."""
         self.last_epoch = epoch
         better = logs["selection"] > self.best
         if better:

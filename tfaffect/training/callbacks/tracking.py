@@ -1,10 +1,11 @@
-"""Experiment trackers: a run's config and figures on someone else's server, for those who ask for it."""
+"""Experiment trackers: they send the config and metrics of a run to a server, if the config asks for it."""
 
 from __future__ import annotations
 
 import importlib.util
 from dataclasses import asdict
 from pathlib import Path
+from typing import Any
 
 import keras
 
@@ -15,16 +16,13 @@ PROJECT = "tfaffect"
 
 
 def require(name: str) -> None:
-    """Raise UsageError when the package of a tracker is missing, before anything is trained."""
+    """Raise UsageError when the package of a tracker is missing; called before training."""
     if name == "wandb" and importlib.util.find_spec("wandb") is None:
         raise UsageError("--tracker wandb needs the package wandb: pip install -r requirements-wandb.txt")
 
 
 def trackers(name: str, run: Path, config: Config) -> dict[str, keras.callbacks.Callback]:
-    """Return the callbacks of a tracker by name: `none` has none, `wandb` is Weights & Biases.
-
-    Raises UsageError for another name, and when the tracker's package is missing.
-    """
+    """Return the callbacks of a tracker by name. Raises UsageError for an unknown name or a missing package."""
     if name == "none":
         return {}
     if name != "wandb":
@@ -34,27 +32,27 @@ def trackers(name: str, run: Path, config: Config) -> dict[str, keras.callbacks.
 
 
 class WandbTracker(keras.callbacks.Callback):
-    """Logs every epoch's figures to Weights & Biases; a resumed run goes on there as the one it was.
+    """Logs the metrics of every epoch to Weights & Biases; a resumed run continues the same run there.
 
-    It is a keeper of `tfaffect.training.callbacks.checkpoint.Checkpoint`. wandb's own files lie in `run/wandb/`.
+    Its state is part of the checkpoint. wandb's own files are in `run/wandb/`.
     """
 
     def __init__(self, run: Path, config: Config) -> None:
         super().__init__()
         self.run, self.config = run, config
         self.identity: str | None = None
-        self.live = None
+        self.live: Any = None  # a wandb.Run during training
 
     def state(self) -> dict:
-        """Return wandb's name of the run."""
+        """Return wandb's id of the run."""
         return {"identity": self.identity}
 
     def restore(self, state: dict) -> None:
-        """Take a state back."""
+        """Restore a state."""
         self.identity = state["identity"]
 
     def on_train_begin(self, logs: dict[str, float] | None = None) -> None:
-        """Start the run, or go on with it. Raises UsageError when wandb cannot, as without a login."""
+        """Start or resume the run. Raises UsageError when wandb cannot, for example without a login."""
         if self.live is not None:
             return
         import wandb
@@ -67,20 +65,20 @@ class WandbTracker(keras.callbacks.Callback):
                 dir=self.run,
                 config=asdict(self.config),
                 resume="allow",
-                reinit="create_new",  # wandb would else hand out a run that is not ours, such as one that diverged
+                reinit="create_new",  # otherwise wandb can return another open run, such as a diverged one
             )
         except wandb.Error as error:
             raise UsageError(
-                "wandb could not start a run. Log in with `wandb login`, or set WANDB_MODE=offline to keep the figures "
+                "wandb could not start a run. Log in with `wandb login`, or set WANDB_MODE=offline to keep the metrics "
                 f"in {self.run / 'wandb'}. Received: {error}"
             ) from error
         self.identity = self.live.id
 
     def on_epoch_end(self, epoch: int, logs: dict[str, float] | None = None) -> None:
-        """Log the figures of the epoch."""
+        """Log the metrics of the epoch."""
         self.live.log(logs, step=epoch + 1)
 
     def on_train_end(self, logs: dict[str, float] | None = None) -> None:
-        """Wait until all is sent."""
+        """Wait until everything is sent."""
         self.live.finish()
         self.live = None

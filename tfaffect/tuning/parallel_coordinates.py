@@ -1,4 +1,4 @@
-"""Parallel coordinates: every trial a line across the axes of all knobs, up to its score."""
+"""A parallel coordinates plot: every trial is a line across the axes of all knobs to its score."""
 
 from __future__ import annotations
 
@@ -10,64 +10,61 @@ from matplotlib.figure import Figure
 from matplotlib.patheffects import withStroke
 
 from tfaffect.scoring.palette import INK, MUTED, SEQUENTIAL
+from tfaffect.tuning.axis_scales import UNUSED, escape_math, find_ticks, format_tick, jitter, scale, scale_choices
 from tfaffect.tuning.findings import Findings, Knob
-from tfaffect.tuning.scales import ABSENT, find_ticks, plain, scale, scale_choices, set_aside, spell_tick
 
 SCORE = Knob("score", "float")
 
 
-def draw_parallel(findings: Findings) -> Figure:
-    """A line a trial over axes of the knobs and of the score, the darker the better its rank; failed ones are dashed.
+def draw_parallel_coordinates(findings: Findings) -> Figure:
+    """A line per trial over the axes of the knobs and the score: darker for a better rank, dashed if it failed.
 
-    Numbers stand on an axis from the lowest to the highest value allowed or tried, logarithmic where the knob is.
+    An axis reaches from the lowest to the highest value that is allowed or was tried; it is logarithmic if the knob is.
     """
     knobs, trials, done = findings.knobs, findings.trials, findings.done
     figure = Figure(figsize=(float(np.clip(1.05 * (len(knobs) + 1), 7, 12.5)), 4.6), layout="constrained")
     axes = figure.add_subplot()
     heights = pd.DataFrame({knob.name: _heights(knob, trials[knob.name]) for knob in knobs}, trials.index)
-    failed = trials.index[trials["status"] == "failed"]
-    for row in heights.loc[failed].to_numpy():
+    for row in heights[trials["status"] == "failed"].to_numpy():
         axes.plot(row, color=MUTED, linewidth=0.8, linestyle=(0, (4, 3)), alpha=0.7, zorder=1)
     lines = heights.loc[done.index].assign(score=_heights(SCORE, done["score"])).to_numpy()
     ranks = done["score"].rank(pct=True)
-    steepness = float(np.clip(len(done) / 10, 2, 8))  # of many trials only the best stand out
+    steepness = float(np.clip(len(done) / 10, 2, 8))  # of many trials only the best are thick
     for line, rank in sorted(zip(lines, ranks, strict=True), key=lambda pair: pair[1]):
         colour = matplotlib.colormaps[SEQUENTIAL](0.12 + 0.75 * rank)
         axes.plot(line, color=colour, alpha=0.4 + 0.6 * rank, linewidth=0.7 + 1.8 * rank**steepness, zorder=2 + rank)
     for place, knob in enumerate(knobs):
         _draw_axis(axes, place, knob.name.replace("_", "\n"), *_ticks(knob, trials[knob.name]))
-        if (heights[knob.name] == ABSENT).any():
-            axes.text(place, ABSENT - 0.02, "not used", ha="center", va="top", fontsize=7, color=MUTED)
-    _draw_axis(axes, len(knobs), findings.measure.label, *_ticks(SCORE, findings.measure.factor * done["score"]))
-    axes.set(xlim=(-0.45, len(knobs) + 0.45), ylim=(ABSENT - 0.06, 1.04))
+        if (heights[knob.name] == UNUSED).any():
+            axes.text(place, UNUSED - 0.02, "not used", ha="center", va="top", fontsize=7, color=MUTED)
+    _draw_axis(axes, len(knobs), findings.metric.label, *_ticks(SCORE, findings.metric.factor * done["score"]))
+    axes.set(xlim=(-0.45, len(knobs) + 0.45), ylim=(UNUSED - 0.06, 1.04))
     axes.set_axis_off()
     return figure
 
 
 def _heights(knob: Knob, values: pd.Series) -> np.ndarray:
-    """The heights of a knob's values on its axis."""
     if knob.numeric:
         heights = scale(knob, values, values.to_numpy(float))
     else:
-        aside = 0.36 / len(knob.choices) * set_aside(values)
-        heights = values.map(scale_choices(knob)).to_numpy(float) + aside
-    return np.where(np.isnan(heights), ABSENT, heights)
+        heights = values.map(scale_choices(knob)).to_numpy(float) + 0.36 / len(knob.choices) * jitter(values)
+    return np.where(np.isnan(heights), UNUSED, heights)
 
 
 def _ticks(knob: Knob, values: pd.Series) -> tuple[np.ndarray, list[str]]:
-    """The heights of the ticks on a knob's axis, and what is written there."""
+    """The heights and labels of the ticks on a knob's axis."""
     if knob.numeric:
         numbers = find_ticks(knob, values)
-        return scale(knob, values, numbers), [spell_tick(number) for number in numbers]
+        return scale(knob, values, numbers), [format_tick(number) for number in numbers]
     heights = scale_choices(knob)
     return np.array([*heights.values()]), [choice.replace("_", "\n") for choice in heights]
 
 
 def _draw_axis(axes: Axes, place: int, title: str, heights: np.ndarray, labels: list[str]) -> None:
-    halo = [withStroke(linewidth=2.5, foreground="white")]  # read over the lines
+    halo = [withStroke(linewidth=2.5, foreground="white")]  # keeps labels readable over the lines
     axes.vlines(place, 0, 1, color=INK, linewidth=1, zorder=4)
-    axes.text(place, 1.05, plain(title), ha="center", va="bottom", fontsize=8, color=INK)
+    axes.text(place, 1.05, escape_math(title), ha="center", va="bottom", fontsize=8, color=INK)
+    axes.hlines(heights, place - 0.03, place + 0.03, color=INK, linewidth=1, zorder=4)
     for height, label in zip(heights, labels, strict=True):
-        axes.hlines(height, place - 0.03, place + 0.03, color=INK, linewidth=1, zorder=4)
-        looks = {"ha": "right", "va": "center", "fontsize": 7, "color": INK, "zorder": 5, "path_effects": halo}
-        axes.text(place - 0.06, height, plain(label), **looks)
+        text = axes.text(place - 0.06, height, escape_math(label), ha="right", va="center", fontsize=7, color=INK)
+        text.set(zorder=5, path_effects=halo)
