@@ -55,15 +55,24 @@ def main(
     detect: Flag = True,
     fps: Annotated[float | None, _option("RATE", "(default: all frames)")] = None,
     every: Annotated[int, tyro.conf.arg(metavar="N")] = 1,
+    key_frames: Flag = False,
+    start: Annotated[float, tyro.conf.arg(metavar="SECONDS")] = 0.0,
+    end: Annotated[float | None, _option("SECONDS", "(default: to the end)")] = None,
+    start_column: Annotated[str, _option("NAME")] = "",
+    end_column: Annotated[str, _option("NAME")] = "",
+    stream: Annotated[int, tyro.conf.arg(metavar="N")] = 0,
+    sequence_fps: Annotated[float | None, _option("RATE")] = None,
     smooth: Annotated[float | None, _option("SECONDS", "(default: no smoothing)")] = None,
     smooth_embeddings: Flag = False,
     abstain: Annotated[float, tyro.conf.arg(metavar="PROBABILITY")] = 0.0,
     window: Annotated[float | None, _option("SECONDS")] = None,
     hop: Annotated[float | None, _option("SECONDS", "(default: half a window)")] = None,
     annotate: Annotated[Path | None, _option("DIR")] = None,
+    blur_faces: Flag = False,
     timeline: Annotated[Path | None, _option("FILE.png")] = None,
     batch_size: Annotated[int | None, _option("N", "(default: the fastest for the model)")] = None,
     detect_side: Annotated[int, tyro.conf.arg(metavar="PIXELS")] = 640,
+    min_score: Annotated[float, tyro.conf.arg(metavar="CONFIDENCE")] = 0.6,
     face_detector: Annotated[
         Path | None, _option("FILE", "(default: $TFAFFECT_FACE_DETECTOR, or one download)")
     ] = None,
@@ -91,15 +100,24 @@ def main(
         detect: Do not search for faces: every picture is a face crop.
         fps: Frames per second to use of a video.
         every: Use every N-th frame of a video. Not together with --fps.
+        key_frames: Use only key frames of a video, for a quick survey: other frames are not decoded.
+        start: Use frames of videos from this time on. Time 0 is the start of the file, also of its sound.
+        end: Use frames of videos before this time.
+        start_column: Column of the CSV with the start of each video, in seconds. Empty cells mean --start.
+        end_column: Column of the CSV with the end of each video, in seconds. Empty cells mean --end.
+        stream: Number of the video stream, for files with more than one.
+        sequence_fps: Use each folder of picture files as one video with this frame rate.
         smooth: Smooth each person's probabilities, valence and arousal over time with this time constant.
         smooth_embeddings: With --smooth: smooth the 256 features too.
         abstain: Name no class below this probability. The model card tells how often a named class is then right.
         window: Also write a table of windows of this length: mean, deviation, slope, minimum, maximum per person.
         hop: Time from the start of one window to the start of the next.
         annotate: Also write copies of the pictures and videos with boxes, classes, valence and arousal drawn in.
+        blur_faces: Make the faces in the annotated copies unrecognisable, to show results without showing people.
         timeline: Also plot classes, valence and arousal of a video over time. Several videos get one file each.
         batch_size: Faces that the network processes at once.
         detect_side: Longest side to which pictures are scaled for the search for faces. Use 1280 for group photos.
+        min_score: Lowest confidence of the face detector, from 0 to 1, at which a face is used.
         face_detector: Weights of the face detector YuNet.
         resume: Continue an interrupted run.
         overwrite: Replace files that exist.
@@ -107,27 +125,41 @@ def main(
     """
     from tfaffect.features.job import Job
     from tfaffect.features.pipeline import Options
-    from tfaffect.features.sources import find_sources
+    from tfaffect.features.sources import Search, find_sources
     from tfaffect.features.tables import RESERVED
     from tfaffect.runtimes.shipped import default_model
 
     model = model or default_model()
-    options = Options(_parse_faces(faces), fps, every, smooth, smooth_embeddings, abstain)
+    options = Options(
+        *(_parse_faces(faces), fps, every, smooth, smooth_embeddings, abstain),
+        *(key_frames, start, end, stream, sequence_fps),
+    )
     if hop is not None and window is None:
         raise UsageError("--hop is the time between the starts of two windows: add --window.")
     windows = None if window is None else (window, window / 2 if hop is None else hop)
-    sources = find_sources(inputs, sys.stdin, RESERVED)
+    search = Search(RESERVED, start_column, end_column, sequence_fps is not None)
+    sources = find_sources(inputs, sys.stdin, search)
+    if blur_faces and not (annotate and detect):
+        raise UsageError(
+            "--blur-faces blurs found faces in annotated copies. Add --annotate DIR; leave --no-detect out."
+        )
     if out is None:
         if windows or annotate or timeline or resume or overwrite:
             raise UsageError("--window, --annotate, --timeline, --resume and --overwrite need a table: add --out FILE.")
-        _print_lines(_open_embedder(model, face_detector, detect_side, batch_size), sources, options, detect, strict)
+        _print_lines(
+            _open_embedder(model, face_detector, detect_side, min_score, batch_size), sources, options, detect, strict
+        )
         return
-    job = Job(sources, out, options, detect, windows, annotate, timeline, [Path(name) for name in inputs])
+    paths = [Path(name) for name in inputs]
+    job = Job(sources, out, options, detect, windows, annotate, timeline, paths, blur_faces)
     job.check(resume, overwrite)
-    embedder = _open_embedder(model, face_detector, detect_side, batch_size)
+    embedder = _open_embedder(model, face_detector, detect_side, min_score, batch_size)
     with _progress_bar(len(job.sources)) as advance:
         counts, done = job.run(embedder, resume, advance)
     _print_summary(job, counts)
+    if search.passed_over:
+        listed = ", ".join(f"{count:,} {suffix}" for suffix, count in sorted(search.passed_over.items()))
+        print(f"  not pictures or videos, passed over: {listed}", file=sys.stderr)
     if done < len(job.sources):
         cli.fail(f"Interrupted after {done:,} of {len(job.sources):,} inputs. Continue with --resume.", status=130)
     if strict and counts.unreadable:
@@ -148,7 +180,9 @@ def _print_lines(embedder: Embedder, sources: list[Source], options: Options, de
         sys.exit(1)
 
 
-def _open_embedder(model: Path, face_detector: Path | None, detect_side: int, batch_size: int | None) -> Embedder:
+def _open_embedder(
+    model: Path, face_detector: Path | None, detect_side: int, min_score: float, batch_size: int | None
+) -> Embedder:
     import cv2
 
     from tfaffect.features.embedder import Embedder
@@ -156,7 +190,9 @@ def _open_embedder(model: Path, face_detector: Path | None, detect_side: int, ba
 
     cv2.setNumThreads(1)  # several frames are searched in parallel: threads inside OpenCV would take a fifth longer
     video.silence()  # an unreadable file becomes a row
-    return Embedder(model, face_detector=face_detector, detect_side=detect_side, batch_size=batch_size)
+    return Embedder(
+        model, face_detector=face_detector, detect_side=detect_side, min_score=min_score, batch_size=batch_size
+    )
 
 
 def _parse_faces(faces: str) -> int | None:

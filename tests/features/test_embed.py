@@ -640,7 +640,7 @@ def test_a_video_shorter_than_what_is_asked_of_it_and_one_without_frames(embed, 
     embed(tmp_path / "none.avi", clip, "--every", "1000", "--window", "1000", "--faces", "largest", "--out", out)
     rows, windows = pd.read_csv(out), pd.read_csv(out.with_name("faces.windows.csv"))
     assert rows["frame"].isna().tolist() == [True, False]
-    assert rows["problem"][0].endswith("has no frames that can be decoded. Its codec is 'MJPG'.")
+    assert rows["problem"][0].endswith("has no frames that can be decoded. Its codec is 'mjpeg'.")
     assert windows[["begin_seconds", "end_seconds", "frames"]].to_numpy().tolist() == [[0, 1000, 1]]
 
 

@@ -8,7 +8,7 @@ import pytest
 from PIL import Image
 
 from tfaffect.errors import UsageError
-from tfaffect.features.sources import Source, find_sources, kind
+from tfaffect.features.sources import Search, Source, find_sources, kind
 
 
 @pytest.fixture(autouse=True)
@@ -26,7 +26,7 @@ def touch(*names):
 
 
 def found(*inputs, stdin="", reserved=()):
-    return find_sources(inputs, io.StringIO(stdin), reserved)
+    return find_sources(inputs, io.StringIO(stdin), Search(reserved))
 
 
 def names(*inputs, **how):

@@ -160,6 +160,20 @@ def test_a_cut_gives_a_new_number(step):
     assert linker.link(12 * step, [box(-5, -5), box(4)]) == [4, 1]  # up and left
 
 
+def test_few_faces_keep_their_number_over_a_cut():
+    """An overlap of a tenth alone would link 18 % of random pairs of faces in 720p."""
+    rng, linked = np.random.default_rng(0), 0
+    for _ in range(400):
+        linker, shots = Linker(), []
+        for _ in range(2):
+            side, x, y = rng.uniform(80, 300), rng.uniform(200, 1080), rng.uniform(150, 570)
+            shots.append((x - side / 2, y - 0.65 * side, x + side / 2, y + 0.65 * side))
+        for number in range(10):
+            linker.link(number / 25, list(jittered({"A": shots[0]}, rng).values()))
+        linked += linker.link(10 / 25, [shots[1]]) == [0]
+    assert linked < 0.1 * 400
+
+
 def test_people_who_enter_and_leave():
     walk = [(number / 10, {}) for number in range(60)]
     for number, (_, faces) in enumerate(walk):

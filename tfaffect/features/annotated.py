@@ -11,20 +11,23 @@ from typing import Any
 
 from tfaffect.errors import UsageError
 from tfaffect.features.annotation import AnnotatedVideo, write_picture
-from tfaffect.features.pipeline import Options, Sample
+from tfaffect.features.anonymisation import blur_faces
+from tfaffect.features.pipeline import Sample
 from tfaffect.features.sources import Source, kind, resolved
 from tfaffect.files import atomic
-from tfaffect.media.video import frames_per_second
 
 NAME_BYTES = 150
 """Longer names are cut: most file systems allow 255 bytes, and the temporary name during writing is longer."""
 
 
 class AnnotatedFiles:
-    """Draws the samples of a run, given in order, and writes every picture and video atomically."""
+    """Draws the samples of a run, given in order, and writes every picture and video atomically.
 
-    def __init__(self, folder: Path, sources: Sequence[Source], options: Options | None = None) -> None:
-        self.folder, self.sources, self.options = folder, sources, options or Options()
+    With `blur`, all found faces are made unrecognisable.
+    """
+
+    def __init__(self, folder: Path, sources: Sequence[Source], blur: bool = False) -> None:
+        self.folder, self.sources, self.blur = folder, sources, blur
         self.targets = _targets(folder, sources)
         self._number: int | None = None
         self._video: AnnotatedVideo | None = None
@@ -57,13 +60,15 @@ class AnnotatedFiles:
                 atomic.remove_unfinished(self.targets[sample.number])
         if sample.picture is None:
             return
-        target = self.targets[sample.number]
+        target, picture = self.targets[sample.number], sample.picture
+        if self.blur:
+            picture = blur_faces(picture, [face.box for face in sample.detections])
         if sample.frame is None:
-            write_picture(target, sample.picture, sample.rows)
+            write_picture(target, picture, sample.rows)
             return
         if self._video is None:
-            self._video = self._stack.enter_context(AnnotatedVideo(target, self._rate(sample.source)))
-        self._video.write(sample.picture, sample.rows)
+            self._video = self._stack.enter_context(AnnotatedVideo(target, sample.source.path))
+        self._video.write(picture, sample.rows, sample.seconds or 0.0)
 
     def finish(self) -> None:
         """Finish the current video."""
@@ -72,10 +77,6 @@ class AnnotatedFiles:
     def discard(self) -> None:
         """Discard the current video."""
         self._stack.__exit__(KeyboardInterrupt, KeyboardInterrupt(), None)
-
-    def _rate(self, source: Source) -> float:
-        """Frames per second, at most 240: a container with a variable rate may give the rate of its clock instead."""
-        return min(self.options.fps or frames_per_second(source.path) / self.options.every, 240.0)
 
 
 def _targets(folder: Path, sources: Sequence[Source]) -> list[Path]:
@@ -104,6 +105,6 @@ def shortened(name: str) -> str:
 
 def _is_video(path: Path) -> bool:
     try:
-        return kind(path) == "video"
+        return os.path.isdir(path) or kind(path) == "video"  # a folder of pictures can be a video
     except OSError:
         return False

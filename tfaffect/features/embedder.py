@@ -16,7 +16,7 @@ from tfaffect.features.ordered import Stream
 from tfaffect.features.pipeline import Options, Sample
 from tfaffect.features.row import Row
 from tfaffect.features.sources import Source, find_sources
-from tfaffect.media.detector import SIDES, FaceDetector, find_weights
+from tfaffect.media.detector import MIN_SCORE, SIDES, FaceDetector, find_weights
 from tfaffect.media.faces import letterbox
 from tfaffect.runtimes.opening import open_model
 from tfaffect.runtimes.runtime import Outputs
@@ -42,23 +42,28 @@ class Embedder:
         *,
         face_detector: str | Path | None = None,
         detect_side: int = SIDES[0],
+        min_score: float = MIN_SCORE,
         batch_size: int | None = None,
     ) -> None:
         """Open a model: a run folder, `.keras`, SavedModel, `.tflite` or `.onnx` with its model.json.
 
         model: None for the most accurate model that is installed. face_detector: weights of YuNet; by default the file
         in TFAFFECT_FACE_DETECTOR, or else a download when first needed, once. detect_side: longest side in pixels to
-        which pictures are scaled for the search; a larger one finds smaller faces but takes longer. batch_size: faces
-        that the network processes at once; by default the fastest number measured for its format and input size.
-        Raises UsageError if this is not a model.
+        which pictures are scaled for the search; a larger one finds smaller faces but takes longer. min_score: lowest
+        confidence of the detector, from 0 to 1, at which a face is used. batch_size: faces that the network processes
+        at once; by default the fastest number measured for its format and input size. Raises UsageError if this is not
+        a model.
         """
         if batch_size is not None and batch_size < 1:
             raise UsageError(f"batch_size must be at least 1. Received: batch_size={batch_size}.")
         if not 32 <= detect_side <= LARGEST_SIDE:
             raise UsageError(f"detect_side must be 32 to {LARGEST_SIDE} pixels. Received: detect_side={detect_side}.")
+        if not 0 < min_score < 1:
+            raise UsageError(f"min_score must be between 0 and 1. Received: min_score={min_score}.")
         self._network = open_model(Path(model or default_model()), batch_size)
         self._face_detector = face_detector
         self.detect_sides = (detect_side, *(side for side in SIDES if side < detect_side))
+        self.min_score = min_score
         self._detector: FaceDetector | None = None
 
     @property
@@ -90,6 +95,10 @@ class Embedder:
         detect: bool = True,
         fps: float | None = None,
         every: int = 1,
+        key_frames: bool = False,
+        start: float = 0.0,
+        end: float | None = None,
+        stream: int = 0,
         smooth: float | None = None,
         smooth_embeddings: bool = False,
         abstain: float = 0.0,
@@ -101,11 +110,13 @@ class Embedder:
         reason in `problem`.
 
         faces: number of largest faces per picture; None for all. detect: False takes the picture or frame as a face
-        crop. fps: frames per second of a video, None for all; every: every N-th frame instead. smooth: time constant in
-        seconds of the filter on the outputs of a person's track, None for no filter; smooth_embeddings: filter the
-        embeddings too. abstain: lowest probability at which a row's `top_class` is named.
+        crop. fps: frames per second of a video, None for all; every: every N-th frame instead; key_frames: only frames
+        that are coded without others. start, end: seconds between which frames are used; stream: number of the video
+        stream in the file. smooth: time constant in seconds of the filter on the outputs of a person's track, None for
+        no filter; smooth_embeddings: filter the embeddings too. abstain: lowest probability at which a row's
+        `top_class` is named.
         """
-        options = Options(faces, fps, every, smooth, smooth_embeddings, abstain)
+        options = Options(faces, fps, every, smooth, smooth_embeddings, abstain, key_frames, start, end, stream)
         sources = find_sources([str(path)], StringIO()) if os.path.isdir(path) else [Source(Path(path), str(path))]
         samples = self.describe(list(enumerate(sources)), options, detect)
         return (row for sample in samples for row in sample.rows)
@@ -121,7 +132,7 @@ class Embedder:
         """Return the face detector. Raises UsageError when its weights are missing, wrong or cannot be downloaded."""
         if self._detector is None:
             weights = find_weights(Path(self._face_detector) if self._face_detector else None)
-            self._detector = FaceDetector(weights, sides=self.detect_sides)
+            self._detector = FaceDetector(weights, self.min_score, self.detect_sides)
         return self._detector
 
 

@@ -88,7 +88,7 @@ class Job(Plan):
         writer = PartWriter(parts, first)
         numbered = list(enumerate(self.sources))[first:]
         samples = embedder.describe(numbered, self.options, self.detect, keep_pictures=self.annotate is not None)
-        files = AnnotatedFiles(self.annotate, self.sources, self.options) if self.annotate else nullcontext()
+        files = AnnotatedFiles(self.annotate, self.sources, self.blur) if self.annotate else nullcontext()
         with stop_signals() as stop_requested, closing(samples), files as annotated:
             for sample in samples:
                 if annotated:
@@ -137,6 +137,7 @@ class Job(Plan):
             "model": embedder.contract.weights_sha256,
             "inputs": f"{len(self.sources)} ({hashlib.sha256(listed.encode()).hexdigest()[:12]})",
             "detect_sides": embedder.detect_sides if self.detect else None,
+            "min_score": embedder.min_score if self.detect else None,
             **asdict(self.options),
         }
 

@@ -18,9 +18,10 @@ from tfaffect.errors import UsageError
 from tfaffect.features.ordered import Stream, ordered_map
 from tfaffect.features.row import NO_FACE, Row
 from tfaffect.features.smoothing import Smoother
-from tfaffect.features.sources import Source, kind
+from tfaffect.features.sources import Source, kind, sequence
 from tfaffect.features.tracks import Linker
 from tfaffect.media import faces, video
+from tfaffect.media.animation import sequence_frames
 from tfaffect.media.detector import Detection
 from tfaffect.runtimes.runtime import Runtime
 
@@ -46,6 +47,9 @@ class Options:
     faces: number of largest faces per picture, None for all. fps: frames per second of a video, None for all; every:
     every N-th frame instead. smooth: time constant in seconds of the filter on a track's outputs, None for no filter;
     smooth_embeddings: filter the embeddings too. abstain: lowest probability at which the most probable class is named.
+    key_frames: use only frames that are coded without others. start, end: use the frames of a video between these
+    seconds, unless the source has its own times. stream: number of the video stream in a file. sequence_fps: frame rate
+    of folders of pictures that are videos, None if there are none.
     """
 
     faces: int | None = None
@@ -54,6 +58,11 @@ class Options:
     smooth: float | None = None
     smooth_embeddings: bool = False
     abstain: float = 0.0
+    key_frames: bool = False
+    start: float = 0.0
+    end: float | None = None
+    stream: int = 0
+    sequence_fps: float | None = None
 
     def __post_init__(self) -> None:
         """Check every value."""
@@ -65,6 +74,10 @@ class Options:
             "smooth": ("more than 0 seconds", self.smooth is None or 0 < self.smooth < math.inf),
             "smooth_embeddings": ("False unless smooth is given", self.smooth or not self.smooth_embeddings),
             "abstain": ("a probability from 0 to 1", 0 <= self.abstain <= 1),
+            "start": ("at least 0 seconds", 0 <= self.start < math.inf),
+            "end": ("later than start", self.end is None or self.start < self.end),
+            "sequence_fps": ("more than 0", self.sequence_fps is None or 0 < self.sequence_fps < math.inf),
+            "stream": ("a whole number of at least 0", isinstance(self.stream, int) and self.stream >= 0),
         }
         for name, (rule, is_kept) in rules.items():
             if not is_kept:
@@ -76,8 +89,8 @@ class Sample:
     """One picture or video frame on its way to its rows.
 
     number: of its source, from 0. picture: a frame is decoded at the start, a picture file by a worker; None again when
-    it is no longer needed. repeated: the same frame as in the sample before, which was processed already. crops:
-    letterboxed, of the faces that become rows; tracks: their track numbers in a video.
+    it is no longer needed. repeated: the same frame as in the sample before, which was processed already. size: of the
+    picture, height and width. crops: letterboxed, of the faces that become rows; tracks: their numbers in a video.
     """
 
     number: int
@@ -88,6 +101,7 @@ class Sample:
     problem: str = ""
     repeated: bool = False
     detections: Sequence[Detection] = ()
+    size: tuple[int, ...] = ()
     crops: Sequence[np.ndarray] = ()
     tracks: Sequence[int | None] = ()
     rows: Sequence[Row] = ()
@@ -121,17 +135,36 @@ def _read(sources: Sequence[tuple[int, Source]], options: Options) -> Stream[Sam
     """Decode videos from start to end in this thread. Pictures are decoded by the workers, several at once."""
     for number, source in sources:
         try:
-            if kind(source.path) == "picture":
+            is_sequence = options.sequence_fps is not None and os.path.isdir(source.path)
+            if not is_sequence and kind(source.path) == "picture":
                 yield Sample(number, source)
                 continue
             last = None
-            for frame in video.sample_frames(source.path, options.fps, options.every):
+            for frame in _frames(source, options):
                 repeated = frame.number == last
                 picture = None if repeated else frame.picture
-                yield Sample(number, source, picture, frame.number, round(frame.seconds, 6), repeated=repeated)
+                problem = "" if repeated or picture is not None else "unreadable: the frame cannot be decoded"
+                yield Sample(number, source, picture, frame.number, round(frame.seconds, 6), problem, repeated)
                 last = frame.number
         except (video.UnreadableVideoError, OSError) as error:
             yield Sample(number, source, problem=_reason(error))
+
+
+def _frames(source: Source, options: Options) -> Iterator[video.VideoFrame]:
+    """Yield the frames of a video that are used."""
+    start = options.start if source.start is None else source.start
+    end = options.end if source.end is None else source.end
+    end = math.inf if end is None else end
+    if options.sequence_fps is not None and os.path.isdir(source.path):
+        pictures = sequence_frames(source.path, sequence(source.path), options.sequence_fps)
+        return video.sample(pictures, source.path, options.fps, options.every, start, end)
+    return video.sample_frames(
+        *(source.path, options.fps, options.every),
+        key_frames=options.key_frames,
+        start=start,
+        end=end,
+        stream=options.stream,
+    )
 
 
 def _detect(detector: Detector | None, most: int | None, contract: Contract, keep: bool, sample: Sample) -> Sample:
@@ -143,6 +176,7 @@ def _detect(detector: Detector | None, most: int | None, contract: Contract, kee
             sample.problem = _reason(error)
     if (picture := sample.picture) is None:
         return sample
+    sample.size = picture.shape[:2]
     if detector is None:
         sample.crops = [faces.letterbox(picture, contract.input_size)]
     else:
@@ -163,11 +197,18 @@ def _is_inside(picture: np.ndarray, box: faces.Box) -> bool:
 
 
 def _link(samples: Iterator[Sample]) -> Stream[Sample]:
-    """Set the tracks of each video's faces. Faces without a row are linked too, because the largest face may change."""
+    """Set the tracks of each video's faces. Faces without a row are linked too, because the largest face may change.
+
+    Tracks end where the size of the frames changes: boxes before and after it cannot be compared.
+    """
     number, linker = -1, Linker()
+    size: tuple[int, ...] = ()
     for sample in samples:
         if sample.number != number:
             number, linker = sample.number, Linker()
+        elif sample.size and sample.size != size:
+            linker.end_tracks()
+        size = sample.size or size
         if sample.seconds is None or sample.repeated:
             sample.tracks = [None] * len(sample.crops)
         elif sample.crops and not sample.detections:
@@ -218,11 +259,12 @@ def _rows(sample: Sample, outputs: Iterable[tuple], abstain: float) -> Iterator[
 def _repeat_rows(samples: Iterable[Sample]) -> Iterator[Sample]:
     """Copy the rows of a frame that stays on screen to each later time."""
     rows: Sequence[Row] = ()
-    picture = None
+    picture, detections = None, list[Detection]()
     for sample in samples:
         if sample.repeated:
-            sample.rows, sample.picture = [replace(row, seconds=sample.seconds) for row in rows], picture
-        rows, picture = sample.rows, sample.picture
+            sample.rows = [replace(row, seconds=sample.seconds) for row in rows]
+            sample.picture, sample.detections = picture, detections
+        rows, picture, detections = sample.rows, sample.picture, list(sample.detections)
         yield sample
 
 

@@ -24,7 +24,7 @@ class Plan:
 
     out: the table, one row per face. detect: search for faces. windows: length and hop in seconds, for a table beside
     `out`. annotate: folder for annotated pictures and videos. timeline: PNG, one per video. inputs: the files and
-    folders from which the sources were found.
+    folders from which the sources were found. blur: make faces in annotated copies unrecognisable.
     """
 
     sources: Sequence[Source]
@@ -35,6 +35,7 @@ class Plan:
     annotate: Path | None = None
     timeline: Path | None = None
     inputs: Sequence[Path] = ()
+    blur: bool = False
 
     @property
     def carried(self) -> tuple[str, ...]:
@@ -78,7 +79,7 @@ class Plan:
         if self.timeline and self.timeline.suffix.lower() != ".png":
             raise UsageError(f"--timeline must be a .png file. Received: {self.timeline}.")
         if self.timeline and find_spec("matplotlib") is None:
-            raise UsageError("--timeline needs matplotlib, which is not installed: pip install matplotlib.")
+            raise UsageError('--timeline needs matplotlib. Install the extra: pip install "tfaffect[train]".')
 
     def _check_nothing_exists(self) -> None:
         if Parts(self.out, tables.SCHEMA).exist():

@@ -18,6 +18,7 @@ PACKAGES = (
     "numpy",
     "pandas",
     "opencv-python-headless",
+    "av",
     "ai-edge-litert",
     "jax",
 )

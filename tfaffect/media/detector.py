@@ -34,6 +34,10 @@ few, the full search follows. Of 300 faces of FER+ in 1080p, it finds 285 of tho
 of faces of 350 pixels in 720p vary more, which changes the network's classes by 7 % more from frame to frame."""
 
 
+MIN_SCORE = 0.6
+"""Lowest confidence at which a face is returned."""
+
+
 @dataclass(frozen=True)
 class Detection:
     """A face: its box in pixels of the picture, the detector's confidence from 0 to 1, and its five landmarks.
@@ -68,7 +72,7 @@ class FaceDetector:
     """
 
     weights: Path
-    min_score: float = 0.6
+    min_score: float = MIN_SCORE
     sides: tuple[int, ...] = SIDES
 
     def __call__(self, picture: np.ndarray, most: int | None = None) -> list[Detection]:

@@ -1,0 +1,235 @@
+"""Decodes the frames of a video file: deinterlaced, each with its time in seconds."""
+
+from __future__ import annotations
+
+import os
+from collections.abc import Callable, Iterator
+from contextlib import contextmanager
+from dataclasses import dataclass
+from fractions import Fraction
+from functools import partial
+from pathlib import Path
+from typing import Any
+
+import av
+import cv2
+import numpy as np
+
+RESTART_SECONDS = 0.5
+"""A time stamp that is earlier than the one before by more than this is a clock that restarts, as in joined files."""
+
+HIGHEST_RATE = 10_000
+"""Frames per second. FFmpeg gives 60,000 for the average rate of a raw .dv file, which is the rate of its clock."""
+
+
+RAW_JPEG = (".mjpeg", ".mjpg")
+"""Suffixes of videos that are a row of JPEG pictures, and so begin like one."""
+
+
+class UnreadableVideoError(ValueError):
+    """A file that is not a video, or one without frames."""
+
+    def __init__(self, message: str):
+        # a message with a file name that is not UTF-8 could not be stored
+        super().__init__(message.encode("utf-8", "surrogateescape").decode("utf-8", "backslashreplace"))
+
+
+@dataclass(frozen=True)
+class Video:
+    """An open video stream. Use it only inside `open_video`: FFmpeg crashes on a stream of a closed file.
+
+    step: seconds of one frame at the stream's frame rate.
+    """
+
+    path: Path
+    container: av.container.InputContainer
+    stream: av.video.stream.VideoStream
+    step: float
+
+    def start(self) -> Fraction | None:
+        """Return the time of the stream's clock that counts as 0: the start of the container; None if it has no clock.
+
+        All streams of a file begin there, so seconds fit the sound of the same file. A stream that begins at most one
+        frame later counts as beginning with the container: B-frames delay the first picture by so much.
+        """
+        if self.stream.start_time is None or self.stream.time_base is None or self.container.start_time is None:
+            return None
+        own = self.stream.start_time * self.stream.time_base
+        container = Fraction(self.container.start_time, av.time_base)
+        return own if own - container <= self.step + 1e-5 else container  # the container counts microseconds
+
+    def duration(self) -> float:
+        """Return the seconds that the container claims, 0 if it claims nothing."""
+        if self.stream.duration and self.stream.time_base:
+            return float(self.stream.duration * self.stream.time_base)
+        return (self.container.duration or 0) / av.time_base
+
+
+@dataclass(frozen=True, eq=False)
+class TimedFrame:
+    """A frame that is not converted yet: its number from 0, the seconds at which it appears, and its duration.
+
+    picture: returns the frame RGB uint8 (height, width, 3), as players show it; None if it cannot be decoded.
+    """
+
+    number: int
+    seconds: float
+    duration: float
+    picture: Callable[[], np.ndarray | None]
+
+
+@contextmanager
+def open_video(path: Path, stream: int = 0) -> Iterator[Video]:
+    """Open a video stream of a file. Raises UnreadableVideoError, also for errors while the file is read.
+
+    `stream` chooses among the video streams. Pipes are refused because FFmpeg would wait for them, and pictures because
+    they have one frame.
+    """
+    if not os.path.isfile(path):
+        raise UnreadableVideoError(f"{path} is not a video.")
+    name: Any = os.fsencode(path)  # OpenCV 5.0 crashes on a str that is not UTF-8; its stubs do not list bytes
+    if path.suffix.lower() not in RAW_JPEG and cv2.haveImageReader(name):
+        raise UnreadableVideoError(f"{path} is not a video.")
+    try:
+        # without "file:", "10:30.mp4" has the protocol "10"
+        with av.open(f"file:{path}", metadata_errors="ignore") as container:
+            yield _choose_stream(path, container, stream)
+    except av.error.FFmpegError as error:
+        raise UnreadableVideoError(f"{path} is not a video that can be decoded: {error.strerror}.") from error
+
+
+def _choose_stream(path: Path, container: av.container.InputContainer, number: int) -> Video:
+    cover = av.stream.Disposition.attached_pic
+    streams = [stream for stream in container.streams.video if not stream.disposition & cover]
+    if not streams:
+        kinds = ", ".join(sorted({stream.type for stream in container.streams})) or "nothing"
+        raise UnreadableVideoError(f"{path} has no video stream. It has: {kinds}.")
+    if number >= len(streams):
+        raise UnreadableVideoError(f"{path} has {len(streams)} video streams. Received: stream {number}.")
+    stream = streams[number]
+    stream.thread_type = "AUTO"
+    rates = (stream.average_rate, stream.guessed_rate, stream.base_rate, stream.codec_context.framerate)
+    rate = next((rate for rate in rates if rate and 0 < rate < HIGHEST_RATE), None)
+    if rate is None:
+        raise UnreadableVideoError(f"{path} has no frame rate.")
+    return Video(path, container, stream, float(1 / rate))
+
+
+def decode(video: Video, key_frames: bool = False) -> Iterator[TimedFrame]:
+    """Yield all frames, or only key frames, in the order of their time stamps, which start at 0 or later and grow.
+
+    Key frames are those that FFmpeg decodes without any other frame, so it skips the work on the others. A stamp that
+    repeats counts half a frame later. When a stamp is earlier than the one before by more than RESTART_SECONDS, the
+    clock has restarted, and time goes on from the last frame. Without stamps, frames are counted.
+    """
+    last, shift, start = -np.inf, 0.0, video.start()
+    for number, frame in _key_frames(video) if key_frames else enumerate(_frames(video)):
+        if frame is None or frame.pts is None or frame.time_base is None:
+            seconds = max(last, -video.step) + video.step
+        else:
+            start = frame.pts * frame.time_base if start is None else start  # raw streams start with their first frame
+            seconds = float(frame.pts * frame.time_base - start) + shift
+        if seconds < last - RESTART_SECONDS:
+            shift += last + video.step - seconds
+            seconds = last + video.step
+        elif seconds <= last:
+            seconds = last + video.step / 2
+        last = max(seconds, 0.0) if number == 0 else seconds
+        yield TimedFrame(number, last, video.step, partial(_to_picture, frame, video))
+
+
+def _frames(video: Video) -> Iterator[av.VideoFrame | None]:
+    """Yield all frames, deinterlaced from the first interlaced one on; None for a frame that cannot be decoded.
+
+    Errors after the last frame yield nothing: there the end of the file is missing.
+    """
+    deinterlacer, failed = None, 0
+    for packet in video.container.demux(video.stream):
+        try:
+            frames = packet.decode()
+        except av.error.InvalidDataError:
+            failed += 1
+            continue
+        if frames:
+            yield from [None] * failed
+            failed = 0
+        for frame in frames:
+            if not (frame.interlaced_frame or deinterlacer):
+                yield frame
+                continue
+            if deinterlacer is None or not deinterlacer.fits(frame):
+                yield from deinterlacer.push(None) if deinterlacer else ()
+                deinterlacer = _Deinterlacer(frame)
+            yield from deinterlacer.push(frame)
+    yield from deinterlacer.push(None) if deinterlacer else ()
+
+
+def _key_frames(video: Video) -> Iterator[tuple[int, av.VideoFrame]]:
+    """Yield the key frames with their numbers among all frames.
+
+    A packet after a key frame may be shown before it. So a number is known when the next key frame comes.
+    """
+    stamps: list[tuple[int, int]] = []  # of key frames whose numbers are not known yet: time stamp, packets before it
+    decoded: dict[int, av.VideoFrame] = {}
+    for index, packet in enumerate(video.container.demux(video.stream)):
+        if packet.is_keyframe and packet.pts is not None:
+            yield from _numbered(stamps, decoded)
+            stamps.append((packet.pts, index))
+        elif stamps and packet.pts is not None and packet.pts < stamps[-1][0]:
+            stamps[-1] = (stamps[-1][0], stamps[-1][1] + 1)
+        if packet.is_keyframe or packet.pts is None:
+            try:
+                decoded |= {frame.pts: frame for frame in packet.decode() if frame.pts is not None}
+            except av.error.InvalidDataError:
+                continue
+    yield from _numbered(stamps, decoded)
+
+
+def _numbered(stamps: list[tuple[int, int]], decoded: dict[int, av.VideoFrame]) -> Iterator[tuple[int, av.VideoFrame]]:
+    """Remove the key frames that were decoded from both collections, and yield them."""
+    for stamp, number in [pair for pair in stamps if pair[0] in decoded]:
+        stamps.remove((stamp, number))
+        frame = decoded.pop(stamp)
+        if frame.interlaced_frame:
+            deinterlacer = _Deinterlacer(frame, "yadif")  # bwdif leaves a frame as it is without the frames around it
+            frame = next(iter([*deinterlacer.push(frame), *deinterlacer.push(None)]))
+        yield number, frame
+
+
+class _Deinterlacer:
+    """A filter of FFmpeg for frames of one size and format. It changes only frames that are flagged as interlaced."""
+
+    def __init__(self, frame: av.VideoFrame, name: str = "bwdif") -> None:
+        self._shape = (frame.width, frame.height, frame.format.name)
+        self._graph = av.filter.Graph()
+        source = self._graph.add_buffer(
+            width=frame.width, height=frame.height, format=frame.format, time_base=frame.time_base
+        )
+        deinterlace = self._graph.add(name, "mode=send_frame:deint=interlaced")
+        source.link_to(deinterlace)
+        deinterlace.link_to(self._graph.add("buffersink"))
+        self._graph.configure()
+
+    def fits(self, frame: av.VideoFrame) -> bool:
+        """Return whether a frame has the size and format that this filter was made for."""
+        return self._shape == (frame.width, frame.height, frame.format.name)
+
+    def push(self, frame: av.VideoFrame | None) -> Iterator[av.VideoFrame]:
+        """Add a frame, None at the end, and yield finished frames. The filter needs one frame ahead."""
+        self._graph.vpush(frame)
+        while True:
+            try:
+                yield self._graph.vpull()
+            except (av.error.BlockingIOError, av.error.EOFError):
+                return
+
+
+def _to_picture(frame: av.VideoFrame | None, video: Video) -> np.ndarray | None:
+    """Return a frame as players show it: RGB uint8 (height, width, 3), with square pixels, upright."""
+    if frame is None:
+        return None
+    ratio = video.stream.sample_aspect_ratio
+    width = round(frame.width * ratio) if ratio and ratio > 0 else frame.width
+    picture = frame.to_ndarray(format="rgb24", width=width, height=frame.height)
+    turns = round(frame.rotation / 90) % 4
+    return np.ascontiguousarray(np.rot90(picture, turns)) if turns else picture
