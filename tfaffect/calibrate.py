@@ -6,11 +6,9 @@ from dataclasses import replace
 from pathlib import Path
 from typing import Literal
 
-import tyro
-
 from tfaffect import cli
 from tfaffect import contract as contracts
-from tfaffect.config import load as load_config
+from tfaffect.config import load_run
 from tfaffect.errors import UsageError
 
 
@@ -21,11 +19,11 @@ def calibrate(run: Path, records: Path | None = None, coverage: float = 0.9, mir
     reports show the earlier temperature. `mirror` turns flip test-time augmentation on or off; None keeps it. Raises
     UsageError when records are missing, and for a run that names no corpus.
     """
+    config = load_run(run)  # report a wrong path before seconds of imports
     from tfaffect.networks import model as models
     from tfaffect.runtimes.predictions import predict_validation
     from tfaffect.scoring import calibration
 
-    config = load_config(run / "config.json")
     if not config.corpora:
         raise UsageError(f"{run} has no corpus, because its weights were imported. Import them again with --corpora.")
     model, contract = models.load(run)
@@ -46,14 +44,14 @@ def summarise(calibration: dict) -> str:
         lines.append(f"temperature {calibration['temperature']:.3f}; expected calibration error {errors}")
     for name, width in calibration["half_width"].items():
         if width is not None:
-            share = f"{100 * calibration['coverage']:.0f} % of the faces"
-            lines.append(f"{name} +- {width:.3f} contains the label for {share}")
+            coverage = 100 * calibration["coverage"]
+            lines.append(f"{name} +- {width:.3f} contains the label for {coverage:.0f} % of the faces")
     return "\n".join(lines) or "Nothing to calibrate: no trained head has labels in these records."
 
 
 def main(
-    run: tyro.conf.Positional[Path],
-    records: Path | None = None,
+    run: cli.Run,
+    records: cli.Records = None,
     coverage: float = 0.9,
     mirror: Literal["as_before", "on", "off"] = "as_before",
 ) -> None:
@@ -63,7 +61,7 @@ def main(
 
     Args:
         run: Run folder of `tfaffect train`.
-        records: Folder of the prepared corpora. Default: the one in the run's config.
+        records: Folder of the prepared corpora.
         coverage: Share of faces whose label must lie in the interval around valence or arousal, from 0 to 1.
         mirror: on: return the mean over a face and its mirror image (flip test-time augmentation), in twice the time.
             off: use the face only. as_before: keep the run's setting.

@@ -9,12 +9,14 @@ import errno
 import os
 import re
 import sys
-from collections.abc import Callable, Sequence
-from typing import NoReturn
+from collections.abc import Callable, Iterable, Sequence
+from difflib import get_close_matches
+from pathlib import Path
+from typing import Annotated, Any, NoReturn
 
 import tyro
 
-from tfaffect.errors import UsageError
+from tfaffect.errors import UsageError, missing_extra
 
 USER_ERRORS = (errno.ENOSPC, errno.EDQUOT, errno.EROFS, errno.EACCES, errno.EPERM, errno.ENOTDIR, errno.ENAMETOOLONG)
 """Errors of the operating system that the user can fix; they are not bugs in this project."""
@@ -23,16 +25,37 @@ MAX_LENGTH = 200
 """Characters of a TensorFlow message that are shown; the message may quote a complete record."""
 
 
+def option(metavar: str, default: str = "") -> Any:
+    """Set what --help shows of an option: the name of its value, and its default in words."""
+    return tyro.conf.arg(metavar=metavar, help_behavior_hint=f"(default: {default})" if default else "")
+
+
+Run = Annotated[tyro.conf.Positional[Path], option("RUN")]
+Model = Annotated[tyro.conf.Positional[Path], option("MODEL")]
+Out = Annotated[tyro.conf.Positional[Path], option("OUT")]
+Records = Annotated[Path | None, option("DIR", "the one in the run's config")]
+Corpora = Annotated[tuple[str, ...], option("NAME...", "the training corpora")]
+Split = Annotated[str, tyro.conf.arg(metavar="train|validation|test")]
+Tag = Annotated[str, option("TAG", "all records")]
+FaceDetector = Annotated[Path | None, option("FILE", "$TFAFFECT_FACE_DETECTOR, or one download")]
+"""Arguments that several commands have."""
+
+
 def run(command: Callable[..., None], words: Sequence[str] | None = None, name: str | None = None) -> None:
     """Parse the command line into the arguments of `command` and call it. Exit with status 2 after a user error.
 
     A subcommand gives `words` and `name` instead of the command line and the program's name.
     """
+    name = name or _program_name()
     os.environ.setdefault("TF_CPP_MIN_LOG_LEVEL", "2")  # TensorFlow's start-up notes would hide our own lines
     try:
-        tyro.cli(command, args=words, prog=name or _program_name(), config=(tyro.conf.AvoidSubcommands,))
+        tyro.cli(command, args=words, prog=name, config=(tyro.conf.AvoidSubcommands,))
     except UsageError as error:
         fail(str(error))
+    except ModuleNotFoundError as error:
+        if missing := missing_extra(error.name):
+            fail(f"`{name}` needs {missing}")
+        raise
     except BrokenPipeError:  # the reader of our output, for example head, has closed the pipe
         os.dup2(os.open(os.devnull, os.O_WRONLY), sys.stdout.fileno())
         sys.exit(1)
@@ -81,6 +104,11 @@ def _program_name() -> str:
 def typed(command: str) -> str:
     """Return `tfaffect COMMAND`, or `python -m tfaffect COMMAND` in a checkout that is not installed."""
     return f"{'tfaffect' if os.path.basename(sys.argv[0]) == 'tfaffect' else 'python -m tfaffect'} {command}"
+
+
+def did_you_mean(word: str, known: Iterable[str]) -> str:
+    """Return a hint with the known word that is most similar, or an empty text."""
+    return "".join(f" Did you mean {near}?" for near in get_close_matches(word, list(known), n=1))
 
 
 def fail(message: str, status: int = 2) -> NoReturn:

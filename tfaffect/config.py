@@ -8,7 +8,9 @@ import tomllib
 from collections.abc import Mapping
 from dataclasses import asdict, dataclass, fields
 from pathlib import Path
-from typing import Any, Literal, get_args, get_origin, get_type_hints
+from typing import Annotated, Any, Literal, get_args, get_origin, get_type_hints
+
+import tyro
 
 from tfaffect.errors import UsageError
 from tfaffect.files import atomic
@@ -36,13 +38,13 @@ LISTS = ("corpora", "corpus_weights", "teachers")
 class Config:
     """All settings of a training run. Its field docstrings are the help of `tfaffect train`."""
 
-    corpora: tuple[str, ...] = ()
-    """Prepared corpora to train on; several are mixed. Default: drawn faces, built on the spot."""
-    records: Path = Path("records")
+    corpora: Annotated[tuple[str, ...], tyro.conf.arg(metavar="NAME...", help_behavior_hint="")] = ()
+    """Prepared corpora to train on; several are mixed. (default: drawn faces, built on the spot)"""
+    records: Annotated[Path, tyro.conf.arg(metavar="DIR")] = Path("records")
     """Folder of the prepared corpora."""
-    corpus_weights: tuple[float, ...] = ()
-    """How often an epoch uses each corpus, in the order of --corpora. Default: once each.
-    0.2 takes a different fifth of the corpus in every epoch; 2 takes every face twice."""
+    corpus_weights: Annotated[tuple[float, ...], tyro.conf.arg(metavar="NUMBER...", help_behavior_hint="")] = ()
+    """How often an epoch uses each corpus, in the order of --corpora.
+    0.2 takes a different fifth of the corpus in every epoch; 2 takes every face twice. (default: once each)"""
 
     architecture: Literal["efficientnet_b1", "small", "micro"] = "efficientnet_b1"
     """Backbone. `small` and `micro`: residual networks of 1.1 and 0.19 million weights for faces of 48 pixels."""
@@ -115,7 +117,7 @@ class Config:
     """Loss of valence and of arousal."""
     label_smoothing: float = 0.0
     """Fraction of every class distribution that is spread evenly over the classes."""
-    teachers: tuple[str, ...] = ()
+    teachers: Annotated[tuple[str, ...], tyro.conf.arg(metavar="MODEL...", help_behavior_hint="")] = ()
     """Distillation: runs or exported models whose mean class probabilities are mixed into the labels."""
     distillation_weight: float = 0.5
     """Fraction of the teachers in the mixed class distribution."""
@@ -172,6 +174,27 @@ class Config:
             partial.write_text(json.dumps(values, indent=2) + "\n")
 
 
+@dataclass(frozen=True)
+class Flags(Config):
+    """A config as the command line gives it; `checked` checks it. Tyro would hide our message in its own."""
+
+    def __post_init__(self) -> None:
+        """Check nothing."""
+
+    def checked(self) -> Config:
+        """Return the config. Raises UsageError for a value that is not allowed."""
+        return Config(**{field.name: getattr(self, field.name) for field in fields(Config)})
+
+
+def load_run(run: Path) -> Config:
+    """Return the config of a run folder. Raises UsageError for any other path."""
+    if (run / "config.json").is_file():
+        return load(run / "config.json")
+    if run.exists() and ((run if run.is_dir() else run.parent) / "model.json").is_file():
+        raise UsageError(f"{run} is an export, not a run folder. Name the run that it was exported from.")
+    raise UsageError(f"There is no run folder at {run}. A run folder is what `tfaffect train` writes.")
+
+
 def load(path: Path) -> Config:
     """Read the JSON of `Config.save`, or a recipe in TOML. Raises UsageError for any other file."""
     try:
@@ -194,7 +217,7 @@ def from_values(values: Mapping[str, Any]) -> Config:
 
 def _require(config: Config, name: str, holds: bool, expected: str) -> None:
     if not holds:
-        raise UsageError(f"{name} must be {expected}. Received: {name}={getattr(config, name)!r}.")
+        raise UsageError(f"--{name.replace('_', '-')} must be {expected}. Received: {name}={getattr(config, name)!r}.")
 
 
 DRAWN_FACES = Config(

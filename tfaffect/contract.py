@@ -141,6 +141,10 @@ def read(path: Path) -> Contract:
     if keras_file.suffix == ".keras" and keras_file.is_file():
         return _read_from_archive(keras_file)
     beside = (path if path.is_dir() else path.parent) / MEMBER
+    if not path.exists():
+        raise UsageError(f"There is no run folder or model at {path}.")
+    if (path / "config.json").is_file():
+        raise UsageError(f"{path} has no model.keras yet: no epoch of its training has ended.")
     if not beside.is_file():
         raise UsageError(f"{path} needs its {MEMBER} beside it. Name a run folder, or an export with that file.")
     try:

@@ -18,7 +18,7 @@ from typing import TYPE_CHECKING, Annotated
 import tyro
 
 from tfaffect import cli
-from tfaffect.errors import UsageError
+from tfaffect.errors import UsageError, counted
 
 if TYPE_CHECKING:
     from tfaffect.features.embedder import Embedder
@@ -38,44 +38,39 @@ def __getattr__(name: str) -> object:
     raise AttributeError(f"module {__name__!r} has no attribute {name!r}")
 
 
-def _option(metavar: str, hint: str = "") -> object:
-    """Set what --help shows for an option: its value's name, and a hint in place of "(default: None)"."""
-    return tyro.conf.arg(metavar=metavar, help_behavior_hint=hint)
-
-
 Flag = Annotated[tyro.conf.FlagCreatePairsOff[bool], tyro.conf.arg(help_behavior_hint="")]
 """A flag without its opposite: --resume, but no --no-resume."""
 
 
 def main(
-    inputs: Annotated[tyro.conf.Positional[tuple[str, ...]], _option("INPUT...", "(required)")],
-    out: Annotated[Path | None, _option("FILE", "(default: print one line per face)")] = None,
-    model: Annotated[Path | None, _option("MODEL", "(default: the most accurate one installed)")] = None,
+    inputs: Annotated[
+        tyro.conf.Positional[tuple[str, ...]], tyro.conf.arg(metavar="INPUT...", help_behavior_hint="(required)")
+    ],
+    out: Annotated[Path | None, cli.option("FILE", "print one line per face")] = None,
+    model: Annotated[Path | None, cli.option("MODEL", "the most accurate one installed")] = None,
     faces: Annotated[str, tyro.conf.arg(metavar="all|largest|N")] = "all",
     detect: Flag = True,
-    fps: Annotated[float | None, _option("RATE", "(default: all frames)")] = None,
+    fps: Annotated[float | None, cli.option("RATE", "all frames")] = None,
     every: Annotated[int, tyro.conf.arg(metavar="N")] = 1,
     key_frames: Flag = False,
     start: Annotated[float, tyro.conf.arg(metavar="SECONDS")] = 0.0,
-    end: Annotated[float | None, _option("SECONDS", "(default: to the end)")] = None,
-    start_column: Annotated[str, _option("NAME")] = "",
-    end_column: Annotated[str, _option("NAME")] = "",
+    end: Annotated[float | None, cli.option("SECONDS", "to the end")] = None,
+    start_column: Annotated[str, cli.option("NAME")] = "",
+    end_column: Annotated[str, cli.option("NAME")] = "",
     stream: Annotated[int, tyro.conf.arg(metavar="N")] = 0,
-    sequence_fps: Annotated[float | None, _option("RATE")] = None,
-    smooth: Annotated[float | None, _option("SECONDS", "(default: no smoothing)")] = None,
+    sequence_fps: Annotated[float | None, cli.option("RATE")] = None,
+    smooth: Annotated[float | None, cli.option("SECONDS", "no smoothing")] = None,
     smooth_embeddings: Flag = False,
     abstain: Annotated[float, tyro.conf.arg(metavar="PROBABILITY")] = 0.0,
-    window: Annotated[float | None, _option("SECONDS")] = None,
-    hop: Annotated[float | None, _option("SECONDS", "(default: half a window)")] = None,
-    annotate: Annotated[Path | None, _option("DIR")] = None,
+    window: Annotated[float | None, cli.option("SECONDS")] = None,
+    hop: Annotated[float | None, cli.option("SECONDS", "half a window")] = None,
+    annotate: Annotated[Path | None, cli.option("DIR")] = None,
     blur_faces: Flag = False,
-    timeline: Annotated[Path | None, _option("FILE.png")] = None,
-    batch_size: Annotated[int | None, _option("N", "(default: the fastest for the model)")] = None,
+    timeline: Annotated[Path | None, cli.option("FILE.png")] = None,
+    batch_size: Annotated[int | None, cli.option("N", "the fastest for the model")] = None,
     detect_side: Annotated[int, tyro.conf.arg(metavar="PIXELS")] = 640,
     min_score: Annotated[float, tyro.conf.arg(metavar="CONFIDENCE")] = 0.6,
-    face_detector: Annotated[
-        Path | None, _option("FILE", "(default: $TFAFFECT_FACE_DETECTOR, or one download)")
-    ] = None,
+    face_detector: cli.FaceDetector = None,
     resume: Flag = False,
     overwrite: Flag = False,
     strict: Flag = False,
@@ -240,7 +235,7 @@ def _progress_bar(sources: int) -> Iterator[Callable[[int, Source, float | None]
 
 
 def _print_summary(job: Job, counts: Counts) -> None:
-    print(f"{job.out}: {counts.rows:,} rows, {counts.faces:,} faces", end="")
+    print(f"{job.out}: {counted(counts.rows, 'row')}, {counted(counts.faces, 'face')}", end="")
     print(f"; {counts.empty:,} pictures or frames without a face" if counts.empty else "", end="")
     print(f"; {counts.unreadable:,} not readable" if counts.unreadable else "")
     for path, problem in counts.problems:

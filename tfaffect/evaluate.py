@@ -5,8 +5,6 @@ from __future__ import annotations
 from pathlib import Path
 from typing import Annotated
 
-import tyro
-
 from tfaffect import cli
 from tfaffect.config import load as load_config
 from tfaffect.contract import MIRRORED
@@ -74,11 +72,12 @@ def _resolve_paths(
             raise UsageError(f"{model} has no corpus, because its weights were imported. Name one with --corpora.")
         out = out or report_folder(model, corpora, split, only)
         return corpora or config.corpora, records or config.records, out
+    from tfaffect.runtimes.opening import model_file
+
+    model_file(model)
     if records is None or out is None:
-        raise UsageError(
-            f"{model} is not a run folder, so it has no folders for records and reports. Name them with --records and "
-            "--out."
-        )
+        missing = " and ".join(flag for flag, path in (("--records", records), ("--out", out)) if path is None)
+        raise UsageError(f"{model} is not a run folder, so it needs {missing} too.")
     return corpora, records, out
 
 
@@ -93,22 +92,22 @@ def report_folder(run: Path, corpora: tuple[str, ...] = (), split: str = "valida
 
 
 def main(
-    model: tyro.conf.Positional[Path],
-    corpora: tuple[str, ...] = (),
-    split: str = "validation",
-    records: Path | None = None,
-    only: Annotated[str, tyro.conf.arg(metavar="TAG")] = "",
-    out: Path | None = None,
+    model: cli.Model,
+    corpora: cli.Corpora = (),
+    split: cli.Split = "validation",
+    records: cli.Records = None,
+    only: cli.Tag = "",
+    out: Annotated[Path | None, cli.option("DIR", "RUN/report, or beside it for another split, tag or corpus")] = None,
 ) -> None:
     """Score a model on prepared corpora: tables on the terminal and report.html.
 
     Args:
         model: Run folder of `tfaffect train`, or a .keras, SavedModel, .tflite or .onnx with its model.json.
-        corpora: Prepared corpora. Default: the training corpora.
-        split: train, validation or test.
-        records: Folder of the prepared corpora. Default: the one in the run's config.
+        corpora: Prepared corpora to score on.
+        split: Split to score.
+        records: Folder of the prepared corpora.
         only: Keep only records with this tag, for example strict.
-        out: Folder of the report. Default: RUN/report, or a folder beside it for another split, tag or corpus.
+        out: Folder of the report.
     """
     from tfaffect.scoring import report
 

@@ -16,7 +16,9 @@ def main() -> None:
     from tfaffect.runtimes import shipped
 
     folders = shipped.folders()
-    table, notes = Table(), []
+    table = Table()
+    protocols: dict[str, list[str]] = {}
+    licences = []
     for column in COLUMNS:
         table.add_column(column, justify="left" if column in ("model", "trained", "default") else "right")
     for folder in folders:
@@ -31,10 +33,13 @@ def main() -> None:
             "yes" if folder == folders[0] else "",
         )
         measured = ", ".join(scores["protocol"][name] for name in ("evaluated on", "split", "only"))
-        notes.append(f"{folder.name}: {measured}; {scores['records']:,} faces. {contract.licence}\n  {folder}")
+        protocols.setdefault(f"{measured}; {scores['records']:,} faces", []).append(folder.name)
+        licences.append(contract.licence)
     console = Console(highlight=False, soft_wrap=True)
+    for protocol, names in protocols.items():
+        console.print(f"Accuracy and macro F1 on {protocol}: {', '.join(names)}")
     console.print(table)
-    console.print("\n".join(notes))
+    console.print("\n".join([*map(str, folders), *dict.fromkeys(licences)]))
 
 
 if __name__ == "__main__":

@@ -6,8 +6,6 @@ from collections.abc import Callable
 from pathlib import Path
 from typing import TYPE_CHECKING, Annotated
 
-import tyro
-
 from tfaffect import cli
 from tfaffect.files import atomic
 
@@ -76,13 +74,13 @@ def _corrupted(network: Runtime, apply: Callable, severity: float) -> Callable[[
 
 
 def main(
-    model: tyro.conf.Positional[Path],
-    records: Path,
-    out: Path,
-    corpora: tuple[str, ...] = (),
-    split: str = "validation",
-    only: Annotated[str, tyro.conf.arg(metavar="TAG")] = "",
-    people: Annotated[float | None, tyro.conf.arg(metavar="ACCURACY")] = None,
+    model: cli.Model,
+    records: Annotated[Path, cli.option("DIR")],
+    out: Annotated[Path, cli.option("DIR")],
+    corpora: cli.Corpora = (),
+    split: cli.Split = "validation",
+    only: cli.Tag = "",
+    people: Annotated[float | None, cli.option("ACCURACY")] = None,
 ) -> None:
     """Score a model on corrupted faces: robustness.csv and robustness.png in OUT.
 
@@ -90,8 +88,8 @@ def main(
         model: Run folder, .keras, SavedModel, .tflite or .onnx with its model.json.
         records: Folder of the prepared corpora.
         out: Folder for the table and the plot.
-        corpora: Prepared corpora. Default: the training corpora.
-        split: train, validation or test.
+        corpora: Prepared corpora to score on.
+        split: Split to score.
         only: Keep only records with this tag, for example strict.
         people: Accuracy of people against the labels, from 0 to 1. The plot shows it as a line.
     """

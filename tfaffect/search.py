@@ -7,13 +7,14 @@ import sys
 import time
 from collections.abc import Callable
 from contextlib import nullcontext
-from dataclasses import dataclass, fields, replace
+from dataclasses import dataclass, replace
 from pathlib import Path
-from typing import TYPE_CHECKING, Annotated, Any, Literal
+from typing import TYPE_CHECKING, Annotated, Any
 
 import tyro
 
 from tfaffect import cli
+from tfaffect import config as configs
 from tfaffect.config import Config
 from tfaffect.errors import UsageError
 from tfaffect.files import atomic
@@ -98,25 +99,23 @@ def _wait_for_settings(settings: Settings, out: Path) -> Settings:
 
 
 @dataclass(frozen=True)
-class Flags(Config):
+class Flags(configs.Flags):
     """The config of every trial, except for the knobs that are searched."""
 
     # --strategy is the search's, so the strategy for devices has another flag.
-    strategy: Annotated[
-        Literal["auto", "single", "mirrored", "data_parallel"], tyro.conf.arg(name="device-strategy")
-    ] = "auto"
+    strategy: Annotated[configs.Strategy, tyro.conf.arg(name="device-strategy")] = "auto"
     """Devices that train one trial together; --strategy of `tfaffect train`."""
 
 
 def main(
     config: Annotated[Flags, tyro.conf.OmitArgPrefixes],
-    out: Annotated[Path | None, tyro.conf.arg(metavar="DIR", help_behavior_hint="")] = None,
+    out: Annotated[Path | None, cli.option("DIR")] = None,
     strategy: Strategy = "random",
-    trials: Annotated[int | None, tyro.conf.arg(metavar="N", help_behavior_hint="(default: 20)")] = None,
+    trials: Annotated[int | None, cli.option("N", "20")] = None,
     objective: Objective = "selection",
-    knobs: Annotated[tuple[str, ...], tyro.conf.arg(metavar="NAME...", help_behavior_hint="")] = (),
+    knobs: Annotated[tuple[str, ...], cli.option("NAME...", "all that have an effect")] = (),
     seeds: Annotated[int, tyro.conf.arg(metavar="N")] = 3,
-    resume: Annotated[Path | None, tyro.conf.arg(metavar="DIR", help_behavior_hint="")] = None,
+    resume: Annotated[Path | None, cli.option("DIR")] = None,
 ) -> None:
     """Search for better hyperparameters: many training runs, a table and a report.
 
@@ -139,21 +138,14 @@ def main(
             rates, each on and off, with several seeds.
         trials: Number of configs to try; combinations runs 4 times --seeds.
         objective: The metric to maximise on the validation split: the selection metric, or a single one.
-        knobs: Hyperparameters to search, by their names in config.json; by default all that have an effect.
+        knobs: Hyperparameters to search, by their names in config.json.
         seeds: Seeds of each combination.
         resume: Folder of a search to resume; leave all other flags out.
     """
-    base = Config(**{field.name: getattr(config, field.name) for field in fields(Config)})
+    base = config.checked()
     if resume:
-        if (base, out, strategy, trials, objective, knobs, seeds) != (
-            Config(),
-            None,
-            "random",
-            None,
-            "selection",
-            (),
-            3,
-        ):
+        given = (base, out, strategy, trials, objective, knobs, seeds)
+        if given != (Config(), None, "random", None, "selection", (), 3):
             raise UsageError(f"--resume continues the search in {resume / FILE} unchanged. Leave the other flags out.")
         folder, settings = resume, load(resume)
     elif out is None:

@@ -5,7 +5,7 @@ from __future__ import annotations
 import hashlib
 from dataclasses import replace
 from pathlib import Path
-from typing import TYPE_CHECKING
+from typing import TYPE_CHECKING, Annotated
 
 import tyro
 
@@ -76,10 +76,10 @@ def network(checkpoint: Path, config: Config) -> keras.Model:
 
 
 def main(
-    checkpoint: tyro.conf.Positional[Path],
-    run: tyro.conf.Positional[Path],
-    corpora: tuple[str, ...] = (),
-    records: Path = Path("records"),
+    checkpoint: Annotated[tyro.conf.Positional[Path], cli.option("FILE")],
+    run: cli.Run,
+    corpora: Annotated[tuple[str, ...], cli.option("NAME...")] = (),
+    records: Annotated[Path, tyro.conf.arg(metavar="DIR")] = Path("records"),
 ) -> None:
     """Turn the original authors' PyTorch checkpoint into a run folder.
 

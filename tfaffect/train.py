@@ -10,25 +10,26 @@ from typing import Annotated
 import tyro
 
 from tfaffect import cli
-from tfaffect.config import DRAWN_FACES, Config, load
-from tfaffect.errors import UsageError
+from tfaffect import config as configs
+from tfaffect.config import DRAWN_FACES, Config, load, load_run
+from tfaffect.errors import UsageError, counted
 
-Flags = Annotated[Config, tyro.conf.OmitArgPrefixes]
+Flags = Annotated[configs.Flags, tyro.conf.OmitArgPrefixes]
 
 
 def main(
-    config: Flags,
-    run: Path | None = None,
-    resume: Path | None = None,
-    base: Annotated[Path | None, tyro.conf.arg(name="config", metavar="FILE")] = None,
+    settings: Flags,
+    run: Annotated[Path | None, cli.option("RUN", "runs/<date>-<corpora>")] = None,
+    resume: Annotated[Path | None, cli.option("RUN")] = None,
+    base: Annotated[Path | None, tyro.conf.arg(name="config", metavar="FILE", help_behavior_hint="")] = None,
 ) -> None:
     """Train a network on prepared corpora, or on drawn faces.
 
     Writes a run folder with config.json, model.keras, history.csv, tensorboard/ and report/.
 
     Args:
-        config: Settings of the run.
-        run: Run folder. Default: runs/<date>-<corpora>.
+        settings: All settings of the run.
+        run: Run folder to write.
         resume: Continue the stopped run in this folder, with its own config; only --strategy may change.
         base: config.json of a run or a search, or a recipe in TOML; it replaces the defaults. Other flags override it.
     """
@@ -38,19 +39,20 @@ def main(
         raise UsageError(
             f"--resume continues with the run's own config. Leave --config out. Received: --config {base}."
         )
+    config = settings.checked()
     if base:
         config = with_flags(load(base))
         if not config.corpora:
             raise UsageError(f"{base} names no corpus, for example because its weights were imported. Add --corpora.")
     if resume:
         config = saved_config(config, resume)
-    elif not config.corpora:
-        config = draw_faces()
     from tfaffect import calibrate, evaluate
     from tfaffect.records.prepared import open_corpus
     from tfaffect.scoring import report
     from tfaffect.training import devices, training
 
+    if not (resume or config.corpora):
+        config = draw_faces()
     folder = resume or run or Path("runs", f"{datetime.now():%Y%m%d-%H%M%S}-{'-'.join(config.corpora)}")
     try:
         if not (resume and only_report_missing(resume)):
@@ -63,6 +65,8 @@ def main(
         return
     calibrated = calibrate.calibrate(folder)
     print(f"{report.summarise(evaluate.evaluate(folder))}\n\n{calibrate.summarise(calibrated)}")
+    if config.corpora == DRAWN_FACES.corpora:
+        print("\nThis network knows drawn faces only. It does not read photos.")
     print(f"\nReport:  {folder / 'report' / 'report.html'}\nNext:    {cli.typed(f'export tflite {folder} OUT')}")
     if all(open_corpus(config.records, name).size("test") for name in config.corpora):
         print(f"         {cli.typed(f'evaluate {folder} --split test')}")
@@ -70,11 +74,11 @@ def main(
 
 def saved_config(given: Config, run: Path) -> Config:
     """Return the config of a run to resume. Raises UsageError when flags other than --strategy would change it."""
+    saved = load_run(run)
     if replace(given, strategy=Config.strategy) != Config():
         raise UsageError(
             f"--resume continues with {run / 'config.json'} as it is. Leave the other flags out, except --strategy."
         )
-    saved = load(run / "config.json")
     return saved if given.strategy == Config.strategy else replace(saved, strategy=given.strategy)
 
 
@@ -86,17 +90,20 @@ def only_report_missing(run: Path) -> bool:
 
 def with_flags(defaults: Config) -> Config:
     """Return the config of the command line, with these defaults for the flags that are not given."""
-    config, _ = tyro.cli(Flags, default=defaults, return_unknown_args=True)  # unknown here: --run and --config
-    return config
+    flags, _ = tyro.cli(Flags, default=configs.Flags(**vars(defaults)), return_unknown_args=True)  # --run, --config
+    return flags.checked()
 
 
 def draw_faces() -> Config:
     """Build the corpus of drawn faces if it is missing, and return its config with the flags applied."""
-    print(
-        "No corpus was named, so this trains a small network on drawn faces, from scratch: minutes on two cores.\n"
-        f"`{cli.typed('build')}` lists the corpora of real faces."
-    )
     config = with_flags(DRAWN_FACES)
+    network = "EfficientNet-B1" if config.architecture == "efficientnet_b1" else f"the network {config.architecture}"
+    usual = config == replace(DRAWN_FACES, records=config.records, seed=config.seed)
+    print(
+        f"No corpus was named: {network} learns drawn faces of {config.image_size} pixels for "
+        f"{counted(config.epochs, 'epoch')}{', about 6 minutes on two cores' * usual}. This shows that everything "
+        f"works; the network does not read photos.\n`{cli.typed('build')}` lists the corpora of real faces."
+    )
     if not (config.records / "synthetic").exists():
         arguments = ["synthetic", "--records", str(config.records.absolute())]
         print("$", cli.typed(f"build {' '.join(arguments)}"), flush=True)

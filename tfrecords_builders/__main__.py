@@ -6,11 +6,10 @@ import pkgutil
 import sys
 from collections.abc import Callable, Sequence
 from dataclasses import is_dataclass
-from difflib import get_close_matches
 from functools import partial
 from inspect import isabstract
 from pathlib import Path
-from typing import Any
+from typing import Annotated, Any
 
 import tyro
 
@@ -37,9 +36,8 @@ def find_corpus(name: str) -> type[Corpus]:
     """Return the corpus class of a name. Raises UsageError with the known names."""
     known = corpora()
     if name not in known:
-        guess = get_close_matches(name, known, n=1)
-        hint = f" Did you mean {guess[0]}?" if guess else ""
-        raise UsageError(f"There is no corpus {name!r}.{hint} Corpora: {', '.join(sorted(known))}.")
+        guess = cli.did_you_mean(name, known)
+        raise UsageError(f"There is no corpus {name!r}.{guess} Corpora: {', '.join(sorted(known))}.")
     return known[name]
 
 
@@ -63,15 +61,15 @@ def command(kind: type[Corpus]) -> Callable[..., None]:
 
     def prepare_corpus(
         corpus: Any,
-        raw: Path | None = None,
-        records: Path = Path("records"),
+        raw: Annotated[Path | None, cli.option("DIR")] = None,
+        records: Annotated[Path, tyro.conf.arg(metavar="DIR")] = Path("records"),
         keep_twins: Flag = False,
         max_skipped: float = kind.max_skipped,
         overwrite: Flag = False,
-        face_detector: Path | None = None,
-        workers: int = 0,
-        beam_runner: str = "",
-        beam_options: tuple[str, ...] = (),
+        face_detector: cli.FaceDetector = None,
+        workers: Annotated[int, cli.option("N", "one for each core")] = 0,
+        beam_runner: Annotated[str, cli.option("RUNNER")] = "",
+        beam_options: Annotated[tuple[str, ...], cli.option("NAME=VALUE...")] = (),
     ) -> None:
         """Build the TFRecords of a corpus from its raw files.
 
@@ -82,10 +80,10 @@ def command(kind: type[Corpus]) -> Callable[..., None]:
             keep_twins: Keep pictures or groups that an official split repeats in a later split.
             max_skipped: Largest share of the annotations that may give no record; with more, the build fails.
             overwrite: Replace records that exist.
-            face_detector: Local copy of the face detector's weights; without it, they are downloaded once.
-            workers: Number of processes that decode and crop; 0 for one on each core.
+            face_detector: Weights of the face detector YuNet.
+            workers: Number of processes that decode and crop.
             beam_runner: Build with Apache Beam on this runner, for example DirectRunner (docs/clusters.md).
-            beam_options: Options of the Beam pipeline, each as NAME=VALUE.
+            beam_options: Options of the Beam pipeline.
         """
         if kind.needs_raw and not (raw and raw.is_dir()):
             missing = f"There is no folder {raw}." if raw else "Name the folder of the raw corpus with --raw DIR."
@@ -132,7 +130,7 @@ def _tables(report: dict[str, Any]) -> Any:
 
     from tfaffect.labels import AFFECT, CLASSES
 
-    kept = Table(title=f"{report['corpus']} {report['version']}: records kept", title_justify="left")
+    kept = Table(title=f"{report['corpus']} {report['version']}: records written", title_justify="left")
     for column in ("", *report["splits"]):
         kept.add_column(column, justify="right" if column else "left")
     splits = report["splits"].values()

@@ -6,7 +6,7 @@ from collections.abc import Sequence
 from pathlib import Path
 from typing import Any
 
-from tfaffect.errors import UsageError
+from tfaffect.errors import UsageError, missing_extra
 from tfrecords_builders.base import Face, Skip
 from tfrecords_builders.workers import Make, chunks, make_chunk
 
@@ -43,7 +43,7 @@ def options(given: Sequence[str]) -> Any:
     try:
         from apache_beam.options.pipeline_options import PipelineOptions
     except ImportError as error:
-        raise UsageError("Apache Beam is not installed. pip install -r requirements-beam.txt") from error
+        raise UsageError(f"--beam-runner needs {missing_extra('apache_beam')}") from error
     return PipelineOptions([f"--{option}" for option in given])
 
 

@@ -2,12 +2,17 @@
 
 import errno
 import os
+import re
+import sys
+import tomllib
 
 import pytest
 import tensorflow as tf
 
-from tfaffect import cli
-from tfaffect.errors import UsageError
+from tests import ROOT
+from tfaffect import cli, train
+from tfaffect.config import DRAWN_FACES, Flags
+from tfaffect.errors import EXTRAS, UsageError, counted
 from tfaffect.records.prepared import parse
 
 FULL = os.strerror(errno.ENOSPC)
@@ -78,3 +83,68 @@ def test_a_fault_keeps_its_trace(error):
     with pytest.raises(type(error)) as raised:
         cli.run(command, [], "a command")
     assert raised.value is error
+
+
+@pytest.mark.parametrize(
+    ("module", "words"),
+    [
+        (
+            "tensorflow",
+            '`tfaffect train` needs tensorflow, which is not installed. Install the extra: pip install "tfaffe',
+        ),
+        ("tensorflow", 'ct[train]" (in a checkout: pip install -r requirements.txt).'),
+        ("onnxruntime.capi", 'onnxruntime, which is not installed. Install the extra: pip install "tfaffect[onnx]"'),
+        ("jax", 'pip install "tfaffect[jax]" (in a checkout: pip install -r requirements-jax.txt).'),
+    ],
+)
+def test_a_missing_package_names_its_extra(module, words, capsys):
+    def command() -> None:
+        raise ModuleNotFoundError(name=module)
+
+    with pytest.raises(SystemExit) as ended:
+        cli.run(command, [], "tfaffect train")
+    assert ended.value.code == 2
+    assert words in capsys.readouterr().err
+
+
+@pytest.mark.parametrize("module", ["tfaffect.nothing", "numpy", None])
+def test_a_module_of_no_extra_keeps_its_trace(module):
+    def command() -> None:
+        raise ModuleNotFoundError(name=module)
+
+    with pytest.raises(ModuleNotFoundError):
+        cli.run(command, [], "tfaffect train")
+
+
+@pytest.mark.parametrize("extra", ["train", "onnx", "jax", "wandb", "beam"])
+def test_every_package_of_an_extra_is_known(extra):
+    listed = tomllib.loads((ROOT / "pyproject.toml").read_text())["project"]["optional-dependencies"][extra]
+    names = {re.match(r"[\w-]+", line)[0].replace("-", "_") for line in listed if not line.startswith("tfaffect")}
+    assert names == {module.replace("sklearn", "scikit_learn") for module, known in EXTRAS.items() if known == extra}
+
+
+@pytest.mark.parametrize(
+    ("flags", "words"),
+    [
+        ([], "EfficientNet-B1 learns drawn faces of 40 pixels for 5 epochs, about 6 minutes on two cores. This shows"),
+        (["--epochs", "1"], "EfficientNet-B1 learns drawn faces of 40 pixels for 1 epoch. This shows"),
+        (["--architecture", "small", "--image-size", "48"], "the network small learns drawn faces of 48 pixels for 5"),
+    ],
+)
+def test_training_without_a_corpus_says_what_it_trains(flags, words, tmp_path, monkeypatch, capsys):
+    (tmp_path / "synthetic").mkdir()
+    monkeypatch.setattr(sys, "argv", ["train.py", "--records", str(tmp_path), *flags])
+    assert train.draw_faces().learning_rate == DRAWN_FACES.learning_rate
+    assert f"No corpus was named: {words}" in capsys.readouterr().out
+
+
+def test_a_run_on_drawn_faces_says_at_its_end_what_it_knows(run, monkeypatch, capsys):
+    monkeypatch.setattr(train, "only_report_missing", lambda run: True)
+    monkeypatch.setattr("tfaffect.calibrate.calibrate", lambda run: {"half_width": {}})
+    monkeypatch.setattr("tfaffect.evaluate.evaluate", lambda run: {"scores": {}})
+    train.main(Flags(), resume=run)
+    assert "This network knows drawn faces only. It does not read photos.\n\nReport:" in capsys.readouterr().out
+
+
+def test_counted_nouns():
+    assert [counted(number, "epoch") for number in (0, 1, 2000)] == ["0 epochs", "1 epoch", "2,000 epochs"]

@@ -13,6 +13,7 @@ from tfaffect import __version__
 from tfaffect.__main__ import COMMANDS as NAMES
 
 CONSOLE = ["-m", "tfaffect"]
+EXPORT = "models/fer_plus_micro"
 COMMANDS = [
     CONSOLE,
     [*CONSOLE, "export"],
@@ -66,6 +67,26 @@ def test_help_imports_nothing_heavy(command):
     assert not imported & (HEAVY - ({"cv2"} if command[-1] == "build" else set()))  # it lists the corpora
 
 
+@pytest.mark.parametrize("name", [name for name in NAMES if name not in ("build", "embed", "models")])
+def test_help_names_values_and_gives_defaults_in_words(name):
+    printed = call(*CONSOLE, *name.split(" "), "--help").stdout
+    assert not re.search(r"\{None\}|: None\)|\(default: \)|\(default: ''\)|PATH|\[STR", printed)
+
+
+@pytest.mark.parametrize(
+    "words", [["train"], ["build", "synthetic"], ["import-torch", "FILE", "RUN"], ["card", EXPORT]]
+)
+def test_the_small_install_names_the_extra(words):
+    """Without the packages of the extras; `train` says so before it promises a training."""
+    code = (
+        "import sys; from tfaffect.errors import EXTRAS; sys.modules |= dict.fromkeys(EXTRAS); sys.argv[0] = 'tfaffect'"
+    )
+    done = call("-c", f"{code}; from tfaffect.__main__ import main; main()", *words)
+    assert (done.returncode, done.stdout) == (2, "")
+    named = " ".join(words if words[0] == "build" else words[:1])
+    assert re.fullmatch(rf"error: `tfaffect {named}` needs \w+, which is not .*\[train\]\".*\.\n", done.stderr)
+
+
 @pytest.mark.parametrize(("words", "names"), [([], [*NAMES]), (["export"], [name for name in NAMES if " " in name])])
 def test_the_help_lists_the_commands_with_one_line_each(words, names):
     listed = [line.strip() for line in call(*CONSOLE, *words, "--help").stdout.splitlines() if line.startswith("  ")]
@@ -89,6 +110,14 @@ def test_the_completion_knows_every_command(shell):
     assert not imported & (HEAVY - {"cv2"})  # the corpora read pictures; 0.1 s
 
 
+def test_bash_completes_commands_and_leaves_files_to_the_shell(tmp_path):
+    assert call(*CONSOLE, "--tyro-write-completion", "bash", tmp_path / "completion").returncode == 0
+    code = f". {tmp_path}/completion; complete -p tfaffect; for COMP_CWORD in 1 2; do _tyro_tfaffect; "
+    code += 'echo "${#COMPREPLY[@]} ${COMPREPLY[@]}"; done'
+    done = subprocess.run(["bash", "-c", f"COMP_WORDS=(tfaffect emb pho); {code}"], capture_output=True, text=True)
+    assert done.stdout == "complete -o bashdefault -o default -F _tyro_tfaffect tfaffect\n1 embed\n0 \n"
+
+
 def test_the_list_of_corpora_imports_nothing_heavy_and_names_them_all():
     printed, imported = call_and_list_imports("-m", "tfrecords_builders")
     for name in ("fer_plus", "synthetic"):
@@ -102,10 +131,22 @@ def test_the_list_of_corpora_imports_nothing_heavy_and_names_them_all():
     [
         ([*CONSOLE, "evluate", "run"], "There is no command 'evluate'. Did you mean evaluate? Commands: embed, build"),
         ([*CONSOLE, "export"], "`tfaffect export` needs a second word. Use one of: export saved-model, export tflite"),
-        ([*CONSOLE, "export", "tflight", "run", "out"], "`tfaffect export` needs a second word"),
+        ([*CONSOLE, "export", "tflit", "run", "out"], "no command 'export tflit'. Did you mean export tflite?"),
         ([*CONSOLE, "build", "fer_pluss"], "There is no corpus 'fer_pluss'. Did you mean fer_plus?"),
-        ([*CONSOLE, "evaluate", "/nowhere"], "/nowhere"),
-        ([*CONSOLE, "export", "tflite", "/nowhere", "out"], "/nowhere"),
+        ([*CONSOLE, "evaluate", "/nowhere"], "There is no run folder or model at /nowhere. Name a run folder"),
+        ([*CONSOLE, "evaluate", "train.py"], "train.py is not a model that can be run. Name a run folder"),
+        (
+            [*CONSOLE, "calibrate", "/nowhere"],
+            "There is no run folder at /nowhere. A run folder is what `tfaffect train`",
+        ),
+        ([*CONSOLE, "calibrate", EXPORT], f"{EXPORT} is an export, not a run folder. Name the run"),
+        ([*CONSOLE, "export", "tflite", "/nowhere", "out"], "There is no run folder at /nowhere."),
+        ([*CONSOLE, "export", "tflite", "train.py", "out"], "There is no run folder at train.py."),
+        ([*CONSOLE, "export", "onnx", EXPORT, "out"], f"{EXPORT} is an export, not a run folder."),
+        ([*CONSOLE, "export", "saved-model", f"{EXPORT}/model.tflite", "out"], "is an export, not a run folder."),
+        ([*CONSOLE, "card", "/nowhere"], "There is no run folder or model at /nowhere."),
+        (["train.py", "--resume", "/nowhere"], "There is no run folder at /nowhere."),
+        ([*CONSOLE, "--tyro-write-completion", "bash"], "Name a shell, and a file to write"),
         (["-m", "tfrecords_builders", "fer_pluss"], "There is no corpus 'fer_pluss'. Did you mean fer_plus?"),
         (["-m", "tfrecords_builders", "fer_plus"], "--raw DIR"),
         (["-m", "tfrecords_builders", "fer_plus", "--raw", "/nowhere"], "There is no folder /nowhere"),
@@ -122,7 +163,8 @@ def test_the_list_of_corpora_imports_nothing_heavy_and_names_them_all():
             ["-m", "tfaffect.search", "--corpora", "a", "--out", "out", "--strategy", "combinations", "--trials", "5"],
             "runs 4 trials for each of --seeds",
         ),
-        (["train.py", "--epochs", "0"], "epochs must be at least 1. Received: epochs=0"),
+        (["train.py", "--epochs", "0"], "error: --epochs must be at least 1. Received: epochs=0."),
+        (["-m", "tfaffect.search", "--epochs", "0"], "error: --epochs must be at least 1. Received: epochs=0."),
         (["-m", "export.tflite", "/nowhere", "out"], "/nowhere"),
         (["-m", "demo", "/nowhere"], "There is no model.tflite in /nowhere"),
         (["-m", "export.onnx", "/nowhere", "out"], "/nowhere"),
@@ -147,7 +189,7 @@ def test_preparing_prints_a_table_and_leaves_its_report(tmp_path):
     write_fer_plus_tables(tmp_path / "raw", [*rows, ("PublicTest", "fer0028638.png", votes(disgust=10), pixels(3))])
     done = call("-m", "tfrecords_builders", "fer_plus", "--raw", tmp_path / "raw", "--records", tmp_path / "records")
     assert done.returncode == 0, done.stderr
-    assert "records kept" in done.stdout
+    assert "records written" in done.stdout
     assert "8 of 9" in done.stdout  # one of nine has a twin in validation
     report = json.loads((tmp_path / "records" / "fer_plus" / "1.1.0" / "build_report.json").read_text())
     assert [split["records"] for split in report["splits"].values()] == [8, 1]

@@ -56,7 +56,9 @@ def test_survives_saving(tmp_path):
     ],
 )
 def test_refuses_what_cannot_be(field, value):
-    with pytest.raises(UsageError, match=rf"{field} must be .* {re.escape(f'Received: {field}={value!r}')}"):
+    with pytest.raises(
+        UsageError, match=rf"^--{field.replace('_', '-')} must be .* {re.escape(f'Received: {field}={value!r}')}"
+    ):
         Config(**{field: value})
 
 

@@ -84,8 +84,12 @@ def test_what_is_not_there_is_named(run, tmp_path, arguments, message):
         evaluate(run, out=tmp_path / "report", **arguments)
 
 
-def test_a_folder_that_is_no_run_is_refused(tmp_path):
-    with pytest.raises(UsageError, match=r"is not a run folder.* Name them with --records and --out"):
+def test_a_folder_that_is_no_run_is_refused(exported, tmp_path):
+    with pytest.raises(UsageError, match=r"is not a run folder, so it needs --records and --out too\."):
+        evaluate(exported)
+    with pytest.raises(UsageError, match=r"is not a run folder, so it needs --out too\."):
+        evaluate(exported, records=tmp_path)
+    with pytest.raises(UsageError, match=r"contains no model\. Name a run folder"):
         evaluate(tmp_path)
 
 

@@ -213,6 +213,9 @@ def test_the_command_says_what_is_wrong_without_a_traceback(tmp_path):
     done = subprocess.run([sys.executable, "-m", "demo", tmp_path], cwd=ROOT, capture_output=True, text=True)
     assert (done.returncode, "Traceback" in done.stderr) == (2, False)
     assert f"error: There is no {FILE} in {tmp_path}" in done.stderr
+    (tmp_path / "config.json").touch()
+    with pytest.raises(UsageError, match=rf"is a run: first `.*export tflite {tmp_path} OUT`, then `.*demo OUT`\."):
+        addresses.find_files(tmp_path)
 
 
 def test_the_lock_file_names_one_host_at_most():

@@ -164,6 +164,20 @@ def test_each_limit(change, size, expected):
     assert message is None if expected is None else message.startswith(expected)
 
 
+def test_the_terminal_gives_each_loss_with_its_limit():
+    losses = replace(
+        NONE_LOST, labelled=550, lost=1, ccc={"valence": -0.0004}, cosine=0.998, worst_cosine=0.95
+    ).losses()
+    assert list(RECIPES["int8"].limits.describe(losses)) == [
+        "loses 0.18 points of accuracy (limit 0.3)",
+        "classes changed: 0.00 %",
+        "gains 0.0004 of CCC valence (limit 0.01)",
+        "embedding cosine, mean: 0.9980 (limit 0.99)",
+        "embedding cosine, worst face: 0.9500",
+        "embeddings with a cosine below 0.9: 0.00 %",
+    ]
+
+
 def test_the_limits_of_int8_are_those_of_the_project():
     limits = RECIPES["int8"].limits
     assert limits.megabytes <= 9.5

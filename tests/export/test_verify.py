@@ -277,7 +277,7 @@ def test_what_cannot_be_verified_is_an_error_of_use(copy, records, capsys, chang
 
 
 def test_a_model_that_is_not_there_is_an_error_of_use(records, tmp_path):
-    with pytest.raises(UsageError, match="There is no model") as caught:
+    with pytest.raises(UsageError, match="There is no run folder or model at") as caught:
         verify.verify(tmp_path / "nothing.tflite", records)
     assert not isinstance(caught.value, verify.BrokenArtefactError)
 

@@ -111,8 +111,19 @@ def replace_batch(size):
 
 
 def test_an_unknown_corpus_names_those_that_exist(records):
-    with pytest.raises(UsageError, match=r"No records of 'fer_pluss'(?s:.*)Prepared there: synthetic"):
+    with pytest.raises(UsageError, match=r"No records of 'fer_pluss' in \S+\. Prepared there: synthetic.* --raw DIR"):
         open_corpus(records, "fer_pluss")
+    with pytest.raises(UsageError, match=r"Did you mean synthetic\?"):
+        open_corpus(records, "syntetic")
+
+
+@pytest.mark.parametrize("levels", [0, 1])
+def test_a_folder_inside_the_records_is_explained(corpus, records, levels):
+    inside = [corpus.folder, *corpus.folder.parents][levels]
+    with pytest.raises(UsageError, match=f"--records is the folder that holds the corpora: {records}\\. Received"):
+        open_corpus(inside, "synthetic")
+    with pytest.raises(UsageError, match="tfaffect build synthetic --records"):
+        open_corpus(records / "nowhere", "synthetic")
 
 
 def test_an_unknown_split_names_those_that_exist(corpus):

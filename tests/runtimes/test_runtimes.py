@@ -130,7 +130,7 @@ def test_a_model_is_named_by_its_folder_or_its_file(artefacts):
 
 
 def test_what_is_no_model_is_refused(artefacts, tmp_path):
-    with pytest.raises(UsageError, match=r"There is no model at .*nowhere"):
+    with pytest.raises(UsageError, match=r"There is no run folder or model at .*nowhere"):
         open_model(tmp_path / "nowhere")
     with pytest.raises(UsageError, match=r"contains no model\. Name a run folder"):
         open_model(tmp_path)
@@ -160,7 +160,9 @@ def test_a_damaged_file_is_refused(artefacts, tmp_path, name, content):
 def test_a_package_that_is_missing_is_named(artefacts, monkeypatch):
     monkeypatch.delitem(sys.modules, "tfaffect.runtimes.onnx_file", raising=False)
     monkeypatch.setitem(sys.modules, "onnxruntime", None)
-    with pytest.raises(UsageError, match="needs onnxruntime, which is not installed"):
+    with pytest.raises(
+        UsageError, match=r"needs onnxruntime, which is not installed\. .* pip install \"tfaffect\[onnx\]\""
+    ):
         open_model(artefacts["onnx"])
 
 

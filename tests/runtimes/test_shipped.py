@@ -9,6 +9,7 @@ import pytest
 
 from tests import ROOT
 from tfaffect import contract as contracts
+from tfaffect import models
 from tfaffect.labels import AFFECT, CLASSES
 from tfaffect.runtimes import shipped
 from tfaffect.runtimes.opening import open_model
@@ -26,6 +27,16 @@ def test_the_one_that_is_taken_first_is_right_most_often():
     shares = {path.name: contracts.read(path).scores["expression"]["accuracy"]["value"] for path in MODELS}
     assert sorted(shares, key=shares.get, reverse=True) == [name for name in shipped.BY_ACCURACY if name in shares]
     assert shipped.default_model().name == max(shares, key=shares.get)
+
+
+def test_the_list_gives_the_protocol_and_the_licence_once(capsys):
+    models.main()
+    printed = capsys.readouterr().out
+    assert printed.startswith(
+        "Accuracy and macro F1 on fer_plus 1.1.0, validation, all records; 3,553 faces: fer_plus_small"
+    )
+    assert printed.count("validation") == printed.count("Weights carry the terms of the corpora") == 1
+    assert all(str(model) in printed for model in MODELS)
 
 
 @pytest.mark.parametrize("model", MODELS, ids=lambda path: path.name)

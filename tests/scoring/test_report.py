@@ -13,7 +13,7 @@ from tfaffect.errors import UsageError
 from tfaffect.labels import AFFECT, CLASSES
 from tfaffect.scoring import figures, report
 from tfaffect.scoring.mistakes import most_confident
-from tfaffect.scoring.scores import score, score_all
+from tfaffect.scoring.scores import TRUE, score, score_all
 
 VOID = ("meta", "img")
 
@@ -175,10 +175,17 @@ def test_summary_is_a_table():
     one, two = (predict(56, ("expression",), corpus, "strict") for corpus in ("fer_plus", "mine"))
     table = pd.concat([one, two.assign(tags="")])
     lines = report.summarise({"protocol": {}, "scores": score_all(table, resamples=0)}).splitlines()
-    assert lines[0] == "set                n  accuracy     UAR  macro F1  CCC valence  CCC arousal"
-    assert lines[1] == "pooled           112    75.0 %  75.0 %    85.7 %            -            -"
+    assert lines[0] == "set              records  with class  accuracy     UAR  macro F1  CCC valence  CCC arousal"
+    assert lines[1] == "pooled               112         112    75.0 %  75.0 %    85.7 %            -            -"
     assert [line.split()[0] for line in lines[1:]] == ["pooled", "fer_plus", "mine", "fer_plus:strict"]
     assert len({len(line) for line in lines}) == 1
+
+
+def test_the_summary_counts_faces_with_a_class_apart_from_records():
+    table = predict(56, ("expression",))
+    table.loc[:13, [*TRUE]] = 0.0
+    scores = score_all(table, resamples=0)
+    assert report.summarise({"protocol": {}, "scores": scores}).splitlines()[1].split()[:3] == ["pooled", "56", "42"]
 
 
 def test_people_have_their_column_where_labels_are_votes():

@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 from pathlib import Path
+from typing import Annotated
 
 import tyro
 
@@ -10,18 +11,18 @@ from tfaffect import cli
 
 
 def main(
-    model_folder: tyro.conf.Positional[Path | None] = None,
+    model_folder: Annotated[tyro.conf.Positional[Path | None], cli.option("[OUT]", "the shipped model")] = None,
     port: int = 8000,
-    face_detector: Path | None = None,
+    face_detector: cli.FaceDetector = None,
 ) -> None:
     """Serve a page that runs a model in the browser; no picture leaves the browser.
 
     tfaffect export tflite RUN OUT && tfaffect demo OUT
 
     Args:
-        model_folder: Folder of `tfaffect export tflite`, with model.tflite and model.json. Default: the shipped model.
+        model_folder: Folder of `tfaffect export tflite`, with model.tflite and model.json.
         port: Port on this machine; 0 for any free port. The server accepts no other machines.
-        face_detector: Weights of YuNet. Default: TFAFFECT_FACE_DETECTOR, else downloaded once.
+        face_detector: Weights of the face detector YuNet.
     """
     from tfaffect.demo.addresses import find_files
     from tfaffect.demo.server import open_server

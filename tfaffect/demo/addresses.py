@@ -88,6 +88,9 @@ def _package_files() -> dict[str, Path]:
 
 
 def _model_files(folder: Path) -> dict[str, Path]:
+    if (folder / "config.json").is_file():
+        export, demo = cli.typed(f"export tflite {folder} OUT"), cli.typed("demo OUT")
+        raise UsageError(f"{folder} is a run: first `{export}`, then `{demo}`.")
     if not (folder / FILE).is_file():
         raise UsageError(f"There is no {FILE} in {folder}. Write one: {cli.typed('export tflite')} RUN {folder}")
     check_weights(folder / FILE, read(folder))

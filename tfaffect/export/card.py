@@ -7,8 +7,6 @@ from dataclasses import replace
 from pathlib import Path
 from typing import TYPE_CHECKING
 
-import tyro
-
 from tfaffect import cli
 from tfaffect.contract import CARD, MIRRORED
 from tfaffect.export.markdown import DASH, facts, format_figure, percent, table
@@ -217,7 +215,7 @@ def _describe_use(contract: Contract) -> Iterator[str]:
         yield "## How to use it\n\n" + "\n\n".join([*([where] if contract.artefact else []), *blocks])
 
 
-def main(artefact: tyro.conf.Positional[Path]) -> None:
+def main(artefact: cli.Model) -> None:
     """Write the model card (card.md) beside a run or an export.
 
     Args:

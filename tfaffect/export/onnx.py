@@ -7,10 +7,8 @@ from dataclasses import replace
 from pathlib import Path
 from typing import TYPE_CHECKING
 
-import tyro
-
 from tfaffect import cli
-from tfaffect import contract as contracts
+from tfaffect.config import load_run
 from tfaffect.contract import MEMBER, Contract
 
 if TYPE_CHECKING:
@@ -32,7 +30,7 @@ def export(run: Path, out: Path, records: Path | None = None, overwrite: bool = 
 
     Raises UsageError for a run that cannot be read, and ExportError when a check of the file fails.
     """
-    contracts.read(run)  # report a wrong path before seconds of imports
+    load_run(run)  # report a wrong path before seconds of imports
     from tfaffect.export import artefact
 
     network, contract, faces = artefact.open_run(run, records)
@@ -119,9 +117,9 @@ def _nodes(graph: GraphProto) -> Iterator[NodeProto]:
 
 
 def main(
-    run: tyro.conf.Positional[Path],
-    out: tyro.conf.Positional[Path],
-    records: Path | None = None,
+    run: cli.Run,
+    out: cli.Out,
+    records: cli.Records = None,
     overwrite: bool = False,
 ) -> None:
     """Export a run as a float32 ONNX file (model.onnx with model.json).
@@ -131,7 +129,7 @@ def main(
     Args:
         run: Run folder of `tfaffect train`.
         out: Folder for model.onnx and model.json.
-        records: Folder of the prepared corpora, for the check. Default: the one in the run's config.
+        records: Folder of the prepared corpora, for the check.
         overwrite: Replace an earlier export in OUT.
     """
     print(export(run, out, records, overwrite).summary(out / FILE))

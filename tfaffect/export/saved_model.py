@@ -8,10 +8,8 @@ from dataclasses import replace
 from pathlib import Path
 from typing import TYPE_CHECKING
 
-import tyro
-
 from tfaffect import cli
-from tfaffect import contract as contracts
+from tfaffect.config import load_run
 from tfaffect.contract import MEMBER, Contract
 
 if TYPE_CHECKING:
@@ -38,7 +36,7 @@ def export(run: Path, out: Path, records: Path | None = None, overwrite: bool = 
 
     Raises UsageError for a run that cannot be read, and ExportError when a check of the artefact fails.
     """
-    contracts.read(run)  # report a wrong path before seconds of imports
+    load_run(run)  # report a wrong path before seconds of imports
     from tfaffect.export import artefact
 
     network, contract, faces = artefact.open_run(run, records)
@@ -60,9 +58,7 @@ def write(network: keras.Model, folder: Path, contract: Contract | None = None) 
     image = tf.TensorSpec((None, *network.input_shape[1:]), tf.uint8, name="image")
     predict = tf.function(lambda image: network(image, training=False), input_signature=[image], autograph=False)
     module = tf.Module()
-    module.weights = [
-        variable.value for variable in network.variables
-    ]  # tf.Module does not find Keras variables itself
+    module.weights = [variable.value for variable in network.variables]  # tf.Module finds no Keras variables
     # `predict` is no attribute of the module: otherwise the TFLite converter finds one signature instead of three.
     signatures = {name: _select(predict, outputs) for name, outputs in SIGNATURES.items()}
     signatures[ENCODED] = _from_encoded(predict, network.input_shape[1])
@@ -133,9 +129,9 @@ def _letterbox(picture: tf.Tensor, size: int) -> tf.Tensor:
 
 
 def main(
-    run: tyro.conf.Positional[Path],
-    out: tyro.conf.Positional[Path],
-    records: Path | None = None,
+    run: cli.Run,
+    out: cli.Out,
+    records: cli.Records = None,
     overwrite: bool = False,
 ) -> None:
     """Export a run as a TensorFlow SavedModel (a folder with model.json).
@@ -145,7 +141,7 @@ def main(
     Args:
         run: Run folder of `tfaffect train`.
         out: Folder of the SavedModel; model.json is inside.
-        records: Folder of the prepared corpora, for the check. Default: the one in the run's config.
+        records: Folder of the prepared corpora, for the check.
         overwrite: Replace an earlier export in OUT.
     """
     print(export(run, out, records, overwrite).summary(out))

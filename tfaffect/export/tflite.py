@@ -9,11 +9,8 @@ from functools import partial
 from pathlib import Path
 from typing import TYPE_CHECKING, Any, Literal
 
-import tyro
-
 from tfaffect import cli
-from tfaffect import contract as contracts
-from tfaffect.config import load as load_config
+from tfaffect.config import load_run
 from tfaffect.export.quantisation.recipes import RECIPES
 
 if TYPE_CHECKING:
@@ -40,7 +37,7 @@ def export(
     figures of the file itself, with the protocol of the run's report. Raises UsageError for a run that cannot be read,
     and ExportError when a comparison fails, a limit is exceeded, or an operator is not builtin.
     """
-    contracts.read(run)  # report a wrong path before seconds of imports
+    config = load_run(run)  # report a wrong path before seconds of imports
     from tfaffect.export import artefact, saved_model, tflite_metadata
     from tfaffect.export.quantisation import faces as faces_of
     from tfaffect.export.quantisation.graph import pack
@@ -59,7 +56,6 @@ def export(
         refuse_custom_operators(path)
         measured = artefact.measure(path, load(path), network, faces, "TFLite", operators(path))
         if limits := RECIPES[recipe].limits:
-            config = load_config(run / "config.json")
             read = partial(faces_of.read, config, records, size=contract.input_size)
             tree, found = _apply_recipe(path, content, recipe, limits, open_model(run), read)
             contract = rescore(path, contract, records or config.records)
@@ -175,9 +171,9 @@ def load(
 
 
 def main(
-    run: tyro.conf.Positional[Path],
-    out: tyro.conf.Positional[Path],
-    records: Path | None = None,
+    run: cli.Run,
+    out: cli.Out,
+    records: cli.Records = None,
     overwrite: bool = False,
     recipe: RecipeName = "float32",
 ) -> None:
@@ -188,7 +184,7 @@ def main(
     Args:
         run: Run folder of `tfaffect train`.
         out: Folder for model.tflite and model.json.
-        records: Folder of the prepared corpora, for check and calibration. Default: the one in the run's config.
+        records: Folder of the prepared corpora, for check and calibration.
         overwrite: Replace an earlier export in OUT.
         recipe: float32. float16: half the size. dynamic_int8: a third of the size, and faster. int8: as small, and two
             to three times as fast as float32; it is calibrated on training faces. A recipe other than float32 fails
@@ -196,8 +192,8 @@ def main(
     """
     measured = export(run, out, records, overwrite, recipe)
     print(measured.summary(out / FILE))
-    for name, loss in measured.losses.items():
-        print(f"  {name}: {loss:+.4f}")
+    if limits := RECIPES[recipe].limits:
+        print(*(f"  {line}" for line in limits.describe(measured.losses)), sep="\n")
 
 
 if __name__ == "__main__":

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+from tfaffect.errors import counted
 from tfaffect.scoring.report import align
 
 
@@ -9,7 +10,7 @@ def summarise(found: dict) -> str:
     """Return the result of `verify.verify` as tables: the claims, and the photos if there are any."""
     protocol = ", ".join(found["measured on"].values())
     which = "those of the claims" if found["same records"] else "not those of the claims"
-    lines = [f"{found['artefact']} on {protocol}: {found['records']:,} records, {which}", ""]
+    lines = [f"{found['artefact']} on {protocol}: {counted(found['records'], 'record')}, {which}", ""]
     rows, verdicts = [["figure", "claimed", "measured", "95 % interval"]], [""]
     for finding in found["figures"]:
         title, verdict = finding["figure"], {True: "holds", False: "DOES NOT HOLD", None: "no labels here"}
@@ -18,7 +19,8 @@ def summarise(found: dict) -> str:
         verdicts.append(verdict[finding["holds"]])
     lines += [f"{line}  {verdict}".rstrip() for line, verdict in zip(align(rows).splitlines(), verdicts, strict=True)]
     if faces := found["faces"]:
-        lines += ["", f"With the face detector: {faces['photos']:,} photos, {faces['no face']:,} without a face", ""]
+        photos = counted(faces["photos"], "photo")
+        lines += ["", f"With the face detector: {photos}, {faces['no face']:,} without a face", ""]
         rows = [["figure", "face found", "95 % interval", "a missed face is wrong", "95 % interval"]]
         for title in [title for title, figure in faces["found"].items() if figure["value"] is not None]:
             missed = _with_interval(title, faces["missed is wrong"].get(title, {}))

@@ -10,8 +10,6 @@ from dataclasses import asdict, replace
 from pathlib import Path
 from typing import TYPE_CHECKING, Annotated
 
-import tyro
-
 from tfaffect import cli
 from tfaffect.errors import UsageError
 from tfaffect.files import atomic
@@ -171,25 +169,25 @@ def _bar() -> Iterator[Advance]:
 
 
 def main(
-    artefact: tyro.conf.Positional[Path],
-    records: Path,
-    split: str | None = None,
-    corpora: tuple[str, ...] = (),
-    only: Annotated[str | None, tyro.conf.arg(metavar="TAG")] = None,
-    faces: Annotated[Path | None, tyro.conf.arg(metavar="DIR")] = None,
-    face_detector: Annotated[Path | None, tyro.conf.arg(metavar="FILE")] = None,
-    out: Annotated[Path | None, tyro.conf.arg(metavar="FILE.json")] = None,
+    artefact: cli.Model,
+    records: Annotated[Path, cli.option("DIR")],
+    split: Annotated[str | None, cli.option("train|validation|test", "the split of the claims")] = None,
+    corpora: Annotated[tuple[str, ...], cli.option("NAME...", "those of the claims")] = (),
+    only: Annotated[str | None, cli.option("TAG", "the tag of the claims")] = None,
+    faces: Annotated[Path | None, cli.option("DIR")] = None,
+    face_detector: cli.FaceDetector = None,
+    out: Annotated[Path | None, cli.option("FILE.json")] = None,
 ) -> None:
     """Measure the figures that a model claims again; exit with 1 if one is wrong.
 
     Args:
         artefact: Run folder, .keras, SavedModel, .tflite or .onnx with its model.json.
         records: Folder of the prepared corpora.
-        split: train, validation or test. Default: the split of the claims.
-        corpora: Prepared corpora. Default: those of the claims.
-        only: Keep only records with this tag. Default: the tag of the claims.
+        split: Split to measure on.
+        corpora: Prepared corpora to measure on.
+        only: Keep only records with this tag.
         faces: Folder of labelled photos to score together with the face detector.
-        face_detector: Weights of YuNet. Default: TFAFFECT_FACE_DETECTOR, else downloaded once.
+        face_detector: Weights of the face detector YuNet.
         out: JSON file for all results.
     """
     from tfaffect.export import verdict

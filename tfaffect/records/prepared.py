@@ -6,6 +6,7 @@ import json
 from collections.abc import Iterator
 from contextlib import contextmanager
 from dataclasses import dataclass, field
+from difflib import get_close_matches
 from pathlib import Path
 
 import numpy as np
@@ -130,11 +131,7 @@ def open_corpus(records: Path, name: str) -> Prepared:
     store = open_store(records)
     versions = sorted((store / name).glob("[0-9]*"), key=_version_number)
     if not versions:
-        prepared = sorted({path.parent.name for path in store.glob("[!.]*/[0-9]*")})
-        raise UsageError(
-            f"No records of {name!r} in {records}. Prepared there: {', '.join(prepared) or 'nothing'}. "
-            f"Build them with: tfaffect build {name} --raw DIR --records {records}"
-        )
+        raise UsageError(_not_prepared(records, name, store))
     folder = versions[-1]
     try:
         report = json.loads((folder / "build_report.json").read_text())
@@ -148,6 +145,21 @@ def open_corpus(records: Path, name: str) -> Prepared:
             f"{folder} has another vocabulary of labels. Received: {vocabulary}. Expected: {CLASSES}, {AFFECT}."
         )
     return Prepared(name, folder.name, folder, report, metadata.get("crop_margin", MARGIN), metadata.get("raters", 0))
+
+
+def _not_prepared(records: Path, name: str, store: Path) -> str:
+    """Return the error for a corpus that is not in a folder of records."""
+    for above, version in ((store.parent, "[0-9]*/metadata.json"), (store.parent.parent, "metadata.json")):
+        if any(store.glob(version)):
+            return f"--records is the folder that holds the corpora: {above}. Received: {records}."
+    prepared = sorted({path.parent.name for path in store.glob("[!.]*/[0-9]*")})
+    guess = "".join(f" Did you mean {near}?" for near in get_close_matches(name, prepared, n=1))
+    raw = "" if name == "synthetic" else " --raw DIR"
+    return (
+        f"No records of {name!r} in {records}.{guess} Prepared there: "
+        f"{', '.join(prepared) or 'nothing'}. Build them with: tfaffect build {name}{raw} --records {records} "
+        "(`tfaffect build` lists the corpora)."
+    )
 
 
 def _damaged(folder: Path, error: Exception) -> UsageError:

@@ -5,13 +5,13 @@ from __future__ import annotations
 from pathlib import Path
 
 from tfaffect import contract as contracts
-from tfaffect.errors import UsageError
+from tfaffect.errors import UsageError, missing_extra
 from tfaffect.runtimes.runtime import Runtime
 
 FILES = ("model.keras", "saved_model.pb", "model.tflite", "model.onnx")
 """Files that tell the format of a folder."""
 
-KINDS = "a run folder, a .keras file, a SavedModel, a .tflite or an .onnx file with its model.json"
+KINDS = "a run folder of `tfaffect train`, a .keras file, a SavedModel, a .tflite or an .onnx file with its model.json"
 
 
 def open_model(path: Path, batch_size: int | None = None) -> Runtime:
@@ -21,24 +21,28 @@ def open_model(path: Path, batch_size: int | None = None) -> Runtime:
     SavedModel, Keras for a run. Raises UsageError for any other file, when the package is not installed, and when file
     and contract do not match.
     """
-    file = _file(Path(path))
+    file = model_file(Path(path))
     try:
         network = _open(file).check()
     except ModuleNotFoundError as error:
-        raise UsageError(f"{file} needs {error.name}, which is not installed: pip install {error.name}.") from error
+        if missing := missing_extra(error.name):
+            raise UsageError(f"{file} needs {missing}") from error
+        raise
     network.batch_size = batch_size or network.batch_size
     return network
 
 
-def _file(path: Path) -> Path:
-    """Return the file of a model, or the folder of a SavedModel."""
+def model_file(path: Path) -> Path:
+    """Return the file of a model, or the folder of a SavedModel. Raises UsageError for any other path."""
     if not path.exists():
-        raise UsageError(f"There is no model at {path}. Name {KINDS}.")
+        raise UsageError(f"There is no run folder or model at {path}. Name {KINDS}.")
     if path.is_dir():
         found = [name for name in FILES if (path / name).is_file()]
         if len(found) != 1:
             raise UsageError(f"{path} contains {' and '.join(found) or 'no model'}. Name {KINDS}.")
         return path if found == ["saved_model.pb"] else path / found[0]
+    if path.suffix.lower() not in (".keras", ".tflite", ".onnx") and path.name != "saved_model.pb":
+        raise UsageError(f"{path} is not a model that can be run. Name {KINDS}.")
     return path.parent if path.name == "saved_model.pb" else path
 
 
@@ -47,8 +51,6 @@ def _open(path: Path) -> Runtime:
         from tfaffect.runtimes.keras_model import KerasModel
 
         return KerasModel(path)
-    if path.suffix.lower() not in (".tflite", ".onnx") and not path.is_dir():
-        raise UsageError(f"{path} is not a model that can be run. Name {KINDS}.")
     contract = contracts.read(path)
     contracts.check_weights(path, contract)
     if path.suffix.lower() == ".tflite":

@@ -86,12 +86,13 @@ def write(
 
 
 def summarise(report: dict[str, Any]) -> str:
-    """A table for the terminal: a line per set with its size and main scores, "-" for a missing score."""
+    """A table for the terminal: a line per set with its records, the records with a class, and the main scores."""
     people = _has_people(report["scores"])
-    rows = [["set", "n", *HEADLINES, *["people"] * people]]
+    rows = [["set", "records", "with class", *HEADLINES, *["people"] * people]]
     for name, score in report["scores"].items():
         values = [_format_interval(score, *place).split("\n")[0] for place in HEADLINES.values()]
-        rows.append([name, f"{score['records']:,}", *values, *[_format_people(score)] * people])
+        classes = f"{score['expression']['n']:,}" if score["expression"] else "-"
+        rows.append([name, f"{score['records']:,}", classes, *values, *[_format_people(score)] * people])
     return align(rows)
 
 

@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from collections.abc import Iterator
+from collections.abc import Iterator, Mapping
 from dataclasses import dataclass
 from typing import TYPE_CHECKING
 
@@ -27,6 +27,19 @@ class Limits:
     def exceeded(self, size: int, fidelity: Fidelity) -> str | None:
         """Return a message about the first limit that a file of `size` bytes exceeds; None if it keeps all."""
         return next((message for kept, message in self._checks(size, fidelity) if not kept), None)
+
+    def describe(self, losses: Mapping[str, float]) -> Iterator[str]:
+        """Yield a line for the terminal for each of `Fidelity.losses`, with its limit."""
+        for name, loss in losses.items():
+            verb = "gains" if loss < 0 else "loses"
+            if name == "accuracy":
+                yield f"{verb} {100 * abs(loss):.2f} points of accuracy (limit {100 * self.accuracy:g})"
+            elif name.startswith("CCC"):
+                yield f"{verb} {abs(loss):.4f} of {name} (limit {self.ccc:g})"
+            elif name == "embedding cosine":
+                yield f"{name}, mean: {1 - loss:.4f} (limit {self.cosine:g})"
+            else:
+                yield f"{name}: {1 - loss:.4f}" if "worst" in name else f"{name}: {100 * loss:.2f} %"
 
     def _checks(self, size: int, found: Fidelity) -> Iterator[tuple[bool, str]]:
         """Yield for each limit whether it is kept; a comparison with NaN counts as exceeded."""

@@ -10,6 +10,7 @@ from rich.console import Console
 from rich.progress import BarColumn, MofNCompleteColumn, TextColumn, TimeRemainingColumn
 from rich.progress import Progress as Bar
 
+from tfaffect.errors import counted
 from tfaffect.labels import HEADS
 from tfaffect.training.callbacks.position import Position
 
@@ -49,7 +50,7 @@ class Progress(keras.callbacks.Callback):
         )
         resumed = f" It continues after step {self.first}." if self.first else ""
         self.console.print(
-            f"{self.epochs} epochs of {self.steps} steps.{resumed} "
+            f"{counted(self.epochs, 'epoch')} of {counted(self.steps, 'step')}.{resumed} "
             "The first step takes up to a minute more than the rest."
         )
         self.bar.start()

@@ -10,7 +10,7 @@ from typing import Any
 import keras
 
 from tfaffect.config import Config
-from tfaffect.errors import UsageError
+from tfaffect.errors import UsageError, missing_extra
 
 PROJECT = "tfaffect"
 
@@ -18,7 +18,7 @@ PROJECT = "tfaffect"
 def require(name: str) -> None:
     """Raise UsageError when the package of a tracker is missing; called before training."""
     if name == "wandb" and importlib.util.find_spec("wandb") is None:
-        raise UsageError("--tracker wandb needs the package wandb: pip install -r requirements-wandb.txt")
+        raise UsageError(f"--tracker wandb needs {missing_extra('wandb')}")
 
 
 def trackers(name: str, run: Path, config: Config) -> dict[str, keras.callbacks.Callback]:
