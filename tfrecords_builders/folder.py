@@ -50,7 +50,9 @@ The columns may have any order. Only path is required; other cells may be empty:
                        without it, every picture is a group
     split              {", ".join(SPLITS)}, for all rows or none;
                        without it, splits are drawn by group
-    left, top, right, bottom   of the face in pixels; without them, see --detect
+    left, top, right, bottom   of the face, in pixels of the picture as stored:
+                       before a phone's rotation, which is applied only to
+                       pictures without a box. Without them, see --detect
     sex, age, ethnicity, tags
 """
     expressions = {name: Expression[name.upper()] for name in CLASSES}

@@ -137,15 +137,20 @@ def _pictures(faces_of_one_source: Sequence[Face]) -> Iterator[tuple[list[Face],
     """Yield the faces of each picture, and the picture decoded once or a Skip."""
     by_image = [(image, list(people)) for image, people in groupby(faces_of_one_source, key=lambda face: face.image)]
     frames = [image for image, _ in by_image if isinstance(image, Frame)]
-    pictures: Iterator[np.ndarray | Skip] = (_picture(image) for image, _ in by_image if not isinstance(image, Frame))
+    pictures: Iterator[np.ndarray | Skip] = (
+        _picture(image, upright=all(face.box is None for face in people))
+        for image, people in by_image
+        if not isinstance(image, Frame)
+    )
     if frames:
         pictures = _frames(frames[0].video, [frame.seconds for frame in frames])
     yield from zip((people for _, people in by_image), pictures, strict=True)
 
 
-def _picture(image: Path | Callable[[], np.ndarray]) -> np.ndarray | Skip:
+def _picture(image: Path | Callable[[], np.ndarray], upright: bool) -> np.ndarray | Skip:
+    """Read a picture: upright as in a viewer, or as stored where boxes of the corpus refer to its pixels."""
     try:
-        return image() if callable(image) else faces.read(image)
+        return image() if callable(image) else faces.read(image, upright)
     except OSError:
         return Skip("picture file missing or unreadable")
     except faces.UnreadablePictureError:
@@ -158,7 +163,7 @@ def _frames(path: Path, seconds: list[float]) -> Iterator[np.ndarray | Skip]:
     yielded = 0
     try:
         for _, picture in video.frames(path, seconds):
-            yield picture
+            yield Skip("video frame cannot be decoded") if picture is None else picture
             yielded += 1
         reason = "video ends before this frame"
     except video.UnreadableVideoError:

@@ -10,8 +10,9 @@ from pathlib import Path
 import cv2
 import numpy as np
 import pytest
+from PIL import Image
 
-from tests import ROOT
+from tests import ROOT, clips
 from tests.builders.test_corpora import find_green
 from tfaffect.labels import Expression
 from tfaffect.media import faces
@@ -112,6 +113,46 @@ def test_a_video_that_cannot_be_read_costs_its_frames_only(tmp_path):
     (tmp_path / "broken.avi").write_bytes(b"no video")
     outcomes = make([person(number=n, image=Frame(tmp_path / "broken.avi", n)) for n in range(3)])
     assert outcomes == [Skip("video missing or cannot be decoded")] * 3
+
+
+def test_a_frame_that_cannot_be_decoded_is_skipped_and_moves_no_other(tmp_path):
+    film = clip(tmp_path / "film.avi")
+    content = bytearray(film.read_bytes())
+    starts = [place for place in range(len(content)) if content[place : place + 3] == b"\xff\xd8\xff"]
+    content[starts[5] : starts[6] - 16] = bytes(starts[6] - 16 - starts[5])
+    film.write_bytes(content)
+    outcomes = make([person(number=n, image=Frame(film, n / 2)) for n in range(4)])
+    assert outcomes[1] == Skip("video frame cannot be decoded")
+    sides = [faces.decode(outcomes[place]["image"]).shape[0] for place in (0, 2, 3)]
+    assert sides == pytest.approx([36, 48, 54], abs=3)
+
+
+@pytest.mark.parametrize("name", ["camera.mp4", "broadcast.ts", "pal.dv"])
+def test_faces_of_interlaced_video_are_not_combed(tmp_path, name):
+    pictures = []
+    for number in range(20):
+        picture = np.full((576, 720, 3), 60, np.uint8)
+        picture[144:432, 100 + 8 * number : 220 + 8 * number] = 220
+        pictures.append(picture)
+    film = clips.write_interlaced(tmp_path / name, pictures)
+    people = [person(number=n, image=Frame(film, n / 25), detect=False) for n in range(0, 10, 3)]
+    for outcome in make(people):
+        rows = faces.decode(outcome["image"]).astype(int)
+        assert np.abs(2 * rows[1:-1] - rows[:-2] - rows[2:]).mean() < 2
+
+
+def test_a_picture_is_read_upright_unless_a_box_refers_to_its_pixels(tmp_path):
+    """A phone stores a portrait photo sideways, and notes the rotation."""
+    note, stored = Image.Exif(), np.zeros((40, 60, 3), np.uint8)
+    note[0x0112] = 6  # to be shown turned by 90 degrees clockwise
+    stored[:, :30] = 200  # bright on the left, so on top when it is shown
+    Image.fromarray(stored).save(tmp_path / "phone.jpg", exif=note, quality=95)
+    (shown,) = make([person(image=tmp_path / "phone.jpg", detect=False)])
+    upright = faces.decode(shown["image"])
+    assert upright.shape == (60, 40, 3)
+    assert upright[:25].mean() > 190
+    (cropped,) = make([person((0, 0, 20, 20), image=tmp_path / "phone.jpg", detect=False)])
+    assert faces.decode(cropped["image"]).mean() > 190
 
 
 def test_chunks_part_no_picture_and_no_clip(tmp_path):

@@ -438,6 +438,18 @@ def test_going_on_with_other_inputs_is_refused(model, face_detector, folder, tmp
     assert "--resume needs the same inputs, model and options" in errors
 
 
+def test_after_a_kill_the_same_command_names_resume_also_with_annotated_copies(model, face_detector, folder, tmp_path):
+    parts, copies = tmp_path / "faces.csv.parts", tmp_path / "copies"
+    for killed in (parts, copies):
+        killed.mkdir()
+    (parts / "run.json").write_text("{}")
+    (copies / "first.jpg").write_text("done before the kill")
+    command = ["--out", tmp_path / "faces.csv", "--annotate", copies]
+    status, errors = ended(started(model, face_detector, folder, *command))
+    assert status == 2
+    assert "interrupted. Add --resume to continue" in errors
+
+
 def test_arrays_go_in_and_arrays_come_out(model, portraits):
     embedder = Embedder(model)
     outputs = embedder(portraits)
@@ -627,7 +639,7 @@ def test_what_a_list_names_and_nobody_can_read_is_a_row_and_not_waited_for(embed
     typed = ["pipe.jpg", "pipe.mp4", "pipe.csv", "loop.png", "a\0b.png", "x/" * 3000 + "y.png"]
     lines = "".join(f"{tmp_path / name}\n" for name in typed)
     done = embed(tmp_path / "list.csv", tmp_path / "pipe.jpg", "-", "--annotate", tmp_path / "drawn", stdin=lines)
-    assert "10 rows, 1 faces; 9 not readable" in done.stdout
+    assert "10 rows, 1 face; 9 not readable" in done.stdout
     table = pd.read_parquet(tmp_path / "faces.parquet")
     assert table["problem"].isna().tolist() == [place == 2 for place in range(10)]
     assert [path.name for path in (tmp_path / "drawn").rglob("*") if path.is_file()] == ["fine.png"]

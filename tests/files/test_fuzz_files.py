@@ -10,7 +10,9 @@ import pytest
 import tensorflow as tf
 from hypothesis import given, settings
 from hypothesis import strategies as st
+from PIL import Image
 
+from tests import clips
 from tests.mutations import LONG, briefly_and, changes
 from tests.networks import test_torch_pickle as torch_files
 from tfaffect import config as configs
@@ -32,7 +34,8 @@ def read_picture(path):
 
 def read_video(path):
     for shown in video.sample_frames(path, every=2):
-        assert shown.picture.shape == (48, 64, 3) or shown.number >= 0
+        assert shown.number >= 0
+        assert shown.picture is None or shown.picture.ndim == 3
 
 
 def read_records(folder):
@@ -55,6 +58,17 @@ def film(folder, kind, codec):
         writer.write(np.full((48, 64, 3), 20 * number, np.uint8))
     writer.release()
     return path
+
+
+def interlaced(folder):
+    pictures = [np.full((48, 64, 3), 20 * number, np.uint8) for number in range(12)]
+    return clips.write(folder / "clip.ts", clips.weave(pictures), "mpeg2video", flags=clips.FIELDS)
+
+
+def animation(folder, kind):
+    pictures = [Image.new("RGB", (64, 48), (20 * number, 0, 0)) for number in range(6)]
+    pictures[0].save(folder / f"clip.{kind}", save_all=True, append_images=pictures[1:], duration=100)
+    return folder / f"clip.{kind}"
 
 
 def config_file(folder):
@@ -81,7 +95,7 @@ def state_dict(folder):
     return path
 
 
-PICTURE, VIDEO = faces.UnreadablePictureError, video.UnreadableVideoError
+PICTURE, HOW = faces.UnreadablePictureError, (read_video, video.UnreadableVideoError)
 FILES = {
     **{
         kind: (lambda folder, kind=kind: picture(folder, kind), read_picture, PICTURE)
@@ -90,8 +104,12 @@ FILES = {
     "gif": (lambda folder: picture(folder, "gif"), read_picture, PICTURE),
     "bmp": (lambda folder: picture(folder, "bmp"), read_picture, PICTURE),
     "tiff": (lambda folder: picture(folder, "tiff"), read_picture, PICTURE),
-    "avi": (lambda folder: film(folder, "avi", "MJPG"), read_video, VIDEO),
-    "mp4": (lambda folder: film(folder, "mp4", "mp4v"), read_video, VIDEO),
+    "avi": (lambda folder: film(folder, "avi", "MJPG"), *HOW),
+    "mp4": (lambda folder: film(folder, "mp4", "mp4v"), *HOW),
+    "ts": (interlaced, *HOW),
+    "dv": (lambda folder: clips.write_interlaced(folder / "pal.dv", [np.zeros((576, 720, 3), np.uint8)] * 4), *HOW),
+    "animated.gif": (lambda folder: animation(folder, "gif"), *HOW),
+    "animated.webp": (lambda folder: animation(folder, "webp"), *HOW),
     "config.json": (config_file, configs.load, UsageError),
     "recipe.toml": (recipe, configs.load, UsageError),
     "model.json": (contract_file, contracts.read, UsageError),

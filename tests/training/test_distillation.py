@@ -75,7 +75,7 @@ def test_a_teacher_that_cannot_teach_is_refused(corpus, config, run, tmp_path, m
         network.contract = replace(network.contract, trained=("valence", "arousal"))
         monkeypatch.setattr(distillation, "open_model", lambda path: network)
     with pytest.raises(
-        UsageError, match="no model at /nowhere" if teacher == "/nowhere" else "must have learned classes"
+        UsageError, match="no run folder or model at /nowhere" if teacher == "/nowhere" else "must have learned classes"
     ):
         distillation.distil([corpus], replace(config, teachers=(teacher,)), tmp_path)
     assert not list(tmp_path.iterdir())

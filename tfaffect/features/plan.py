@@ -51,6 +51,8 @@ class Plan:
         """Raise UsageError for what would fail later, or would overwrite a file."""
         tables.writer(self.out)
         self._check_options(resume, overwrite)
+        if not (overwrite or resume) and Parts(self.out, tables.SCHEMA).exist():  # first: its other files exist too
+            raise UsageError(f"A run to {self.out} was interrupted. Add --resume to continue, or --overwrite.")
         if self.annotate:
             AnnotatedFiles(self.annotate, self.sources).check(resume or overwrite)
         used = {resolved(path) for path in (*(source.path for source in self.sources), *self.inputs)}
@@ -82,8 +84,6 @@ class Plan:
             raise UsageError('--timeline needs matplotlib. Install the extra: pip install "tfaffect[train]".')
 
     def _check_nothing_exists(self) -> None:
-        if Parts(self.out, tables.SCHEMA).exist():
-            raise UsageError(f"A run to {self.out} was interrupted. Add --resume to continue, or --overwrite.")
         plots = self.timeline.parent.glob(f"{escape(self.timeline.stem)}-*.png") if self.timeline else ()
         for path in (self.out, self.windows_out, *self.timelines(1), *plots):
             if path.exists():

@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import re
+import struct
 from collections.abc import Iterator
 from functools import partial
 from pathlib import Path
@@ -18,6 +19,12 @@ DEFAULT_DURATION = 0.1
 
 FORMATS = ("GIF", "WEBP", "PNG", "AVIF", "TIFF")
 
+BROKEN = (
+    *(OSError, ValueError, SyntaxError, RuntimeError, EOFError, IndexError, struct.error),
+    Image.DecompressionBombError,
+)
+"""What Pillow raises of damaged files, as the fuzz tests saw."""
+
 SIGNATURE = re.compile(rb"GIF8|RIFF....WEBP|\x89PNG|....ftypavis|II[*+]\0|MM\0[*+]", re.DOTALL)
 """First bytes of files that may be animated. Only these are opened to find out."""
 
@@ -30,7 +37,7 @@ def is_animated(path: Path) -> bool:
     try:
         with Image.open(path, formats=FORMATS) as picture:
             return bool(getattr(picture, "is_animated", False))
-    except (OSError, ValueError, SyntaxError, Image.DecompressionBombError):
+    except BROKEN:
         return False
 
 
@@ -46,7 +53,7 @@ def animation_frames(path: Path) -> Iterator[TimedFrame]:
                 flat = Image.alpha_composite(Image.new("RGBA", rgba.size, "black"), rgba).convert("RGB")
                 yield TimedFrame(number, seconds, duration, partial(np.array, flat))
                 seconds += duration
-    except (OSError, ValueError, SyntaxError, EOFError, Image.DecompressionBombError) as error:
+    except BROKEN as error:
         raise UnreadableVideoError(f"{path} cannot be decoded as an animation: {error}") from error
 
 

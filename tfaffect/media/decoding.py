@@ -22,6 +22,9 @@ HIGHEST_RATE = 10_000
 """Frames per second. FFmpeg gives 60,000 for the average rate of a raw .dv file, which is the rate of its clock."""
 
 
+MAX_PIXEL_RATIO = 4
+"""Largest ratio of the sides of a pixel. Anamorphic film has 2; a damaged header may ask for any width."""
+
 RAW_JPEG = (".mjpeg", ".mjpg")
 """Suffixes of videos that are a row of JPEG pictures, and so begin like one."""
 
@@ -107,6 +110,8 @@ def _choose_stream(path: Path, container: av.container.InputContainer, number: i
     if number >= len(streams):
         raise UnreadableVideoError(f"{path} has {len(streams)} video streams. Received: stream {number}.")
     stream = streams[number]
+    if stream.codec_context is None:
+        raise UnreadableVideoError(f"{path} has a video stream in a codec that cannot be decoded.")
     stream.thread_type = "AUTO"
     rates = (stream.average_rate, stream.guessed_rate, stream.base_rate, stream.codec_context.framerate)
     rate = next((rate for rate in rates if rate and 0 < rate < HIGHEST_RATE), None)
@@ -229,7 +234,8 @@ def _to_picture(frame: av.VideoFrame | None, video: Video) -> np.ndarray | None:
     if frame is None:
         return None
     ratio = video.stream.sample_aspect_ratio
-    width = round(frame.width * ratio) if ratio and ratio > 0 else frame.width
+    is_plausible = ratio is not None and 1 / MAX_PIXEL_RATIO <= ratio <= MAX_PIXEL_RATIO
+    width = max(1, round(frame.width * ratio)) if ratio is not None and is_plausible else frame.width
     picture = frame.to_ndarray(format="rgb24", width=width, height=frame.height)
     turns = round(frame.rotation / 90) % 4
     return np.ascontiguousarray(np.rot90(picture, turns)) if turns else picture

@@ -42,24 +42,24 @@ class VideoFrame:
     picture: np.ndarray | None
 
 
-def frames(path: Path, seconds: Iterable[float]) -> Iterator[tuple[float, np.ndarray]]:
+def frames(path: Path, seconds: Iterable[float]) -> Iterator[tuple[float, np.ndarray | None]]:
     """Yield (time, picture RGB uint8) for ascending times, until the video ends.
 
     The picture at a time is the first frame whose time stamp is at least that time minus half a frame. Time stamps are
-    the container's; if it has none, frames are counted. Times after the last frame yield nothing, and neither do times
-    whose frame cannot be decoded. Raises UnreadableVideoError.
+    the container's; if it has none, frames are counted. The picture is None for a frame that cannot be decoded. Times
+    after the last frame yield nothing. Raises UnreadableVideoError.
     """
     with open_video(Path(path)) as video:
         stream = decode(video)
-        current, picture = next(stream, None), None
+        current, picture, is_converted = next(stream, None), None, False
         for time in seconds:
             while current is not None and current.seconds < time - video.step / 2:
-                current, picture = next(stream, None), None
+                current, is_converted = next(stream, None), False
             if current is None:
                 return
-            picture = current.picture() if picture is None else picture
-            if picture is not None:
-                yield time, picture
+            if not is_converted:
+                picture, is_converted = current.picture(), True
+            yield time, picture
 
 
 def sample_frames(

@@ -17,7 +17,7 @@ import { decode, toPixels } from "./picture.js";
  */
 
 /**
- * @typedef {object} Sight
+ * @typedef {object} Analysis
  * @property {number} width Of the picture, in pixels.
  * @property {number} height
  * @property {Face[]} faces The largest first.
@@ -57,9 +57,9 @@ export class Analyst {
    * @param {Blob | ImageBitmap} picture
    * @param {{detect: boolean, most: number | null}} how `detect`: find faces, or treat the picture as a face crop.
    *   `most`: return only this many of the largest faces; null for all.
-   * @returns {Promise<Sight>}
+   * @returns {Promise<Analysis>}
    */
-  async see(picture, { detect, most }) {
+  async analyse(picture, { detect, most }) {
     const pixels = picture instanceof Blob ? await decode(picture) : toPixels(picture);
     const begun = performance.now();
     const found = detect ? await this.#find(pixels, most) : [{ box: null, score: null, crop: pixels }];

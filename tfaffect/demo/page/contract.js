@@ -29,9 +29,9 @@ export function readContract(text) {
   if (given.format_version !== 1) {
     throw new Error(`model.json has format_version ${given.format_version}; this page reads 1. Export the model again.`);
   }
-  const whole =
+  const isComplete =
     given.input_size > 0 && given.crop_margin >= 0 && given.classes?.length > 0 && given.affect?.length === 2;
-  if (!whole || !Array.isArray(given.trained) || given.input?.dtype !== "uint8" || given.input?.colour !== "RGB") {
+  if (!isComplete || !Array.isArray(given.trained) || given.input?.dtype !== "uint8" || given.input?.colour !== "RGB") {
     throw new Error("model.json is incomplete, or needs an input that this page does not support. Export the model again.");
   }
   return {

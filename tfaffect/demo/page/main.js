@@ -67,12 +67,12 @@ async function lookAtFile(file, ours) {
 /** Analyse a file and show the result, unless the queue was cancelled. */
 async function present(results, file, ours) {
   try {
-    const sight = await analyst.see(file, { detect: !$("crops").checked, most: null });
+    const analysis = await analyst.analyse(file, { detect: !$("crops").checked, most: null });
     const image = Object.assign(new Image(), { src: URL.createObjectURL(file), alt: file.name });
     await image.decode();
     if (ours === pictures) {
-      const item = { name: file.name, image, sight, chosen: 0 };
-      results.record(file.name, sight, null);
+      const item = { name: file.name, image, analysis, chosen: 0 };
+      results.record(file.name, analysis, null);
       release(strip.add(item));
       show(results, item);
     }
@@ -84,15 +84,15 @@ async function present(results, file, ours) {
 
 /** Show a picture that was analysed. */
 function show(results, item) {
-  const { sight, image, name, chosen } = item;
+  const { analysis, image, name, chosen } = item;
   const choose = (place) => {
     item.chosen = place;
     show(results, item);
   };
   strip.mark(item);
-  stage.show(image, sight.width / sight.height, false);
-  results.show(sight, chosen, choose);
-  results.summarise(name, sight, chosen);
+  stage.show(image, analysis.width / analysis.height, false);
+  results.show(analysis, chosen, choose);
+  results.summarise(name, analysis, chosen);
 }
 
 async function press(item) {
@@ -125,15 +125,15 @@ async function follow(results) {
   const rate = new Rate();
   let summarised = -Infinity;
   for await (const frame of camera.frames()) {
-    const sight = await analyst.see(frame, { detect: !$("crops").checked, most: 1 });
+    const analysis = await analyst.analyse(frame, { detect: !$("crops").checked, most: 1 });
     if (!camera.running) {
       return;
     }
     const now = performance.now();
-    results.record(CAMERA, sight, rate.tick(now));
-    results.show(sight, 0, () => {});
+    results.record(CAMERA, analysis, rate.tick(now));
+    results.show(analysis, 0, () => {});
     if (now - summarised > BETWEEN_SUMMARIES) {
-      results.summarise(CAMERA, sight, 0);
+      results.summarise(CAMERA, analysis, 0);
       summarised = now;
     }
   }

@@ -1,7 +1,7 @@
 // The page's side of the worker: numbered requests, answers as promises.
 
 /** @typedef {import("./contract.js").Contract} Contract */
-/** @typedef {import("./analyst.js").Sight} Sight */
+/** @typedef {import("./analyst.js").Analysis} Analysis */
 
 /** The analyst in its worker. */
 export class RemoteAnalyst {
@@ -34,14 +34,14 @@ export class RemoteAnalyst {
   }
 
   /**
-   * Analyse a picture, see `Analyst.see`. A bitmap is transferred and cannot be used again.
+   * Analyse a picture, see `Analyst.analyse`. A bitmap is transferred and cannot be used again.
    *
    * @param {Blob | ImageBitmap} picture
    * @param {{detect: boolean, most: number | null}} how
-   * @returns {Promise<Sight>}
+   * @returns {Promise<Analysis>}
    */
-  see(picture, how) {
-    return this.#ask("see", [picture, how], picture instanceof ImageBitmap ? [picture] : []);
+  analyse(picture, how) {
+    return this.#ask("analyse", [picture, how], picture instanceof ImageBitmap ? [picture] : []);
   }
 
   #ask(task, given, handedOver = []) {

@@ -6,7 +6,7 @@ import { Session } from "./session.js";
 import { fully, shortly, title, topClass } from "./words.js";
 
 /** @typedef {import("./contract.js").Contract} Contract */
-/** @typedef {import("./analyst.js").Sight} Sight */
+/** @typedef {import("./analyst.js").Analysis} Analysis */
 /** @typedef {import("./stage.js").Stage} Stage */
 
 const $ = (id) => document.getElementById(id);
@@ -38,12 +38,12 @@ export class Results {
    * Add the result to the table, the trail and the figures.
    *
    * @param {string} path Name of the picture's file, or of the source of a frame.
-   * @param {Sight} sight
+   * @param {Analysis} analysis
    * @param {number | null} rate Frames per second; null for a picture.
    */
-  record(path, sight, rate) {
-    const { faces, milliseconds } = sight;
-    this.#session.add(new Date(), path, sight);
+  record(path, analysis, rate) {
+    const { faces, milliseconds } = analysis;
+    this.#session.add(new Date(), path, analysis);
     if (faces.length > 0) {
       this.#plane.add(this.#toPoint(faces[0]));
     }
@@ -62,26 +62,26 @@ export class Results {
   /**
    * Show the faces of the picture on the stage.
    *
-   * @param {Sight} sight
+   * @param {Analysis} analysis
    * @param {number} chosen The face that the bars and the plane show.
    * @param {(place: number) => void} choose Called for the face that is pressed.
    */
-  show(sight, chosen, choose) {
-    const { faces } = sight;
+  show(analysis, chosen, choose) {
+    const { faces } = analysis;
     const boxes = faces.map((face, place) => ({
       box: face.box,
       label: place === chosen ? shortly(face, this.#contract) : String(place + 1),
-      name: this.#name(sight, place),
+      name: this.#name(analysis, place),
     }));
-    this.#stage.setFaces(boxes.filter(({ box }) => box !== null), sight, chosen, choose);
+    this.#stage.setFaces(boxes.filter(({ box }) => box !== null), analysis, chosen, choose);
     this.#stage.setNote(faces.length > 0 ? null : "No face was found here");
     this.#bars.show(faces[chosen]?.expression ?? null);
     this.#plane.show(faces.length > 0 ? this.#toPoint(faces[chosen]) : null);
   }
 
-  /** Announce the result to screen readers. @param {string} path @param {Sight} sight @param {number} chosen */
-  summarise(path, sight, chosen) {
-    $("summary").textContent = `${path}: ${this.#name(sight, chosen)}`;
+  /** Announce the result to screen readers. @param {string} path @param {Analysis} analysis @param {number} chosen */
+  summarise(path, analysis, chosen) {
+    $("summary").textContent = `${path}: ${this.#name(analysis, chosen)}`;
   }
 
   /** Remove all results. */

@@ -1,7 +1,7 @@
 // The results since the page was opened, as a table with the same column names as that of `tfaffect embed`.
 
 /** @typedef {import("./contract.js").Contract} Contract */
-/** @typedef {import("./analyst.js").Sight} Sight */
+/** @typedef {import("./analyst.js").Analysis} Analysis */
 
 const NO_FACE = "no face";
 const BOX = ["box_left", "box_top", "box_right", "box_bottom"];
@@ -26,7 +26,7 @@ export class Session {
    *
    * @param {Date} time
    * @param {string} path Name of the picture's file, or of the source of a frame.
-   * @param {Sight} sight
+   * @param {Analysis} analysis
    */
   add(time, path, { faces }) {
     if (faces.length === 0) {
