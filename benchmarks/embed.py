@@ -34,7 +34,7 @@ from tfaffect.contract import MEMBER, Contract, artefact_sha256
 from tfaffect.export import saved_model, tflite
 from tfaffect.features.embedder import Embedder
 from tfaffect.features.job import Job
-from tfaffect.features.pipeline import Options
+from tfaffect.features.sample import Options
 from tfaffect.features.sources import Source
 from tfaffect.labels import HEADS
 from tfaffect.media import video

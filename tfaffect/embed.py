@@ -23,7 +23,7 @@ from tfaffect.errors import UsageError, counted
 if TYPE_CHECKING:
     from tfaffect.features.embedder import Embedder
     from tfaffect.features.job import Counts, Job
-    from tfaffect.features.pipeline import Options
+    from tfaffect.features.sample import Options
     from tfaffect.features.sources import Source
 
 # Modules that need NumPy, OpenCV or pyarrow are imported inside functions, so that --help takes under half a second.
@@ -119,7 +119,7 @@ def main(
         strict: Exit with status 1 if an input cannot be read.
     """
     from tfaffect.features.job import Job
-    from tfaffect.features.pipeline import Options
+    from tfaffect.features.sample import Options
     from tfaffect.features.sources import Search, find_sources
     from tfaffect.features.tables import RESERVED
     from tfaffect.runtimes.shipped import default_model

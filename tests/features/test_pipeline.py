@@ -9,7 +9,8 @@ import pytest
 
 from tfaffect.contract import Contract
 from tfaffect.features import pipeline
-from tfaffect.features.pipeline import Options, describe
+from tfaffect.features.pipeline import describe
+from tfaffect.features.sample import Options
 from tfaffect.features.sources import Source
 from tfaffect.labels import HEADS
 from tfaffect.media.detector import Detection

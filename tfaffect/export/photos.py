@@ -16,8 +16,9 @@ from tfaffect.errors import UsageError
 from tfaffect.export import claims
 from tfaffect.export.claims import Figure
 from tfaffect.features import pipeline
-from tfaffect.features.pipeline import Detector, Options
+from tfaffect.features.pipeline import Detector
 from tfaffect.features.row import NO_FACE
+from tfaffect.features.sample import Options
 from tfaffect.features.sources import Source, find_sources
 from tfaffect.labels import AFFECT, CLASSES
 from tfaffect.runtimes.runtime import Runtime

@@ -12,7 +12,7 @@ from typing import Any
 from tfaffect.errors import UsageError
 from tfaffect.features.annotation import AnnotatedVideo, write_picture
 from tfaffect.features.anonymisation import blur_faces
-from tfaffect.features.pipeline import Sample
+from tfaffect.features.sample import Sample
 from tfaffect.features.sources import Source, kind, resolved
 from tfaffect.files import atomic
 

@@ -13,8 +13,8 @@ from tfaffect.contract import Contract
 from tfaffect.errors import UsageError
 from tfaffect.features import pipeline
 from tfaffect.features.ordered import Stream
-from tfaffect.features.pipeline import Options, Sample
 from tfaffect.features.row import Row
+from tfaffect.features.sample import Options, Sample
 from tfaffect.features.sources import Source, find_sources
 from tfaffect.media.detector import MIN_SCORE, SIDES, FaceDetector, find_weights
 from tfaffect.media.faces import letterbox

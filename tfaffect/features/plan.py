@@ -13,7 +13,7 @@ from tfaffect.errors import UsageError
 from tfaffect.features import tables
 from tfaffect.features.annotated import AnnotatedFiles, shortened
 from tfaffect.features.parts import Parts
-from tfaffect.features.pipeline import Options
+from tfaffect.features.sample import Options
 from tfaffect.features.sources import Source, resolved
 from tfaffect.files import atomic
 
