@@ -155,9 +155,10 @@ def _frames(video: Video) -> Iterator[av.VideoFrame | None]:
         except av.error.InvalidDataError:
             failed += 1
             continue
-        if frames:
+        if frames and failed:
+            yield from deinterlacer.push(None) if deinterlacer else ()  # the frame that it holds comes first
             yield from [None] * failed
-            failed = 0
+            deinterlacer, failed = None, 0
         for frame in frames:
             if not (frame.interlaced_frame or deinterlacer):
                 yield frame
