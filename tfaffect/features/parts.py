@@ -32,6 +32,7 @@ class Parts:
 
     def __init__(self, table: Path, schema: pa.Schema) -> None:
         self.folder, self.schema = table.with_name(f"{table.name}.parts"), schema
+        self.removed = self.folder.with_name(f".{self.folder.name}-removed")
 
     def start(self, facts: dict[str, Any]) -> int:
         """Start a new run at source 0, which is returned. A resumed run must have the same `facts`."""
@@ -82,10 +83,9 @@ class Parts:
     def remove(self) -> None:
         """Remove the parts."""
         if self.folder.exists():
-            removed = self.folder.with_name(f".{self.folder.name}-removed")
-            shutil.rmtree(removed, ignore_errors=True)  # left by a process that was killed here
-            self.folder.rename(removed)  # in one step: a run must not resume from some of the parts
-            shutil.rmtree(removed)
+            shutil.rmtree(self.removed, ignore_errors=True)  # left by a process that was killed here
+            self.folder.rename(self.removed)  # in one step: a run must not resume from some of the parts
+            shutil.rmtree(self.removed)
 
     def _paths(self) -> list[Path]:
         return sorted(self.folder.glob("*.arrow"), key=lambda path: (_last_source(path), path.name))

@@ -51,10 +51,16 @@ class Plan:
         """Raise UsageError for what would fail later, or would overwrite a file."""
         tables.writer(self.out)
         self._check_options(resume, overwrite)
+        self._check_outputs()
         if not (overwrite or resume) and Parts(self.out, tables.SCHEMA).exist():  # first: its other files exist too
             raise UsageError(f"A run to {self.out} was interrupted. Add --resume to continue, or --overwrite.")
         if self.annotate:
             AnnotatedFiles(self.annotate, self.sources).check(resume or overwrite)
+        if not (overwrite or resume):
+            self._check_nothing_exists()
+
+    def _check_outputs(self) -> None:
+        parts = Parts(self.out, tables.SCHEMA)
         used = {resolved(path) for path in (*(source.path for source in self.sources), *self.inputs)}
         for path in (self.out, self.windows_out, *self.timelines(1)):
             if path.is_dir():
@@ -63,14 +69,13 @@ class Plan:
                 raise UsageError(f"{path} is an input and would be overwritten. Name another file.")
             try:
                 atomic.check_writable(path)
+                atomic.check_writable(parts.removed)  # the longest name that is made beside the table
             except OSError as error:
                 raise UsageError(f"{path} cannot be written: {error.strerror}. Name another file.") from error
         for path in filter(None, (self.annotate, self.timeline)):
             for folder in filter(Path.is_dir, self.inputs):
                 if resolved(path).is_relative_to(resolved(folder)):
                     raise UsageError(f"{path} is inside the input folder {folder}. Name a place outside it.")
-        if not (overwrite or resume):
-            self._check_nothing_exists()
 
     def _check_options(self, resume: bool, overwrite: bool) -> None:
         for name, value in zip(("window", "hop"), self.windows or (), strict=False):
