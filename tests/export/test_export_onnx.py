@@ -4,6 +4,7 @@ import sys
 from dataclasses import replace
 from itertools import islice
 
+import cv2
 import keras
 import numpy as np
 import onnx
@@ -93,6 +94,23 @@ def test_a_head_that_learned_nothing_stays_nan_in_the_file(run, faces, tmp_path)
     assert np.isnan(outputs["arousal"]).all()
     assert np.isfinite(outputs["expression"]).all()
     assert np.isfinite(outputs["embedding"]).all()
+
+
+def test_opencv_reads_a_network_that_averages_a_face_and_its_mirror_image(run, faces, tmp_path):
+    model, contract = models.load(run)
+    network = models.predictor(model, replace(contract, mirror=True))
+    path = tmp_path / exporter.FILE
+    path.write_bytes(exporter.convert(network, contract))
+    exporter.check_standard(path)
+    assert "Slice" in exporter.operators(path)
+    assert "ReverseSequence" not in exporter.operators(path)
+    net = cv2.dnn.readNetFromONNX(str(path))
+    net.setInput(faces[:1])
+    names = net.getUnconnectedOutLayersNames()
+    received, expected = dict(zip(names, net.forward(names), strict=True)), network.predict_on_batch(faces[:1])
+    for name, values in expected.items():
+        np.testing.assert_allclose(received[name].reshape(values.shape), values, atol=1e-4)
+        np.testing.assert_allclose(exporter.load(path)(faces[:1])[name], values, atol=1e-4)
 
 
 def network(last):

@@ -13,7 +13,7 @@ from tfaffect.export import artefact, saved_model, tflite, tflite_metadata
 from tfaffect.export.quantisation import faces as faces_of
 from tfaffect.export.quantisation import fidelity, recipes, weights
 from tfaffect.export.quantisation.fidelity import Fidelity
-from tfaffect.export.quantisation.graph import pack
+from tfaffect.export.quantisation.graph import KINDS, pack
 from tfaffect.export.quantisation.making import candidates
 from tfaffect.export.quantisation.ranges import choose_range, parameters, swish
 from tfaffect.export.quantisation.recipes import RECIPES, Limits
@@ -69,6 +69,22 @@ def test_each_recipe_is_smaller_by_its_weights(folders):
     assert 0.5 < shares["float16"] < 0.6
     assert 0.25 < shares["dynamic_int8"] < 0.45
     assert 0.25 < shares["int8"] < 0.4
+
+
+def test_other_runtimes_find_names_and_options(folders):
+    """OpenVINO refuses an operator without options, and ai-edge-quantizer a name that two tensors have."""
+    without = {"LOGISTIC", "RELU", "RELU6", "TANH", "CAST"}  # TensorFlow's converter writes none for these
+    for recipe in RECIPES:
+        model = schema.ModelT.InitFromPackedBuf((folders / recipe / tflite.FILE).read_bytes())
+        for body in model.subgraphs:
+            for operator in body.operators:
+                kind = KINDS[model.operatorCodes[operator.opcodeIndex].builtinCode]
+                assert operator.builtinOptions is not None or kind in without, kind
+        names = [tensor.name.decode() for body in model.subgraphs for tensor in body.tensors]
+        assert len(names) == len(set(names))
+        for body, (key, outputs) in zip(model.subgraphs, saved_model.SIGNATURES.items(), strict=True):
+            assert [body.tensors[index].name.decode() for index in body.inputs] == [f"{key}/image"]
+            assert [body.tensors[index].name.decode() for index in body.outputs] == [f"{key}/{o}" for o in outputs]
 
 
 def test_int8_calculates_in_integers_and_dynamic_int8_only_where_it_pays(folders, int8_candidates):

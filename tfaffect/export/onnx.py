@@ -5,7 +5,7 @@ from __future__ import annotations
 from collections.abc import Callable, Iterator
 from dataclasses import replace
 from pathlib import Path
-from typing import TYPE_CHECKING
+from typing import TYPE_CHECKING, Any
 
 from tfaffect import cli
 from tfaffect.config import load_run
@@ -54,7 +54,9 @@ def convert(network: keras.Model, contract: Contract) -> bytes:
     import tf2onnx.convert
 
     image = tf.TensorSpec((None, *network.input_shape[1:]), tf.uint8, name="image")
-    model, _ = tf2onnx.convert.from_keras(_with_named_outputs(network), [image], opset=OPSET)
+    handlers: dict[str, Any] = {"ReverseV2": (_write_slice, [])}
+    network = _with_named_outputs(network)
+    model, _ = tf2onnx.convert.from_keras(network, [image], opset=OPSET, custom_op_handlers=handlers)
     model.graph.output.sort(key=lambda output: list(contract.outputs).index(output.name))
     for value in (*model.graph.input, *model.graph.output):
         value.type.tensor_type.shape.dim[0].dim_param = "batch"
@@ -105,6 +107,21 @@ def _with_named_outputs(network: keras.Model) -> keras.Model:
     image = keras.Input(network.input_shape[1:], dtype="uint8", name="image")
     outputs = network(image, training=False).items()
     return keras.Model(image, {name: keras.layers.Identity(name=name)(output) for name, output in outputs})
+
+
+def _write_slice(context: Any, node: Any, name: str, arguments: Any) -> None:
+    """Write the flip of pictures as a slice with step -1. tf2onnx writes ReverseSequence, which OpenCV cannot read."""
+    import numpy as np
+
+    (picture, _), (output,) = node.input, node.output
+    shape, dtype = context.get_shape(output), context.get_dtype(output)
+    values = {"starts": -1, "ends": np.iinfo(np.int64).min, "axes": node.inputs[1].get_tensor_value(), "steps": -1}
+    inputs = [
+        context.make_const(f"{name}_{key}", np.array(value, np.int64).reshape(-1)).output[0]
+        for key, value in values.items()
+    ]
+    context.remove_node(node.name)
+    context.make_node("Slice", [picture, *inputs], name=name, outputs=[output], shapes=[shape], dtypes=[dtype])
 
 
 def _nodes(graph: GraphProto) -> Iterator[NodeProto]:

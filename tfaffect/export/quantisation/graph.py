@@ -131,8 +131,15 @@ class Graph:
         self._tensors[tensor].quantization = quantization
 
     def make(self, kind: str, inputs: list[int], outputs: list[int], version: int = 1) -> schema.OperatorT:
-        """Return a new operator without options; the caller adds it to `operators`."""
-        return schema.OperatorT(opcodeIndex=self._code(kind, version), inputs=inputs, outputs=outputs)
+        """Return a new operator with default options; the caller adds it to `operators`.
+
+        LiteRT reads an operator without a table of options. OpenVINO refuses the file.
+        """
+        operator = schema.OperatorT(opcodeIndex=self._code(kind, version), inputs=inputs, outputs=outputs)
+        options = f"{kind.capitalize()}Options"
+        operator.builtinOptionsType = getattr(schema.BuiltinOptions, options)
+        operator.builtinOptions = getattr(schema, f"{options}T")()
+        return operator
 
     def set_version(self, operator: schema.OperatorT, version: int) -> None:
         """Set the version of an operator that a runtime must support."""
@@ -159,6 +166,7 @@ class Graph:
         for number, (key, names) in enumerate(signatures.items()):
             body, moved = self._cut([tensors[name] for name in names])
             body.name = key
+            _name_tensors(body, key, {moved[tensors[name]]: name for name in names} | {body.inputs[0]: "image"})
             outputs = [schema.TensorMapT(name, moved[tensors[name]]) for name in names]
             inputs = [schema.TensorMapT(image.name, moved[image.tensorIndex])]
             model.subgraphs.append(body)
@@ -209,6 +217,15 @@ class Graph:
                 [moved[tensor] for tensor in part.outputs],
             )
         return body, moved
+
+
+def _name_tensors(body: schema.SubGraphT, key: str, names: Mapping[int, str]) -> None:
+    """Give every tensor a name of its own in the file: runtimes without signatures show inputs and outputs by it.
+
+    names: tensor -> its name, for inputs and outputs. The others keep the converter's names, numbered.
+    """
+    for tensor, content in enumerate(body.tensors):
+        content.name = f"{key}/{names.get(tensor) or f'{content.name.decode()}_{tensor}'}".encode()
 
 
 def _drop_unused(model: schema.ModelT) -> None:
