@@ -76,3 +76,55 @@ def write_with_sound(path, video_from=0, sound_from=0, seconds=2, pictures=None)
         container.mux(stream.encode(None))
         container.mux(sound.encode(None))
     return path
+
+
+def damage_frame(path, number):
+    """Overwrite the data of one frame with zeros. All frames must be coded on their own."""
+    with av.open(str(path)) as container:
+        places = sorted((packet.pos, packet.size) for packet in container.demux(video=0) if packet.size)
+    start, size = places[number]
+    content = bytearray(path.read_bytes())
+    content[start + 8 : start + size] = bytes(size - 8)
+    path.write_bytes(content)
+    return path
+
+
+def write_hdr(path, pictures, codec, transfer):
+    """Write pictures as a clip whose header says how its samples become light, by FFmpeg's number.
+
+    It has 10 bits, but VP9 has 8, because PyAV's encoder makes no others.
+    """
+    format = "yuv420p" if codec == "libvpx-vp9" else "yuv420p10le"
+    options = {"x265-params": "log-level=none"} if codec == "libx265" else {}
+    with av.open(str(path), "w") as container:
+        stream = container.add_stream(codec, rate=25, options=options)
+        stream.height, stream.width, stream.pix_fmt = *pictures[0].shape[:2], format
+        stream.codec_context.color_trc, stream.codec_context.color_primaries = transfer, 9  # 9: BT.2020
+        stream.codec_context.colorspace = 9
+        for picture in pictures:
+            frame = av.VideoFrame.from_ndarray(picture, format="rgb24").reformat(format=format)
+            frame.color_trc = transfer
+            container.mux(stream.encode(frame))
+        container.mux(stream.encode(None))
+    return path
+
+
+def write_streams(path, *streams, cover=None):
+    """Write several video streams, each from pictures of its own, and a cover picture if there is one."""
+    with av.open(str(path), "w") as container:
+        made = []
+        for pictures in streams:
+            stream = container.add_stream("libx264", rate=25)
+            stream.height, stream.width, stream.pix_fmt = *pictures[0].shape[:2], "yuv420p"
+            made.append(stream)
+        if cover is not None:
+            attached = container.add_stream("mjpeg", rate=25)
+            attached.height, attached.width, attached.pix_fmt = *cover.shape[:2], "yuvj420p"
+            attached.disposition = av.stream.Disposition.attached_pic
+            frame = av.VideoFrame.from_ndarray(cover, format="rgb24")
+            container.mux([*attached.encode(frame), *attached.encode(None)])
+        for stream, pictures in zip(made, streams, strict=True):
+            for picture in pictures:
+                container.mux(stream.encode(av.VideoFrame.from_ndarray(picture, format="rgb24")))
+            container.mux(stream.encode(None))
+    return path

@@ -11,8 +11,8 @@ from tests import clips
 from tfaffect.errors import UsageError
 from tfaffect.features.annotation import AnnotatedVideo, write_picture
 from tfaffect.features.drawing import TRACK_COLOURS, draw
-from tfaffect.features.layout import Area, place_label, place_panel
-from tfaffect.features.panel import CLASS_COLOURS, INK, MUTED
+from tfaffect.features.layout import Area, distances, place_label, place_panel
+from tfaffect.features.panel import BACKGROUND, CLASS_COLOURS, INK, MUTED
 from tfaffect.features.row import NO_FACE, Row
 from tfaffect.labels import CLASSES
 from tfaffect.media.video import sample_frames
@@ -62,6 +62,44 @@ def test_the_box_is_drawn_in_the_colour_of_its_track():
         for y, x in ((300, 500), (300, 660), (200, 655), (400, 580)):
             assert tuple(picture[y, x]) == expected
     assert len(set(TRACK_COLOURS)) == len(TRACK_COLOURS)
+
+
+def test_faces_of_a_photo_have_different_colours():
+    picture = draw(
+        canvas(), [face(number=number, box=(100 + 300 * number, 200, 200 + 300 * number, 320)) for number in range(3)]
+    )
+    for number in range(3):
+        assert tuple(picture[260, 100 + 300 * number]) == TRACK_COLOURS[number]
+
+
+VISION = {
+    "normal": np.eye(3),
+    "protanopia": [[0.152286, 1.052583, -0.204868], [0.114503, 0.786281, 0.099216], [-0.003882, -0.048116, 1.051998]],
+    "deuteranopia": [[0.367322, 0.860646, -0.227968], [0.280085, 0.672501, 0.047413], [-0.01182, 0.04294, 0.968881]],
+    "tritanopia": [[1.255528, -0.076749, -0.178779], [-0.078411, 0.930809, 0.147602], [0.004733, 0.691367, 0.3039]],
+}
+"""How linear RGB is seen (Machado, Oliveira and Fernandes, A Physiologically-based Model, 2009)."""
+
+
+def linear(colours):
+    shares = np.array(colours) / 255
+    return np.where(shares <= 0.04045, shares / 12.92, ((shares + 0.055) / 1.055) ** 2.4)
+
+
+@pytest.mark.parametrize("kind", VISION)
+def test_colours_of_tracks_differ_for_every_eye(kind):
+    """The differences are those of CIE 1976; 2.3 is just noticeable. The colours before had 8 with protanopia."""
+    seen = np.clip(linear(TRACK_COLOURS) @ np.array(VISION[kind]).T, 0, 1)
+    gamma = np.where(seen <= 0.0031308, 12.92 * seen, 1.055 * seen ** (1 / 2.4) - 0.055)
+    lab = cv2.cvtColor(gamma[None].astype(np.float32), cv2.COLOR_RGB2Lab)[0]
+    distances = np.linalg.norm(lab[:, None] - lab, axis=-1)[np.triu_indices(len(lab), 1)]
+    assert distances.min() > 15
+
+
+def test_text_on_the_colours_of_tracks_is_readable():
+    """WCAG asks for a contrast of 4.5."""
+    luminance = linear([*TRACK_COLOURS, BACKGROUND]) @ (0.2126, 0.7152, 0.0722)
+    assert (luminance[:-1].min() + 0.05) / (luminance[-1] + 0.05) > 4.5
 
 
 def test_what_is_far_from_a_face_and_the_picture_itself_stay_as_they_are():
@@ -296,6 +334,48 @@ def test_a_panel_that_is_larger_than_the_picture_lies_on_its_side():
 def test_a_panel_without_room_is_left_out():
     assert place((300, 100, 500, 300), (0, 0, 290, 600), (510, 0, 1000, 600), (300, 310, 500, 600)) is None
     assert place((0, 0, 1000, 600), units=(40,)) is None  # it would hide more than a fifth of the face
+
+
+def place_among(box, *boxes, units=(10,)):
+    """The place of a panel beside other faces."""
+    box, others = Area(*box), [Area(*other) for other in boxes]
+    label = Area(box.left, box.top - 20, box.left + 50, box.top)
+    return place_panel(box, label, measure, units, [box, label, *others], PICTURE, others)
+
+
+def test_a_panel_leaves_the_hair_of_another_face_free_where_there_is_room():
+    """The panel is 100 wide. Between the faces are 130 pixels, of which 50 are hair: a quarter of the other face."""
+    assert place_among((300, 200, 500, 400), (630, 200, 830, 400)).area == Area(195, 200, 295, 400)
+    assert place_among((0, 200, 200, 400), (330, 200, 530, 400)).area == Area(0, 405, 200, 505)
+    assert place_among((300, 200, 500, 400), (660, 200, 860, 400)).area == Area(505, 200, 605, 400)
+
+
+def test_a_panel_is_never_nearer_to_another_face():
+    """The gap to its own face is 5 pixels. On the right, 3 pixels would be left to the other face."""
+    placed = place_among((300, 20, 500, 590), (608, 0, 1000, 600))
+    assert placed.area == Area(195, 20, 295, 220)
+
+
+def test_a_panel_without_room_beside_its_face_goes_to_the_nearest_free_place():
+    taken = [Area(300, 0, 400, 120), Area(510, 0, 600, 600), Area(150, 0, 295, 600), Area(300, 300, 500, 340)]
+    box, label = Area(400, 100, 500, 300), Area(400, 80, 450, 100)
+    far = Area(900, 500, 950, 560)
+    placed = place_panel(box, label, measure, (10,), [box, label, *taken, far], PICTURE, [far])
+    assert placed.area.overlap([box, label, *taken, far]) == 0
+    assert placed.area.overlap([PICTURE]) == placed.area.size == 100 * 200
+    assert placed.area.top == 345, "the gap below what is taken below the face"
+    assert distances([placed.area], [box]) == 45
+
+
+def test_a_panel_that_would_be_nearer_to_another_face_is_left_out():
+    """Other faces surround it. What is free is below the left one and below the right one."""
+    assert place_among((310, 0, 690, 300), (0, 0, 300, 300), (700, 0, 1000, 300), (310, 310, 690, 600)) is None
+
+
+def test_the_distance_of_areas_by_hand():
+    """The first is 3 to the right and 4 below, the second 2 to the right, and the third overlaps."""
+    others = [Area(13, 14, 20, 20), Area(12, 2, 20, 4), Area(5, 5, 20, 20)]
+    assert distances([Area(0, 0, 10, 10)], others).tolist() == [[5, 2, 0]]
 
 
 def test_a_label_stands_above_its_box_and_under_it_at_the_upper_rim():

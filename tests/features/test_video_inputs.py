@@ -14,8 +14,11 @@ from PIL import Image
 from tests import ROOT, clips
 from tfaffect.embed import Embedder
 from tfaffect.errors import UsageError
-from tfaffect.features.sources import Search, find_sources, kind
-from tfaffect.media import video
+from tfaffect.features.annotated import AnnotatedFiles
+from tfaffect.features.drawing import TRACK_COLOURS
+from tfaffect.features.sample import Options
+from tfaffect.features.sources import Search, Source, find_sources, kind
+from tfaffect.media import limits, video
 from tfrecords_builders.synthetic import Synthetic
 
 
@@ -158,6 +161,72 @@ def test_a_frame_that_cannot_be_decoded_is_an_unreadable_row(exported, face_dete
     assert problems[4].startswith("unreadable"), json.dumps(problems)
     assert [problem for place, problem in enumerate(problems) if place != 4] == [""] * 9
     assert done.returncode == 1
+
+
+@pytest.mark.parametrize(("name", "options"), [("camera.mp4", {"x264-params": "tff=1:keyint=1"}), ("studio.mov", None)])
+def test_a_frame_that_cannot_be_decoded_in_an_interlaced_video_moves_no_other(
+    embedder, portraits, tmp_path, name, options
+):
+    pictures = film(portraits[0], 20)
+    intact = list(embedder.rows(clips.write_interlaced(tmp_path / name, pictures, options)))
+    rows = list(embedder.rows(clips.damage_frame(tmp_path / name, 4)))
+    assert [row.frame for row in rows] == list(range(10))
+    assert [row.seconds for row in rows] == pytest.approx(np.arange(10) / 25, abs=1e-3)
+    assert [place for place, row in enumerate(rows) if row.problem] == [4]
+    assert rows[4].problem == "unreadable: the frame cannot be decoded"
+    for row, expected in zip(rows[:4] + rows[5:], intact[:4] + intact[5:], strict=True):
+        assert np.abs(np.array(row.box) - expected.box).max() < 4  # a frame earlier or later is 4 pixels away
+        assert row.track == 0
+
+
+def test_faces_of_a_large_photo_are_in_pixels_of_the_full_picture(embedder, portraits, tmp_path, monkeypatch):
+    """At 90 million pixels a photo is read with half its sides. Here the limit is lower, so that the photo is small."""
+    cv2.imwrite(str(tmp_path / "photo.jpg"), film(portraits[0], 1, (1280, 960))[0][..., ::-1])
+    (full,) = embedder.rows(tmp_path / "photo.jpg")
+    monkeypatch.setattr(limits, "FULL_PIXELS", 1_000_000)
+    (row,) = embedder.rows(tmp_path / "photo.jpg")
+    assert np.abs(np.array(row.box) - full.box).max() < 12  # of a face of 300 pixels
+    assert np.abs(np.array(row.landmarks) - full.landmarks).max() < 12
+    assert cosine(row.embedding, full.embedding) > 0.97
+
+
+@pytest.mark.parametrize("blur", [False, True])
+def test_the_annotated_copy_of_a_large_photo_has_half_its_sides(embedder, portraits, tmp_path, monkeypatch, blur):
+    monkeypatch.setattr(limits, "FULL_PIXELS", 1_000_000)
+    (shot,) = film(portraits[0], 1, (1280, 960))
+    cv2.imwrite(str(tmp_path / "photo.png"), shot[..., ::-1])
+    sources = [Source(tmp_path / "photo.png", "photo.png")]
+    (sample,) = embedder.describe([(0, sources[0])], Options(), keep_pictures=True)
+    with AnnotatedFiles(tmp_path / "copies", sources, blur) as copies:
+        copies.add(sample)
+    copy = cv2.imread(str(tmp_path / "copies" / "photo.png"))[..., ::-1]
+    assert copy.shape == (480, 640, 3)
+    left, top, right, bottom = (round(side / 2) for side in sample.rows[0].box)
+    for y, x in ((bottom, (left + right) // 2), ((top + bottom) // 2, left), ((top + bottom) // 2, right)):
+        assert (copy[y - 2 : y + 3, x - 2 : x + 3] == TRACK_COLOURS[0]).all(axis=-1).any(), "the box surrounds the face"
+    half = cv2.resize(shot, None, fx=0.5, fy=0.5, interpolation=cv2.INTER_AREA)
+    inside = (slice(top + 6, bottom - 6), slice(left + 6, right - 6))
+    changed = (np.abs(copy[inside].astype(int) - half[inside]).max(axis=-1) > 25).mean()
+    assert changed > 0.2 if blur else changed < 0.1  # the landmarks are drawn in both
+
+
+def test_a_frame_that_is_too_large_is_a_row_with_the_reason(embedder, tmp_path, monkeypatch):
+    monkeypatch.setattr(limits, "FULL_PIXELS", 1000)
+    Image.new("RGB", (60, 50)).save(tmp_path / "1.png")
+    samples = embedder.describe([(0, Source(tmp_path, "shots"))], Options(sequence_fps=5))
+    (row,) = (row for sample in samples for row in sample.rows)
+    assert "too large for a frame" in row.problem
+
+
+def test_notes_about_videos_are_said_once_a_source(exported, face_detector, portraits, tmp_path):
+    clips.write_hdr(tmp_path / "hdr.mp4", film(portraits[0], 4, (640, 480)), "libx265", 18)
+    clips.write_streams(tmp_path / "two.mkv", *[film(portraits[0], 4, (640, 480))] * 2)
+    command = [sys.executable, "-m", "tfaffect", "embed", tmp_path / "hdr.mp4", tmp_path / "two.mkv"]
+    command += ["--model", exported, "--face-detector", face_detector, "--out", tmp_path / "faces.csv"]
+    done = subprocess.run(command, cwd=ROOT, capture_output=True, text=True)
+    assert done.returncode == 0, done.stderr
+    assert done.stderr.count("is HDR (HLG)") == 1
+    assert done.stderr.count("has 2 video streams") == done.stderr.count("choose another with --stream") == 1
 
 
 def test_blurred_copies_show_nobody_and_keep_the_rest(exported, face_detector, portraits, tmp_path):

@@ -4,9 +4,8 @@ import cv2
 import numpy as np
 import pytest
 
-from tfaffect.errors import UsageError
 from tfaffect.media import detector
-from tfaffect.media.detector import FaceDetector, find_weights
+from tfaffect.media.detector import FaceDetector
 from tfrecords_builders.synthetic import Synthetic
 
 
@@ -82,38 +81,3 @@ def test_a_picture_without_a_face_gives_none(face_detector, shape):
 def test_the_detector_can_be_sent_to_another_process(face_detector, drawn):
     sent = FaceDetector(face_detector)
     assert pickle.loads(pickle.dumps(sent))(drawn[0]) == sent(drawn[0])
-
-
-def test_weights_are_found_by_option_then_by_environment(face_detector, monkeypatch, tmp_path):
-    monkeypatch.setenv(detector.VARIABLE, str(tmp_path / "missing.onnx"))
-    assert find_weights(face_detector) == face_detector
-    with pytest.raises(UsageError, match=r"no face detector at .*missing\.onnx"):
-        find_weights()
-    monkeypatch.setenv(detector.VARIABLE, str(face_detector))
-    assert find_weights() == face_detector
-
-
-def test_weights_that_are_others_are_refused(tmp_path):
-    other = tmp_path / "yunet.onnx"
-    other.write_bytes(b"others")
-    with pytest.raises(UsageError, match=f"Received: sha256 [0-9a-f]{{64}}. Expected: {detector.SHA256}"):
-        find_weights(other)
-
-
-def test_weights_are_downloaded_once_and_checked(face_detector, monkeypatch, tmp_path):
-    monkeypatch.delenv(detector.VARIABLE, raising=False)
-    monkeypatch.setenv("XDG_CACHE_HOME", str(tmp_path))
-    source = tmp_path / "source.onnx"
-    monkeypatch.setattr(detector, "URL", source.as_uri())
-    with pytest.raises(
-        UsageError, match=r"could not be downloaded(?s:.*)--face-detector PATH or TFAFFECT_FACE_DETECTOR"
-    ):
-        find_weights()
-    source.write_bytes(face_detector.read_bytes()[:-1])
-    with pytest.raises(UsageError, match="Received: sha256"):
-        find_weights()
-    source.write_bytes(face_detector.read_bytes())
-    cached = find_weights()
-    assert cached == tmp_path / "tfaffect" / detector.FILE
-    source.unlink()
-    assert find_weights() == cached

@@ -12,7 +12,7 @@ from typing import Any
 from tfaffect.errors import UsageError
 from tfaffect.features.annotation import AnnotatedVideo, write_picture
 from tfaffect.features.anonymisation import blur_faces
-from tfaffect.features.sample import Sample
+from tfaffect.features.sample import Sample, scaled
 from tfaffect.features.sources import Source, kind, resolved
 from tfaffect.files import atomic
 
@@ -62,9 +62,9 @@ class AnnotatedFiles:
             return
         target, picture = self.targets[sample.number], sample.picture
         if self.blur:
-            picture = blur_faces(picture, [face.box for face in sample.detections])
+            picture = blur_faces(picture, [scaled(face, 1 / sample.reduction).box for face in sample.detections])
         if sample.frame is None:
-            write_picture(target, picture, sample.rows)
+            write_picture(target, picture, [scaled(row, 1 / sample.reduction) for row in sample.rows])
             return
         if self._video is None:
             self._video = self._stack.enter_context(AnnotatedVideo(target, sample.source.path))

@@ -13,16 +13,17 @@ from tfaffect.features.layout import Area, Place, place_label, place_panel
 from tfaffect.features.row import NO_FACE, Row
 
 TRACK_COLOURS: tuple[panel.Colour, ...] = (
-    (76, 201, 240),
-    (255, 190, 11),
-    (123, 209, 75),
-    (255, 112, 112),
-    (196, 139, 255),
-    (255, 154, 213),
-    (46, 230, 168),
-    (244, 240, 106),
+    (86, 180, 233),
+    (240, 228, 66),
+    (213, 94, 0),
+    (0, 158, 115),
+    (230, 159, 0),
+    (204, 121, 167),
+    (255, 255, 255),
+    (90, 130, 255),
 )
-"""RGB of the boxes by track, repeated for more tracks. Boxes in a picture have the first colour."""
+"""RGB of the boxes by track, in a picture by face, repeated for more. They are those of Okabe and Ito (Color Universal
+Design, 2008), with a lighter blue and white for black, so that dark text on them is readable."""
 
 SMALLEST_SIDE = 360  # pixels; a smaller picture is enlarged, because a readable panel would cover it
 SMALLEST_TEXT = 10  # pixels; smaller letters touch each other
@@ -36,8 +37,8 @@ def draw(picture: np.ndarray, rows: Sequence[Row]) -> np.ndarray:
     """Return a copy of a picture with boxes, landmarks, labels and panels, or the reason why there is no face.
 
     A panel has the eight probabilities and the valence-arousal plane, as far as the network learned them. It is beside
-    its face or in a corner, never over another face. Tiny faces and faces without room get only a label. With more than
-    six faces, only the largest gets a panel.
+    its face, or in the nearest free place or a corner, never over another face. Tiny faces and faces without room get
+    only a label. With more than six faces, only the largest gets a panel.
 
     Args:
       picture: RGB uint8 (height, width, 3).
@@ -111,7 +112,8 @@ def _draw_faces(canvas: np.ndarray, rows: Sequence[Row], factor: int) -> None:
         units = range(max(smallest, min(text, box.height // 18)), smallest - 1, -1)
         if _is_tiny(box, smallest):
             continue
-        place = place_panel(box, label, partial(panel.panel_size, row), units, occupied, picture)
+        others = [other for other, _ in faces if other is not box]
+        place = place_panel(box, label, partial(panel.panel_size, row), units, occupied, picture, others)
         if place:
             _draw_panel(canvas, row, place)
             occupied.append(place.area)
@@ -141,7 +143,8 @@ def _draw_box(canvas: np.ndarray, row: Row, factor: int, tiny: bool) -> None:
 
 
 def _colour(row: Row) -> panel.Colour:
-    return TRACK_COLOURS[(row.track or 0) % len(TRACK_COLOURS)]
+    number = row.track if row.track is not None else row.face
+    return TRACK_COLOURS[(number or 0) % len(TRACK_COLOURS)]
 
 
 def _label(row: Row) -> str:

@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 from collections.abc import Callable, Iterator, Sequence
+from itertools import compress, product
 from typing import NamedTuple
 
 import numpy as np
@@ -11,6 +12,9 @@ Measure = Callable[[int, bool], tuple[int, int]]
 
 MAX_COVERED = 0.2
 """The share of a face's box that its own panel may cover if there is no room beside it."""
+
+HAIR = 0.25
+"""Share of a box's sides around it that the panels of other faces leave free where they can: hair, ears and chin."""
 
 
 class Area(NamedTuple):
@@ -56,9 +60,10 @@ class Area(NamedTuple):
         sides = np.minimum(self[2:], corners[:, 2:]) - np.maximum(self[:2], corners[:, :2])
         return int(np.clip(sides, 0, None).prod(axis=1).sum())
 
-    def fits(self, picture: Area, occupied: Sequence[Area]) -> bool:
-        """Return whether the area is not empty, lies completely in a picture, and overlaps nothing that is occupied."""
-        return self.overlap([picture]) == self.size > 0 == self.overlap(occupied)
+    def grown(self, share: float) -> Area:
+        """Return the area with a share of its sides added on every side."""
+        x, y = round(share * self.width), round(share * self.height)
+        return Area(self.left - x, self.top - y, self.right + x, self.bottom + y)
 
 
 class Place(NamedTuple):
@@ -77,28 +82,86 @@ def place_label(box: Area, width: int, height: int, occupied: Sequence[Area], pi
 
 
 def place_panel(
-    box: Area, label: Area, measure: Measure, units: Sequence[int], occupied: Sequence[Area], picture: Area
+    box: Area,
+    label: Area,
+    measure: Measure,
+    units: Sequence[int],
+    occupied: Sequence[Area],
+    picture: Area,
+    others: Sequence[Area] = (),
 ) -> Place | None:
-    """Find room for the panel of a face: right, left, below or above it, else in a corner of the picture.
+    """Find room for the panel of a face: right, left, below or above it, else in the nearest free place or a corner.
+
+    The panel is nearer to its own face than to any other. Where there is room, it leaves their hair free too.
 
     Args:
       box: the visible part of the face's box.
       label: the label of this face.
       measure: returns width and height in pixels for a text size and whether the panel is stacked.
-      units: text sizes, the best first; in a corner the last one is used.
+      units: text sizes, the best first; away from the sides of the face the last one is used.
       occupied: areas to leave free, including `box` and `label`. In a corner the panel may cover a fifth of `box`.
       picture: the area that the panel must not leave.
+      others: the boxes of the other faces.
     """
+    with_hair = [*occupied, *(other.grown(HAIR) for other in others)]
     for unit in units:
-        for face in (box, box.hull(label)):
-            for area, stacked in _sides(face, measure, unit):
-                if area.shifted_into(picture).fits(picture, occupied):
-                    return Place(area.shifted_into(picture), unit, stacked)
-    others = [area for area in occupied if area is not box]
-    for area, stacked in _corners(picture, measure, units[-1]):
-        if area.fits(picture, others) and area.overlap([box]) <= MAX_COVERED * box.size:
-            return Place(area, units[-1], stacked)
-    return None
+        places = [
+            Place(area.shifted_into(picture), unit, stacked)
+            for face in (box, box.hull(label))
+            for area, stacked in _sides(face, measure, unit)
+        ]
+        for taken in (with_hair, occupied):
+            free = np.flatnonzero(_are_free(places, taken, picture) & _are_nearest(places, box, others))
+            if free.size:
+                return places[free[0]]
+    nearest = _nearest(box, measure, units[-1], occupied, picture, others) if others else None
+    return nearest or _in_corner(box, measure, units[-1], occupied, picture, others)
+
+
+def _nearest(
+    box: Area, measure: Measure, unit: int, occupied: Sequence[Area], picture: Area, others: Sequence[Area]
+) -> Place | None:
+    """Find the free place nearest to a box. There may be thousands."""
+    places = [Place(area, unit, stacked) for area, stacked in _neighbours(occupied, measure, unit)]
+    free = _are_free(places, occupied, picture) & _are_nearest(places, box, others)
+    far = np.where(free, distances([place.area for place in places], [box])[:, 0], np.inf)
+    return places[int(np.argmin(far))] if free.any() else None
+
+
+def _in_corner(
+    box: Area, measure: Measure, unit: int, occupied: Sequence[Area], picture: Area, others: Sequence[Area]
+) -> Place | None:
+    places = [Place(area, unit, stacked) for area, stacked in _corners(picture, measure, unit)]
+    elsewhere = [area for area in occupied if area is not box]
+    covers_little = np.array([place.area.overlap([box]) <= MAX_COVERED * box.size for place in places])
+    free = covers_little & _are_free(places, elsewhere, picture) & _are_nearest(places, box, others)
+    return next(compress(places, free), None)
+
+
+def _are_free(places: Sequence[Place], occupied: Sequence[Area], picture: Area) -> np.ndarray:
+    """Return which of n places (n,) are not empty, lie completely in a picture and overlap nothing occupied."""
+    corners = np.array([place.area for place in places])
+    first, last = corners[:, :2], corners[:, 2:]
+    inside = ((first >= picture[:2]) & (first < last) & (last <= picture[2:])).all(axis=1)
+    overlaps = (_gaps([place.area for place in places], occupied) < 0).all(axis=2)
+    return inside & (overlaps.sum(axis=1) == 0)
+
+
+def _are_nearest(places: Sequence[Place], box: Area, others: Sequence[Area]) -> np.ndarray:
+    """Return which of n places (n,) are not nearer to others than to a box: a reader sees to which they belong."""
+    own, *other = distances([place.area for place in places], [box, *others]).T
+    return np.all([own <= distance for distance in other], axis=0) if other else np.ones(len(places), bool)
+
+
+def distances(areas: Sequence[Area], others: Sequence[Area]) -> np.ndarray:
+    """Return how far n and m areas are apart in pixels (n, m), 0 where they touch."""
+    return np.hypot(*np.moveaxis(np.maximum(0, _gaps(areas, others)), -1, 0))
+
+
+def _gaps(areas: Sequence[Area], others: Sequence[Area]) -> np.ndarray:
+    """Return how far n and m areas are apart in x and y (n, m, 2), negative where they overlap."""
+    first, second = np.array(areas).reshape(-1, 1, 4), np.array(others).reshape(1, -1, 4)
+    return np.maximum(first[..., :2], second[..., :2]) - np.minimum(first[..., 2:], second[..., 2:])
 
 
 def _sides(face: Area, measure: Measure, unit: int) -> Iterator[tuple[Area, bool]]:
@@ -112,6 +175,17 @@ def _sides(face: Area, measure: Measure, unit: int) -> Iterator[tuple[Area, bool
         width, height = measure(unit, stacked)
         for top in (face.bottom + gap, face.top - gap - height):
             yield Area(face.left, top, face.left + width, top + height), stacked
+
+
+def _neighbours(occupied: Sequence[Area], measure: Measure, unit: int) -> Iterator[tuple[Area, bool]]:
+    """Yield areas whose sides are beside, or in line with, any sides of what is occupied."""
+    gap = max(2, unit // 2)
+    for stacked in (True, False):
+        width, height = measure(unit, stacked)
+        lefts = {x for area in occupied for x in (area.right + gap, area.left - gap - width, area.left)}
+        tops = {y for area in occupied for y in (area.bottom + gap, area.top - gap - height, area.top)}
+        for left, top in product(sorted(lefts), sorted(tops)):
+            yield Area(left, top, left + width, top + height), stacked
 
 
 def _corners(picture: Area, measure: Measure, unit: int) -> Iterator[tuple[Area, bool]]:

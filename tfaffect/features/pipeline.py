@@ -16,7 +16,7 @@ import numpy as np
 from tfaffect.contract import Contract
 from tfaffect.features.ordered import Stream, ordered_map
 from tfaffect.features.row import NO_FACE, Row
-from tfaffect.features.sample import Options, Sample
+from tfaffect.features.sample import Options, Sample, scaled
 from tfaffect.features.smoothing import Smoother
 from tfaffect.features.sources import Source, kind, sequence
 from tfaffect.features.tracks import Linker
@@ -65,7 +65,7 @@ def describe(
 
 
 def _read(sources: Sequence[tuple[int, Source]], options: Options) -> Stream[Sample]:
-    """Decode videos from start to end in this thread. Pictures are decoded by the workers, several at once."""
+    """Decode videos from start to end in this thread. The workers convert frames and read pictures, several at once."""
     for number, source in sources:
         try:
             is_sequence = options.sequence_fps is not None and os.path.isdir(source.path)
@@ -75,9 +75,8 @@ def _read(sources: Sequence[tuple[int, Source]], options: Options) -> Stream[Sam
             last = None
             for frame in _frames(source, options):
                 repeated = frame.number == last
-                picture = None if repeated else frame.picture
-                problem = "" if repeated or picture is not None else "unreadable: the frame cannot be decoded"
-                yield Sample(number, source, picture, frame.number, round(frame.seconds, 6), problem, repeated)
+                convert = None if repeated else frame.convert
+                yield Sample(number, source, None, frame.number, round(frame.seconds, 6), "", repeated, convert)
                 last = frame.number
         except (video.UnreadableVideoError, OSError) as error:
             yield Sample(number, source, problem=_reason(error))
@@ -102,22 +101,34 @@ def _frames(source: Source, options: Options) -> Iterator[video.VideoFrame]:
 
 def _detect(detector: Detector | None, most: int | None, contract: Contract, keep: bool, sample: Sample) -> Sample:
     """Find the faces of a picture and crop them."""
-    if sample.picture is None and not sample.problem and not sample.repeated:
-        try:
-            sample.picture = faces.read(sample.source.path, upright=True)
-        except (faces.UnreadablePictureError, OSError) as error:
-            sample.problem = _reason(error)
+    if not (sample.problem or sample.repeated):
+        _open(sample)
     if (picture := sample.picture) is None:
         return sample
     sample.size = picture.shape[:2]
     if detector is None:
         sample.crops = [faces.letterbox(picture, contract.input_size)]
     else:
-        sample.detections = [face for face in detector(picture, most) if _is_inside(picture, face.box)]
-        crops = [faces.crop(picture, face.box, contract.crop_margin) for face in sample.detections[:most]]
+        found = [face for face in detector(picture, most) if _is_inside(picture, face.box)]
+        crops = [faces.crop(picture, face.box, contract.crop_margin) for face in found[:most]]
         sample.crops = [faces.letterbox(crop, contract.input_size) for crop in crops]
+        sample.detections = [scaled(face, sample.reduction) for face in found]
     sample.picture = picture if keep else None
     return sample
+
+
+def _open(sample: Sample) -> None:
+    """Set the picture of a sample: decode a file, or convert a video's frame."""
+    try:
+        if sample.convert:
+            sample.picture = sample.convert()
+        else:
+            sample.picture, sample.reduction = faces.read_reduced(sample.source.path, upright=True)
+    except (faces.UnreadablePictureError, video.UnreadableVideoError, OSError) as error:
+        sample.problem = _reason(error)
+    else:
+        sample.problem = "" if sample.picture is not None else "unreadable: the frame cannot be decoded"
+    sample.convert = None  # it holds the frame's memory
 
 
 def _is_inside(picture: np.ndarray, box: faces.Box) -> bool:

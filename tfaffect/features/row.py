@@ -20,8 +20,9 @@ class Row:
     source: name of the picture or video.
     frame, seconds: number (from 0) and time of a video's frame; None for a picture.
     face: number in its frame, 0 for the largest; track: number of the person in the video, None for a picture.
-    box: left, top, right, bottom in pixels; landmarks: right eye, left eye, nose, right and left corner of the mouth,
-    x and y in pixels; score: the detector's confidence from 0 to 1. All three are None without face detection.
+    box: left, top, right, bottom in pixels of the picture as displayed: upright, with square pixels. landmarks: right
+    eye, left eye, nose, right and left corner of the mouth, x and y in the same pixels, nearly upright on tilted heads.
+    score: the detector's confidence from 0 to 1. All three are None without face detection.
     expression: probabilities (8,); valence, arousal: in [-1, 1], NaN if the network never learned them;
     embedding: affective features (256,) in [-1, 1]. All are NaN without a face.
     abstain: lowest probability at which the most probable class is named.

@@ -3,8 +3,9 @@
 from __future__ import annotations
 
 import math
-from collections.abc import Sequence
-from dataclasses import dataclass
+from collections.abc import Callable, Sequence
+from dataclasses import dataclass, replace
+from typing import TypeVar
 
 import numpy as np
 
@@ -12,6 +13,8 @@ from tfaffect.errors import UsageError
 from tfaffect.features.row import Row
 from tfaffect.features.sources import Source
 from tfaffect.media.detector import Detection
+
+Place = TypeVar("Place", Row, Detection)
 
 
 @dataclass(frozen=True)
@@ -62,9 +65,11 @@ class Options:
 class Sample:
     """One picture or video frame on its way to its rows.
 
-    number: of its source, from 0. picture: a frame is decoded at the start, a picture file by a worker; None again when
-    it is no longer needed. repeated: the same frame as in the sample before, which was processed already. size: of the
-    picture, height and width. crops: letterboxed, of the faces that become rows; tracks: their numbers in a video.
+    number: of its source, from 0. picture: from a worker; None again when it is no longer needed. repeated: the same
+    frame as in the sample before, which was processed already. convert: returns a video frame's picture. size: of the
+    picture, height and width. reduction: by which the sides of the picture were divided when it was read; detections
+    and rows are in pixels of the full picture. crops: letterboxed, of the faces that become rows; tracks: their numbers
+    in a video.
     """
 
     number: int
@@ -74,8 +79,20 @@ class Sample:
     seconds: float | None = None
     problem: str = ""
     repeated: bool = False
+    convert: Callable[[], np.ndarray | None] | None = None
     detections: Sequence[Detection] = ()
     size: tuple[int, ...] = ()
+    reduction: int = 1
     crops: Sequence[np.ndarray] = ()
     tracks: Sequence[int | None] = ()
     rows: Sequence[Row] = ()
+
+
+def scaled(place: Place, factor: float) -> Place:
+    """Return a row or a detection in a picture whose sides are `factor` times as long."""
+    if factor == 1 or place.box is None:
+        return place
+    left, top, right, bottom = place.box
+    box = factor * left, factor * top, factor * right, factor * bottom
+    landmarks = place.landmarks and tuple((factor * x, factor * y) for x, y in place.landmarks)
+    return replace(place, box=box, landmarks=landmarks)

@@ -10,8 +10,8 @@ from typing import Any
 
 import av
 
-COPIED = ("aac", "mp3", "ac3", "eac3", "opus", "flac", "alac")
-"""Codecs that an mp4 can hold. Sound in another codec, such as PCM, is encoded as AAC."""
+COPIED = ("aac", "mp3", "opus", "flac")
+"""Codecs that an mp4 can hold and browsers play. Sound in another codec, such as AC-3 or PCM, is encoded as AAC."""
 
 
 class Sound:

@@ -13,6 +13,8 @@ from PIL import Image
 
 from tfaffect.media import faces
 from tfaffect.media.decoding import TimedFrame, UnreadableVideoError
+from tfaffect.media.depth import to_8_bits
+from tfaffect.media.limits import FULL_PIXELS, check, open_header
 
 DEFAULT_DURATION = 0.1
 """Seconds of a frame whose file gives none, such as a page of a TIFF. Browsers show GIF frames without one as long."""
@@ -20,7 +22,7 @@ DEFAULT_DURATION = 0.1
 FORMATS = ("GIF", "WEBP", "PNG", "AVIF", "TIFF")
 
 BROKEN = (
-    *(OSError, ValueError, SyntaxError, RuntimeError, EOFError, IndexError, struct.error),
+    *(OSError, ValueError, TypeError, SyntaxError, RuntimeError, EOFError, IndexError, struct.error),
     Image.DecompressionBombError,
 )
 """What Pillow raises of damaged files, as the fuzz tests saw."""
@@ -34,21 +36,23 @@ def is_animated(path: Path) -> bool:
     with open(path, "rb") as file:
         if not SIGNATURE.match(file.read(16)):
             return False
-    try:
-        with Image.open(path, formats=FORMATS) as picture:
-            return bool(getattr(picture, "is_animated", False))
-    except BROKEN:
-        return False
+        file.seek(0)
+        try:
+            return bool(getattr(open_header(file), "is_animated", False))
+        except BROKEN:
+            return False
 
 
 def animation_frames(path: Path) -> Iterator[TimedFrame]:
     """Yield the frames of an animation at its own times. Raises UnreadableVideoError for a broken one."""
     seconds = 0.0
     try:
-        with Image.open(path, formats=FORMATS) as picture:
+        with open(path, "rb") as file:
+            picture = open_header(file) or Image.open(file, formats=FORMATS)  # the second raises the error
             for number in range(getattr(picture, "n_frames", 1)):
                 picture.seek(number)
-                rgba = picture.convert("RGBA")  # first: WebP and AVIF know a frame's duration when it is decoded
+                check(picture, FULL_PIXELS)
+                rgba = to_8_bits(picture).convert("RGBA")  # first: WebP and AVIF know a frame's duration when decoded
                 duration = picture.info.get("duration", 0) / 1000 or DEFAULT_DURATION
                 flat = Image.alpha_composite(Image.new("RGBA", rgba.size, "black"), rgba).convert("RGB")
                 yield TimedFrame(number, seconds, duration, partial(np.array, flat))
@@ -66,6 +70,10 @@ def sequence_frames(folder: Path, names: list[str], frames_per_second: float) ->
 
 def _read(path: Path) -> np.ndarray | None:
     try:
-        return faces.read(path, upright=True)
+        picture, reduction = faces.read_reduced(path, upright=True)
     except (OSError, faces.UnreadablePictureError):
         return None
+    if reduction > 1:
+        most = f"At most {FULL_PIXELS // 10**6} million pixels are read of each."
+        raise UnreadableVideoError(f"{path} is too large for a frame of a video. {most}")
+    return picture

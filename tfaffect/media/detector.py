@@ -1,25 +1,18 @@
-"""The face detector YuNet, and its weights, which are downloaded once and checked."""
+"""The face detector YuNet. `detector_file` finds its weights."""
 
 from __future__ import annotations
 
-import hashlib
-import os
 import threading
-import urllib.request
 from dataclasses import dataclass
 from pathlib import Path
 
 import cv2
 import numpy as np
 
-from tfaffect.errors import UsageError
-from tfaffect.files import atomic
+from tfaffect.media.detector_file import FILE, VARIABLE, find_weights
 from tfaffect.media.faces import Box
 
-FILE = "face_detection_yunet_2026may.onnx"
-URL = f"https://media.githubusercontent.com/media/opencv/opencv_zoo/main/models/face_detection_yunet/{FILE}"
-SHA256 = "ebafce4e3c118d6554634be5c27ab333b4c047a9a8c3faf1d7cf93101c22f0f0"
-VARIABLE = "TFAFFECT_FACE_DETECTOR"
+__all__ = ["FILE", "MIN_SCORE", "SIDES", "VARIABLE", "Detection", "FaceDetector", "find_weights"]
 
 SIDES = (640, 192)
 """Longest sides in pixels to which a picture is scaled for the search, one after the other until a face is found. Of
@@ -154,45 +147,3 @@ def _detection(row: np.ndarray, scale_x: float, scale_y: float) -> Detection:
     (left, top), (width, height), *landmarks = (row[:14].reshape(7, 2) / (scale_x, scale_y)).tolist()
     box = (left, top, left + width, top + height)
     return Detection(box, float(row[14]), tuple(map(tuple, landmarks)))
-
-
-def find_weights(path: Path | None = None) -> Path:
-    """Return the detector's weights: `path`, else the file in TFAFFECT_FACE_DETECTOR, else the cached download.
-
-    Raises UsageError if they are missing or cannot be downloaded, or if their SHA-256 differs: all crops must be made
-    with the same detector.
-    """
-    named = path or os.environ.get(VARIABLE)
-    if named:
-        if not Path(named).is_file():
-            raise UsageError(f"There is no face detector at {named}. Name {FILE}, or leave it out to download it.")
-        return _checked(Path(named))
-    cached = Path(os.environ.get("XDG_CACHE_HOME") or Path.home() / ".cache", "tfaffect", FILE)
-    if not cached.is_file():
-        _download(cached)
-    return _checked(cached)
-
-
-def _checked(path: Path) -> Path:
-    with open(path, "rb") as file:
-        digest = hashlib.file_digest(file, "sha256").hexdigest()
-    if digest != SHA256:
-        raise UsageError(
-            f"{path} is not {FILE}. Received: sha256 {digest}. Expected: {SHA256}. Remove it, or get {URL}."
-        )
-    return path
-
-
-def _download(target: Path) -> None:
-    try:
-        with urllib.request.urlopen(URL, timeout=30) as response:
-            content = response.read()
-    except OSError as error:
-        raise UsageError(
-            f"The face detector could not be downloaded from {URL}: {error}. Without internet access, copy it to this "
-            f"machine and name it with --face-detector PATH or {VARIABLE}."
-        ) from error
-    target.parent.mkdir(parents=True, exist_ok=True)
-    with atomic.write_file(target) as partial:
-        partial.write_bytes(content)
-        _checked(partial)

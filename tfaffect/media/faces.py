@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 import threading
-import warnings
+from contextlib import nullcontext
 from io import BytesIO
 from pathlib import Path
 
@@ -11,34 +11,47 @@ import cv2
 import numpy as np
 from PIL import Image, ImageOps
 
+from tfaffect.media import limits
+from tfaffect.media.depth import decode_by_stated_depth
+from tfaffect.media.limits import UnreadablePictureError
 from tfaffect.media.margin import MARGIN
+
+__all__ = ["Box", "EmptyBoxError", "UnreadablePictureError", "crop", "decode", "encode", "letterbox", "read", "resize"]
 
 Box = tuple[float, float, float, float]
 
-
-class UnreadablePictureError(ValueError):
-    """Bytes that are not a picture, or a truncated one."""
+STRIP = 512
+"""Rows of a picture that are flattened at once. All at once would take 24 bytes per pixel, strips take 7."""
 
 
 class EmptyBoxError(ValueError):
     """A box without any pixel of the picture."""
 
 
-def decode(encoded: bytes, upright: bool = False) -> np.ndarray:
+def decode(encoded: bytes, upright: bool = False, reduction: int = 1) -> np.ndarray:
     """Return the picture in `encoded` (any format that OpenCV reads) as RGB uint8 (height, width, 3).
 
     Grey, alpha, CMYK and 16-bit pictures are converted to RGB; an animation gives its first picture. By default the
     pixels are as stored, because the boxes of corpora refer to them: the EXIF orientation is ignored (except in TIFF,
     where OpenCV always applies it), and so is transparency. With `upright` the picture is as in a viewer: rotated, and
-    black where it is transparent, like the bars of a letterbox. Raises UnreadablePictureError, also for a picture whose
-    end is missing.
+    black where it is transparent, like the bars of a letterbox. A `reduction` of 2 halves its sides: a JPEG while it is
+    decoded, which takes 370 MB for 250 million pixels and not 1,440. Raises UnreadablePictureError, also for a picture
+    whose end is missing.
     """
-    if upright and (picture := _decode_by_pillow(encoded)) is not None:
-        return picture
+    picture = decode_by_stated_depth(encoded)
+    if picture is None and upright:
+        picture = _decode_by_pillow(encoded, reduction)
+    elif picture is not None and reduction > 1:
+        picture = resize(picture, -(-picture.shape[0] // reduction), -(-picture.shape[1] // reduction))
+    return _decode_by_opencv(encoded, upright, reduction) if picture is None else picture
+
+
+def _decode_by_opencv(encoded: bytes, upright: bool, reduction: int) -> np.ndarray:
     data = np.frombuffer(encoded, np.uint8)
-    flags = cv2.IMREAD_COLOR_RGB if upright else cv2.IMREAD_COLOR_RGB | cv2.IMREAD_IGNORE_ORIENTATION
+    # OpenCV has no name for half the sides in RGB. The flag for grey only halves them when it comes with another one.
+    flags = cv2.IMREAD_COLOR_RGB | (cv2.IMREAD_REDUCED_GRAYSCALE_2 if reduction == 2 else 0)
     try:
-        picture = cv2.imdecode(data, flags) if data.size else None
+        picture = cv2.imdecode(data, flags if upright else flags | cv2.IMREAD_IGNORE_ORIENTATION) if data.size else None
     except cv2.error as error:
         raise UnreadablePictureError(f"Not a picture that can be decoded: {error.err}") from error
     if picture is None:
@@ -48,46 +61,57 @@ def decode(encoded: bytes, upright: bool = False) -> np.ndarray:
 
 
 def read(path: Path, upright: bool = False) -> np.ndarray:
-    """Return the picture in a file as RGB uint8 (height, width, 3), see `decode`.
+    """Return the picture in a file in full, as RGB uint8 (height, width, 3), see `decode`.
 
-    Raises OSError, and UnreadablePictureError also for more than 89 million pixels (a decompression bomb).
+    Raises OSError, and UnreadablePictureError also for a picture that is too large, see `limits`.
     """
     encoded = Path(path).read_bytes()
-    _open_header(encoded)
-    return decode(encoded, upright)
+    with _one_large if limits.is_large(encoded) else nullcontext():
+        return decode(encoded, upright)
 
 
-_lock = threading.Lock()  # warning filters are global, and several threads read pictures
+def read_reduced(path: Path, upright: bool = False) -> tuple[np.ndarray, int]:
+    """Return the picture in a file, and by how much its sides were divided.
 
-
-def _open_header(encoded: bytes) -> Image.Image | None:
-    """Read only the header with Pillow, in 0.05 ms: OpenCV would allocate memory for any size that a header claims.
-
-    Raises UnreadablePictureError for a decompression bomb. Returns None if Pillow does not know the format.
+    That is 1, or 2 for a picture of more than `limits.FULL_PIXELS` pixels. Multiplied by it, places are those of the
+    full picture. Raises the same errors as `read`.
     """
-    try:
-        with _lock, warnings.catch_warnings():
-            warnings.simplefilter("ignore")  # for example about broken EXIF
-            warnings.simplefilter("error", Image.DecompressionBombWarning)
-            return Image.open(BytesIO(encoded))
-    except (Image.DecompressionBombWarning, Image.DecompressionBombError) as error:
-        raise UnreadablePictureError(f"Too many pixels: {error}") from error
-    except (OSError, ValueError, SyntaxError, RuntimeError):
-        return None
+    encoded = Path(path).read_bytes()
+    if not limits.is_large(encoded):
+        return decode(encoded, upright), 1
+    with _one_large:
+        return decode(encoded, upright, reduction=2), 2
 
 
-def _decode_by_pillow(encoded: bytes) -> np.ndarray | None:
+_one_large = threading.Lock()  # several at once would take 1.4 GB each
+
+
+def _decode_by_pillow(encoded: bytes, reduction: int) -> np.ndarray | None:
     """Decode, upright, what OpenCV 5.0 does not decode as a viewer does: transparent pictures and AVIF. Else None."""
-    if encoded.startswith(b"\xff\xd8") or (picture := _open_header(encoded)) is None:  # JPEG is neither: saves time
+    if encoded.startswith(b"\xff\xd8"):  # JPEG is neither: saves time
+        return None
+    if (picture := limits.open_header(BytesIO(encoded))) is None:
         return None
     has_transparent_colour = "transparency" in picture.info and picture.mode in ("1", "L", "P", "RGB")
     if not (has_transparent_colour or picture.mode in ("RGBA", "LA", "PA") or picture.format == "AVIF"):
         return None
     try:
-        rgba = ImageOps.exif_transpose(picture).convert("RGBA")
+        ImageOps.exif_transpose(picture, in_place=True)
+        return _flatten(picture, reduction)
     except (OSError, ValueError, SyntaxError, RuntimeError) as error:
         raise UnreadablePictureError(f"Not a picture that can be decoded: {error}") from error
-    return np.array(Image.alpha_composite(Image.new("RGBA", rgba.size, "black"), rgba).convert("RGB"))
+
+
+def _flatten(picture: Image.Image, reduction: int) -> np.ndarray:
+    """Return a picture on black, with its sides divided by `reduction`."""
+    height, width = (-(-side // reduction) for side in (picture.height, picture.width))
+    flat = np.empty((height, width, 3), np.uint8)
+    for top in range(0, picture.height, STRIP):
+        strip = picture.crop((0, top, picture.width, min(top + STRIP, picture.height))).convert("RGBA")
+        strip = strip.reduce(reduction) if reduction > 1 else strip
+        black = Image.new("RGBA", strip.size, "black")
+        flat[top // reduction :][: strip.height] = np.asarray(Image.alpha_composite(black, strip).convert("RGB"))
+    return flat
 
 
 def crop(picture: np.ndarray, box: Box, margin: float = MARGIN) -> np.ndarray:

@@ -2,10 +2,12 @@
 
 from __future__ import annotations
 
+import logging
 import math
 import os
-from collections.abc import Generator, Iterable, Iterator
+from collections.abc import Callable, Generator, Iterable, Iterator
 from dataclasses import dataclass
+from functools import cached_property
 from pathlib import Path
 
 import av
@@ -14,6 +16,8 @@ import numpy as np
 from tfaffect.media.animation import animation_frames, is_animated
 from tfaffect.media.containers import is_truncated
 from tfaffect.media.decoding import TimedFrame, UnreadableVideoError, decode, open_video
+
+_log = logging.getLogger(__name__)  # without handlers of the program, Python writes warnings to standard error
 
 ROUNDING = 0.002
 """Seconds by which a time stamp may be late: Matroska and WebM round time stamps, also the first one, to 1 ms."""
@@ -32,14 +36,22 @@ class TruncatedVideoError(UnreadableVideoError):
 
 @dataclass(frozen=True, eq=False)
 class VideoFrame:
-    """A frame: its number from 0, a time in seconds at which it is on screen, and the picture, RGB uint8, upright.
+    """A frame: its number from 0, a time in seconds at which it is on screen, and a function that converts it.
 
-    picture: None if the frame cannot be decoded.
+    Conversion is left to the threads that look at the picture. Frames that nobody looks at are never converted.
     """
 
     number: int
     seconds: float
-    picture: np.ndarray | None
+    convert: Callable[[], np.ndarray | None]
+
+    @cached_property
+    def picture(self) -> np.ndarray | None:
+        """The picture, RGB uint8 (height, width, 3), upright; None if it cannot be decoded.
+
+        Raises UnreadableVideoError.
+        """
+        return self.convert()
 
 
 def frames(path: Path, seconds: Iterable[float]) -> Iterator[tuple[float, np.ndarray | None]]:
@@ -80,7 +92,7 @@ def sample_frames(
     (`frames` instead returns the frame nearest to an annotated time. Here a frame is never early, and is repeated for
     as long as it stays on screen.) With `key_frames`, only frames that are coded on their own are decoded and yielded.
     Only times from `start` to before `end` are yielded; they are seconds of the same clock. `stream` chooses among the
-    video streams of the file.
+    video streams of the file. Logs a warning for a video of several streams, and for one in HDR.
 
     Raises UnreadableVideoError, TruncatedVideoError after the last frame, and ValueError for a rate or a number that is
     not positive, or both together.
@@ -101,6 +113,8 @@ def _sample(
         yield from sample(animation_frames(path), path, rate, every, start, end)
         return
     with open_video(path, stream) as video:
+        for note in video.notes():
+            _log.warning("%s %s", os.fsencode(path).decode("utf-8", "backslashreplace"), note)
         reached = yield from sample(decode(video, key_frames), path, rate, every, start, end)
         claimed, codec = max(video.duration(), video.stream.frames * video.step), video.stream.codec_context.name
     if reached is None:
@@ -126,7 +140,7 @@ def _every_nth(
         if frame.seconds >= end:
             return end
         if count % every == 0 and frame.seconds >= start:
-            yield VideoFrame(frame.number, frame.seconds, frame.picture())
+            yield VideoFrame(frame.number, frame.seconds, frame.picture)
         reached = frame.seconds + frame.duration
     return reached
 
@@ -140,15 +154,14 @@ def _at_rate(
     first = start if frame is None else max(start, frame.seconds)
     index = max(0, math.ceil((first - tolerance) * rate))
     while frame is not None and index / rate < end:
-        following, picture = next(frames, None), None
+        following = next(frames, None)
         reached = frame.seconds + frame.duration if following is None else following.seconds
         if reached - frame.seconds > MAX_FRAME_SECONDS:
             raise UnreadableVideoError(
                 f"The time stamps of {path} jump from {frame.seconds:.2f} to {reached:.2f} seconds."
             )
         while index / rate + tolerance < reached and index / rate < end:
-            picture = frame.picture() if picture is None else picture
-            yield VideoFrame(frame.number, index / rate, picture)
+            yield VideoFrame(frame.number, index / rate, frame.picture)
             index += 1
         frame = following
     return end if frame is not None else reached
