@@ -4,31 +4,46 @@ from __future__ import annotations
 
 from dataclasses import replace
 from pathlib import Path
-from typing import Literal
+from typing import Annotated, Literal
 
 from tfaffect import cli
 from tfaffect import contract as contracts
 from tfaffect.config import load_run
 from tfaffect.errors import UsageError
 
+ONE_TEMPERATURE = (
+    "One temperature is fitted for all groups. A temperature for each group is refused: the model would need the sex, "
+    "age or ethnicity of a face to give it a probability, and the same face would get another probability in another "
+    "group. Where a group has a large calibration error, train on more faces of it."
+)
 
-def calibrate(run: Path, records: Path | None = None, coverage: float = 0.9, mirror: bool | None = None) -> dict:
+
+def calibrate(
+    run: Path,
+    records: Path | None = None,
+    coverage: float = 0.9,
+    mirror: bool | None = None,
+    by: tuple[str, ...] = (),
+) -> dict:
     """Calibrate on the validation splits of the run's corpora; store the result in model.keras and return it.
 
     The result: that of `scoring.calibration.calibrate`, with `split` and `corpora`. The weights do not change; earlier
-    reports show the earlier temperature. `mirror` turns flip test-time augmentation on or off; None keeps it. Raises
-    UsageError when records are missing, and for a run that names no corpus.
+    reports show the earlier temperature. `mirror` turns flip test-time augmentation on or off; None keeps it. `by`
+    names the groups that the report will show; they do not change the result. Raises UsageError for missing records,
+    for a grouping that the records do not have, and for a run that names no corpus.
     """
     config = load_run(run)  # report a wrong path before seconds of imports
     from tfaffect.networks import model as models
     from tfaffect.runtimes.predictions import predict_validation
     from tfaffect.scoring import calibration
+    from tfaffect.scoring.groupings import assign
 
     if not config.corpora:
         raise UsageError(f"{run} has no corpus, because its weights were imported. Import them again with --corpora.")
     model, contract = models.load(run)
     contract = replace(contract, temperature=1.0, mirror=contract.mirror if mirror is None else mirror)
     predictions, versions = predict_validation(model, contract, config, records)
+    assign(predictions.reset_index(drop=True), by)  # refuse a wrong name before the contract changes
     found = calibration.calibrate(predictions, coverage)
     temperature = found.pop("temperature")
     found = {"split": "validation", "corpora": versions, **found}
@@ -49,11 +64,28 @@ def summarise(calibration: dict) -> str:
     return "\n".join(lines) or "Nothing to calibrate: no trained head has labels in these records."
 
 
+def summarise_groups(groups: dict) -> str:
+    """Return the calibration error of every group of a report for the terminal, and why the temperature is one."""
+    from tfaffect.scoring.formatting import format_interval
+    from tfaffect.scoring.report import align
+
+    tables = []
+    for name, grouping in groups.items():
+        known = {group: value for group, value in grouping["values"].items() if value["expression"]}
+        rows = [[f"by {name}", "faces", "ECE", "95 % interval"]]
+        for group, value in known.items():
+            figure, *interval = format_interval(value, "expression", "ece").split("\n")
+            rows.append([group, f"{value['expression']['n']:,}", figure, *(interval or ["-"])])
+        tables.append(align(rows) if known else f"by {name}: no face has a class.")
+    return "\n\n".join([*tables, ONE_TEMPERATURE])
+
+
 def main(
     run: cli.Run,
     records: cli.Records = None,
     coverage: float = 0.9,
     mirror: Literal["as_before", "on", "off"] = "as_before",
+    by: Annotated[tuple[str, ...], cli.option("NAME...", "no table of groups")] = (),
 ) -> None:
     """Fit temperature and intervals of a run on validation faces; rewrite its report.
 
@@ -65,11 +97,15 @@ def main(
         coverage: Share of faces whose label must lie in the interval around valence or arousal, from 0 to 1.
         mirror: on: return the mean over a face and its mirror image (flip test-time augmentation), in twice the time.
             off: use the face only. as_before: keep the run's setting.
+        by: Also show the calibration error of groups of people, as `tfaffect evaluate --by` names them. All groups
+            keep one temperature.
     """
     from tfaffect.evaluate import evaluate
 
-    print(summarise(calibrate(run, records, coverage, {"on": True, "off": False}.get(mirror))))
-    evaluate(run, records=records)
+    print(summarise(calibrate(run, records, coverage, {"on": True, "off": False}.get(mirror), by)))
+    written = evaluate(run, records=records, by=by)
+    if by:
+        print(f"\n{summarise_groups(written['groups'])}")
 
 
 if __name__ == "__main__":

@@ -18,13 +18,18 @@ def evaluate(
     records: Path | None = None,
     only: str = "",
     out: Path | None = None,
+    by: tuple[str, ...] = (),
 ) -> dict:
     """Score a model on a split of prepared corpora, write the report, and return the content of report.json.
 
-    model: a run folder, or any file that `runtimes.opening.open_model` reads. `corpora` defaults to the training
+    model: a run folder, or anything that `runtimes.opening.open_model` opens. `corpora` defaults to the training
     corpora, `records` to the records of the run, and `out` to `report_folder`; an export needs `records` and `out`.
-    `only` keeps the records with this tag. Raises UsageError when a split, tag or corpus does not exist.
+    `only` keeps the records with this tag. `by` groups the records as `scoring.groupings.assign` describes. Raises
+    UsageError when a split, tag, corpus or grouping does not exist.
     """
+    from tfaffect.runtimes import shipped
+
+    model = shipped.find(model)
     names, records, out = _resolve_paths(model, corpora, split, records, only, out)  # before seconds of imports
 
     import pandas as pd
@@ -33,6 +38,8 @@ def evaluate(
     from tfaffect.runtimes.opening import open_model
     from tfaffect.runtimes.predictions import tabulate, with_rater_agreement, with_tag
     from tfaffect.scoring import report
+    from tfaffect.scoring.calibration import THRESHOLDS
+    from tfaffect.scoring.groupings import assign
     from tfaffect.scoring.protocol import Protocol
 
     network = open_model(model)
@@ -44,10 +51,12 @@ def evaluate(
         tabulate(lambda faces: network(faces)._asdict(), corpus, split, contract.input_size) for corpus in prepared
     ]
     tables = [with_rater_agreement(table, corpus) for table, corpus in zip(tables, prepared, strict=True)]
+    predictions = with_tag(pd.concat(tables, ignore_index=True), only)
+    thresholds = [row["threshold"] for row in (contract.calibration or {}).get("abstain", ())]
     history = model / "history.csv"
     protocol = Protocol({corpus.name: corpus.version for corpus in prepared}, split, only)
     return report.write(
-        with_tag(pd.concat(tables), only),
+        predictions,
         out,
         {
             "model": model.resolve().name,
@@ -59,6 +68,8 @@ def evaluate(
             **({"answers": MIRRORED} if contract.mirror else {}),
         },
         history=pd.read_csv(history) if history.exists() else None,
+        groupings=assign(predictions, by),
+        thresholds=thresholds or THRESHOLDS,
     )
 
 
@@ -98,20 +109,24 @@ def main(
     records: cli.Records = None,
     only: cli.Tag = "",
     out: Annotated[Path | None, cli.option("DIR", "RUN/report, or beside it for another split, tag or corpus")] = None,
+    by: Annotated[tuple[str, ...], cli.option("NAME...", "those of sex, age, ethnicity that the records have")] = (),
 ) -> None:
     """Score a model on prepared corpora: tables on the terminal and report.html.
 
     Args:
-        model: Run folder of `tfaffect train`, or a .keras, SavedModel, .tflite or .onnx with its model.json.
+        model: Run folder of `tfaffect train`, or a .keras, SavedModel, .tflite or .onnx with its model.json. Or a
+            name of `tfaffect models`.
         corpora: Prepared corpora to score on.
         split: Split to score.
         records: Folder of the prepared corpora.
         only: Keep only records with this tag, for example strict.
         out: Folder of the report.
+        by: Compare groups of people: sex, age, ethnicity, a tag, or a table (CSV, TSV, Excel) with the columns key and
+            group. With a comma between two of them, groups are by both at once, for example sex,age.
     """
     from tfaffect.scoring import report
 
-    written = evaluate(model, corpora, split, records, only, out)
+    written = evaluate(model, corpora, split, records, only, out, by)
     print(report.summarise(written))
     print(f"\nReport: {(out or report_folder(model, corpora, split, only)) / 'report.html'}")
 

@@ -46,7 +46,7 @@ def search(
     searched. Raises KeyboardInterrupt after Ctrl-C; the current trial is saved first.
     """
     from tfaffect.tuning.session import Session
-    from tfaffect.tuning.strategies import is_chief, is_worker
+    from tfaffect.tuning.tuner import is_chief, is_worker
 
     if is_worker():
         settings = _wait_for_settings(settings, out)
@@ -152,11 +152,10 @@ def main(
         raise UsageError("Name the folder of the search with --out, or one to resume with --resume.")
     else:
         folder, settings = out, _make_settings(base, strategy, trials, objective, knobs, seeds)
-    command = f"{cli.typed('search')} {shlex.join(sys.argv[1:]).removeprefix('search ')}"
     try:
-        best = search(settings, folder, command=command)
+        best = search(settings, folder, command=cli.typed_again("search"))
     except KeyboardInterrupt:
-        cli.fail(f"Interrupted. To resume: {cli.typed('search')} --resume {folder}", status=130)
+        cli.fail(f"Interrupted. To resume: {cli.typed(f'search --resume {shlex.quote(str(folder))}')}", status=130)
     _print_result(best, folder, settings.objective)
 
 
@@ -178,7 +177,7 @@ def _make_settings(
 
 
 def _print_result(best: dict[str, Any] | None, folder: Path, objective: str) -> None:
-    from tfaffect.tuning.strategies import is_worker
+    from tfaffect.tuning.tuner import is_worker
 
     if best:
         print(f"\nBest:    trial {best['trial']}, {objective} {best['score']:.4f}")

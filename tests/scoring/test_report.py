@@ -4,6 +4,7 @@ import re
 import subprocess
 import sys
 from html.parser import HTMLParser
+from urllib.parse import unquote
 
 import numpy as np
 import pandas as pd
@@ -16,6 +17,7 @@ from tfaffect.scoring.mistakes import most_confident
 from tfaffect.scoring.scores import TRUE, score, score_all
 
 VOID = ("meta", "img")
+CSV = "data:text/csv;charset=utf-8,"
 
 
 def predict(n=60, trained=("expression", *AFFECT), corpus="fer_plus", tags="strict"):
@@ -41,11 +43,11 @@ def record(epochs=3):
 
 
 class Page(HTMLParser):
-    """The text, pictures and links of a page whose tags must all close in order."""
+    """The texts, pictures, links and CSV files of a page whose tags must all close in order."""
 
     def __init__(self, html):
         super().__init__()
-        self.open, self.texts, self.pictures, self.links = [], [], [], []
+        self.open, self.texts, self.pictures, self.links, self.downloads = [], [], [], [], {}
         self.feed(html)
         self.close()
         assert self.open == []
@@ -55,6 +57,10 @@ class Page(HTMLParser):
         if tag == "img":
             self.pictures.append(attributes["src"].removeprefix("data:image/png;base64,"))
             assert attributes["alt"]
+        elif "src" in attributes:
+            self.links.append(attributes["src"])
+        if attributes.get("href", "").startswith(CSV):
+            self.downloads[attributes["download"]] = unquote(attributes.pop("href").removeprefix(CSV))
         self.links += [attributes[key] for key in ("href", "srcset", "action") if key in attributes]
         if tag not in VOID:
             self.open.append(tag)
@@ -63,7 +69,7 @@ class Page(HTMLParser):
         assert self.open.pop() == tag
 
     def handle_data(self, data):
-        if "style" not in self.open:
+        if not {"style", "script", "caption"} & {*self.open}:
             self.texts.append(data)
 
 
@@ -145,7 +151,8 @@ def test_page_shows_the_figures_and_needs_nothing_else(folder):
     html = (folder / "report.html").read_text()
     page = Page(html)
     assert page.links == []
-    assert not re.search(r"url\(|@import|https?:|<script", html)
+    assert not re.search(r"url\(|@import|https?:", html)
+    assert html.count("<script") == html.count("<script>") == 1
     uar = result["scores"]["pooled"]["expression"]["uar"]
     for text in (f"{100 * uar['value']:.1f} %", f"[{100 * uar['low']:.1f}, {100 * uar['high']:.1f}]", "n = 120"):
         assert text in page.texts
@@ -157,7 +164,8 @@ def test_page_escapes_what_others_wrote(folder):
     name = "<script>alert('1')</script>&"
     report.write(predict(corpus=name, tags="<b>"), folder, {"model": name, "<i>": name})
     html = (folder / "report.html").read_text()
-    assert not re.search("<(script|b>f|i>)", html)
+    assert not re.search("<(script>alert|b>f|i>)", html)
+    assert html.count("<script") == 1, "that of the page itself"
     page = Page(html)
     assert {f"Scores of {name}", name, f"{name}:<b>", "<i>"} <= {*page.texts}
 

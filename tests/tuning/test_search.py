@@ -27,7 +27,7 @@ from tfaffect.networks import model as models
 from tfaffect.records.prepared import open_corpus
 from tfaffect.search import search
 from tfaffect.training.training import train
-from tfaffect.tuning import objectives, trial_records
+from tfaffect.tuning import isolation, objectives, trial_records
 from tfaffect.tuning.settings import Settings, load
 
 pytestmark = pytest.mark.filterwarnings("ignore:(currentThread|getName):DeprecationWarning")  # keras-tuner 1.4.8
@@ -314,6 +314,38 @@ def test_a_chief_and_two_workers_share_a_search(base, tmp_path):
     assert len(list((out / "trials").glob("[0-9]"))) == 2
     assert "trial 1" in printed["chief"][0]
     assert (out / "report" / "report.html").exists()
+
+
+def train_at_once(function, job, *_):
+    """What a trial's process returns."""
+    return {"status": "done", "reason": "", "score": 0.5 + job[0].focal_gamma / 100, "best_epoch": 1, "epochs": 1}
+
+
+@pytest.mark.parametrize("strategy", ["random", "bayesian", "hyperband", "combinations"])
+def test_a_space_that_is_used_up_ends_the_search_with_a_sentence(base, tmp_path, monkeypatch, capsys, strategy):
+    """Two losses with three class weights are 6 configs; four combinations with one seed are 4."""
+    monkeypatch.setattr(isolation, "call", train_at_once)
+    grid = strategy == "combinations"
+    knobs, configs = ((), 4) if grid else (("expression_loss", "class_weights"), 6)
+    wanted = Settings(replace(base, weights="imagenet"), strategy, trials=9, seeds=1, knobs=knobs)
+    said = f"The search ends after {configs} of 9 trials, because its space is used up: it has only {configs} different"
+    for _ in range(2):  # the second time there is nothing left to do
+        search(wanted, tmp_path / "out")
+        printed = capsys.readouterr().out
+        assert printed.count(said) == 1
+        rows = table(tmp_path / "out")
+        columns = ["gradual_unfreezing", "discriminative_rates", "seed"] if grid else [*knobs]
+        assert len(rows) == len(rows.drop_duplicates(columns)) == configs
+        assert said in (tmp_path / "out" / "report" / "report.html").read_text()
+
+
+def test_a_space_that_is_large_enough_says_nothing(base, tmp_path, monkeypatch, capsys):
+    monkeypatch.setattr(isolation, "call", train_at_once)
+    for place, knobs in enumerate((("expression_loss", "class_weights"), ("expression_loss", "focal_gamma"))):
+        out = tmp_path / str(place)
+        search(Settings(base, trials=6, knobs=knobs), out)
+        assert len(table(out)) == len(table(out).drop_duplicates([*knobs])) == 6
+        assert "used up" not in capsys.readouterr().out + (out / "report" / "report.html").read_text()
 
 
 def test_combinations_that_begin_from_random_weights_say_so(base, tmp_path, capsys):

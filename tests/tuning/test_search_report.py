@@ -1,3 +1,4 @@
+import io
 import json
 import re
 import subprocess
@@ -10,6 +11,7 @@ import pytest
 from tests.scoring.test_report import Page
 from tfaffect.errors import UsageError
 from tfaffect.tuning import axis_scales, figures, findings, report, statistics, verdict
+from tfaffect.tuning.alt_texts import describe_all
 from tfaffect.tuning.settings import BOTH, PLAIN, RATES, UNFREEZING
 from tfaffect.tuning.statistics import CONTRASTS, paired_test
 
@@ -131,7 +133,7 @@ def test_hostile_names_are_shown_letter_by_letter(search):
     rows.append(trial(2, None, "failed", class_weights=name) | {"reason": name})
     folder = search(rows, knobs=[odd], command=name, config=CONFIG | {"corpora": [name]})
     html = report.write(folder).read_text()
-    assert "<script" not in html
+    assert "<script>alert" not in html  # the page has a script of its own
     parsed = Page(html)
     assert parsed.texts.count(name) == 6  # corpora, command, the best value, two of the trials, one reason
 
@@ -236,6 +238,57 @@ def test_none_is_a_choice_and_a_gap_is_not(search):
     assert found["class_weights"].tolist() == ["none", "none"]
     assert found["focal_gamma"].isna().tolist() == [False, True]
     assert found["config"].tolist() == [0, 1]
+
+
+def test_pictures_are_described_in_numbers(search):
+    """The score falls with the dropout, and with nothing else."""
+    folder = search(knobs(30, failed=(3,)))
+    report.write(folder)
+    found = findings.read(folder)
+    alts = describe_all(found, statistics.Importance({"dropout": 1.25, "learning_rate": 0.1}, 0.9))
+    low, high = (100 * found.done["score"].agg(edge) for edge in ("min", "max"))
+    best = found.best
+    assert alts["course"] == (
+        f"accuracy of 29 trials from {low:.1f} % to {high:.1f} %; the best is trial {best['trial']}; "
+        "the base config has 65.0 %; 1 failed."
+    )
+    assert f"best trial: highest {high:.1f} %, last {high - 10:.1f} %; base config: highest 65.0 %" in alts["curves"]
+    assert "dropout: rank correlation -1.00; class_weights: medians inverse_frequency " in alts["slices"]
+    assert f"dropout {best['dropout']:.4g}, class_weights {best['class_weights']}" in alts["parallel"]
+    assert alts["importance"] == "Drop in R² by knob: dropout 1.25, learning_rate 0.10."
+    assert {*alts} == {*figures.draw_all(found, statistics.Importance({"dropout": 1.25}, 0.9))}
+    assert f"alt='{alts['course']}'" in (folder / "report" / "report.html").read_text()
+
+
+def test_combinations_are_described_in_numbers(search):
+    found = findings.read(search(grid({0: (0.60, 0.61, 0.60, 0.64), 1: (0.62, 0.62, 0.61, 0.64)}), "combinations"))
+    assert describe_all(found, None)["combinations"].endswith(
+        "Mean accuracy: plain training 61.0 %, gradual unfreezing 61.5 %, discriminative rates 60.5 %, both 64.0 %."
+    )
+
+
+def test_tables_are_copied_with_all_digits(search):
+    folder = search(
+        [trial(0, 0.5, **OWN), trial(1, 2 / 3, **OWN | {"dropout": 1 / 3}), trial(2, None, "failed", **OWN)]
+    )
+    tables = Page(report.write(folder).read_text()).downloads
+    trials = pd.read_csv(io.StringIO(tables["all-trials.csv"]), dtype={"trial": str}).set_index("trial")
+    assert trials["score"].to_dict() == {"0000": 0.5, "0001": 2 / 3, "0002": pytest.approx(np.nan, nan_ok=True)}
+    assert trials.loc["0001", "dropout"] == 1 / 3
+    best = tables["the-best-config.csv"]
+    assert best == "knob,searched,base config,best\r\ndropout,0 to 0.5,0.1,0.3333333333333333\r\n"
+    assert {*tables} > {"the-search.csv", "how-to-use-it.csv", "failed-trials.csv"}
+
+
+def test_combinations_are_copied_with_all_digits(search):
+    folder = search(grid({0: (0.60, 0.61, 0.60, 0.64), 1: (0.62, 0.62, 0.61, 0.64)}), "combinations")
+    tables = Page(report.write(folder).read_text()).downloads
+    means = pd.read_csv(io.StringIO(tables["the-four-combinations.csv"]), index_col=0)
+    assert means.loc["plain training"].tolist() == pytest.approx([0.61, 0.0002**0.5, 2, 0.60, 0.62])
+    tests = pd.read_csv(io.StringIO(tables["paired-tests.csv"]), index_col=0)
+    both = tests.loc["both against plain training"]
+    assert [both["mean"], both["t"], both["seeds"]] == pytest.approx([0.03, 3, 2])
+    assert both["p"] == pytest.approx(1 - 2 / np.pi * np.arctan(3))
 
 
 def test_curves_follow_the_objective_or_what_there_is(search):

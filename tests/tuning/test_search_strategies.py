@@ -177,6 +177,104 @@ def test_the_oracle_says_when_a_trial_began_and_when_which_ended(tmp_path):
     assert asked.words == [None, "0", None, "1"]
 
 
+LOSS_AND_WEIGHTS = ("expression_loss", "class_weights")
+ALL_STRATEGIES = ("random", "bayesian", "hyperband", "combinations")
+
+
+def without_promotions(begun):
+    """The configs in order of start; Hyperband starts a promoted trial again."""
+    return [*{name: config for name, config, _ in begun}.values()]
+
+
+@pytest.mark.parametrize("strategy", ["random", "bayesian", "hyperband"])
+@pytest.mark.parametrize(
+    ("knobs", "configs"),
+    [(LOSS_AND_WEIGHTS, 6), (("class_weights",), 3)],
+)
+def test_choices_are_tried_once_each_and_then_the_search_ends(tmp_path, strategy, knobs, configs):
+    begun = Asked(tmp_path, settings(strategy, trials=20, knobs=knobs), score=lambda config: 0.5).finish()
+    tried = without_promotions(begun)
+    assert len(tried) == configs
+    assert all(config not in tried[:place] for place, config in enumerate(tried))
+
+
+def test_combinations_end_when_each_ran_with_each_seed(tmp_path):
+    tried = without_promotions(Asked(tmp_path, settings("combinations", trials=20, seeds=2)).finish())
+    assert [config.seed for config in tried] == [0] * 4 + [1] * 4
+    assert all(config not in tried[:place] for place, config in enumerate(tried))
+
+
+@pytest.mark.parametrize("strategy", ["random", "bayesian", "hyperband"])
+def test_no_config_is_tried_twice_where_the_best_one_lies_on_the_corner(tmp_path, strategy):
+    """The highest rate without dropout is the best of all, so every proposal of the Gaussian process wants to be it."""
+    knobs = ("learning_rate", "dropout", "class_weights")
+    wanted = settings(strategy, trials=24, knobs=knobs)
+    tried = without_promotions(
+        Asked(tmp_path, wanted, score=lambda config: 20 * config.learning_rate - config.dropout).finish()
+    )
+    assert len(tried) == 24
+    assert all(config not in tried[:place] for place, config in enumerate(tried))
+
+
+@pytest.mark.parametrize("strategy", ALL_STRATEGIES)
+def test_several_workers_never_train_the_same_config(tmp_path, strategy):
+    """Three workers ask before any of them tells, and one of them fails each time."""
+    wanted = settings(strategy, trials=20, seeds=2, knobs=() if strategy == "combinations" else LOSS_AND_WEIGHTS)
+    asked, configs = Asked(tmp_path, wanted, score=lambda config: 0.5), {}
+    for _ in range(40):
+        running = [trial for name in "abc" if (trial := asked.ask(name)).status == "RUNNING"]
+        for place, trial in enumerate(running):
+            config = asked.config(trial)
+            assert configs.setdefault(trial.trial_id, config) == config
+            asked.tell(trial, failed=place == 2)
+    assert asked.ask("a").status == "STOPPED"
+    tried = [*configs.values()]
+    assert len(tried) == {"combinations": 8}.get(strategy, 6)
+    assert all(config not in tried[:place] for place, config in enumerate(tried))
+
+
+@pytest.mark.parametrize("strategy", ["random", "bayesian", "hyperband"])
+def test_a_killed_search_over_a_few_choices_proposes_what_it_would_have(tmp_path, strategy):
+    wanted = settings(strategy, trials=9, knobs=LOSS_AND_WEIGHTS)
+    whole = Asked(tmp_path / "whole", wanted).finish()
+    assert len(without_promotions(whole)) == 6
+    assert Asked(tmp_path / "killed", wanted).finish(killed=True) == whole
+
+
+def test_hyperband_promotes_in_the_last_bracket_of_a_space_that_is_used_up(tmp_path):
+    """Of 6 configs 5 compete over 12 epochs: 5 * (6, 3, 2) / 11 are 3, 1 and 1, so the first three have a promotion."""
+    begun = Asked(tmp_path, settings("hyperband", trials=20, knobs=LOSS_AND_WEIGHTS), score=lambda config: 0.5).finish()
+    assert [until for _, _, until in begun] == [12, 2, 2, 2, 4, 12, 4, 12, 12]
+
+
+def test_a_search_that_an_earlier_version_began_tries_none_of_its_configs_again(tmp_path):
+    """Its state has other hashes."""
+    asked = Asked(tmp_path, settings("random", trials=9, knobs=LOSS_AND_WEIGHTS))
+    for _ in range(3):
+        asked.tell(asked.ask())
+    state = json.loads(asked.path.read_text())
+    state["oracle"] |= {"tried_so_far": ["another hash"], "id_to_hash": {}}
+    asked.path.write_text(json.dumps(state))
+    asked.restart()
+    asked.finish()
+    tried = [asked.config(trial) for trial in asked.oracle.trials.values()]
+    assert len(tried) == 6
+    assert all(config not in tried[:place] for place, config in enumerate(tried))
+
+
+def test_whole_numbers_are_used_up_too(tmp_path):
+    """Of groups_at_start there are 16 - 7 + 1."""
+    tried = without_promotions(Asked(tmp_path, settings("random", trials=20, knobs=("groups_at_start",))).finish())
+    assert sorted(config.groups_at_start for config in tried) == [*range(7, 17)]
+
+
+def test_the_gaussian_process_never_proposes_a_number_above_the_highest(tmp_path):
+    """warmup_steps reaches from 25 to 400, and the highest is the best."""
+    wanted = settings("bayesian", trials=10, knobs=("warmup_steps",))
+    tried = without_promotions(Asked(tmp_path, wanted, score=lambda config: config.warmup_steps / 400).finish())
+    assert max(config.warmup_steps for config in tried) == 400
+
+
 def test_values_and_conditions_survive_the_way_to_a_worker():
     wanted = settings("random")
     hp = strategies.make_space(wanted, HEADS)

@@ -14,12 +14,16 @@ from tfaffect.labels import AFFECT, CLASSES
 from tfaffect.records import batches
 from tfaffect.records.prepared import Prepared, open_corpus
 from tfaffect.scoring import raters, scores
+from tfaffect.scoring.groupings import ATTRIBUTES
 
 if TYPE_CHECKING:
     import keras
 
     from tfaffect.config import Config
     from tfaffect.contract import Contract
+
+TEXTS = ("key", "group", "tags", *ATTRIBUTES)
+"""The text fields of a record that a table of predictions has."""
 
 
 def predict_validation(
@@ -56,7 +60,7 @@ def tabulate(
     for pictures, records in batches.evaluation_batches(corpus, split, image_size, batch_size):
         outputs = {name: np.asarray(values) for name, values in network(pictures.numpy()).items()}
         labels = {name: values.numpy() for name, values in records.items()}
-        table: dict[str, Any] = {name: [text.decode() for text in labels[name]] for name in ("key", "group", "tags")}
+        table: dict[str, Any] = {name: [text.decode() for text in labels[name]] for name in TEXTS}
         for index, name in enumerate(CLASSES):
             table[f"true_{name}"] = labels["expression"][:, index]
             table[f"expression_{name}"] = outputs["expression"][:, index]

@@ -10,11 +10,25 @@ from matplotlib.figure import Figure
 from matplotlib.patheffects import withStroke
 
 from tfaffect.labels import AFFECT, CLASSES
-from tfaffect.scoring.palette import FAINT, HUE, INK, LINES, MUTED, PEOPLE, SEQUENTIAL, label_integers, style
+from tfaffect.scoring.palette import (
+    DARK,
+    FAINT,
+    HUE,
+    INK,
+    LINES,
+    MARKERS,
+    MUTED,
+    PEOPLE,
+    SEQUENTIAL,
+    label_integers,
+    style,
+)
 from tfaffect.scoring.scores import HUMAN, POOLED
 
 LOSSES = {"loss": "training", "val_loss": "validation"}
 TICKS = (-1, -0.5, 0, 0.5, 1)
+WIDTH = 4.6  # inches: on a phone of 390 pixels the letters are then 10 pixels high or more
+PANEL = 3.6  # the width of a panel beside others
 
 
 def draw_all(
@@ -28,9 +42,8 @@ def draw_all(
     people = None
     if scores["expression"]:
         people = scores["expression"][HUMAN]
-        distinct = {name: score for name, score in sets.items() if name == POOLED or score is not scores}
-        if people is not None or len(distinct) > 1:
-            figures["sets"] = draw_sets(distinct)
+        if people is not None or len(distinct_sets(sets)) > 1:
+            figures["sets"] = draw_sets(distinct_sets(sets))
         figures["confusion"] = draw_confusion(np.array(scores["expression"]["confusion"]))
         figures["reliability"] = draw_reliability(scores["expression"])
     if any(scores[name] for name in AFFECT):
@@ -40,10 +53,15 @@ def draw_all(
     return figures
 
 
+def distinct_sets(sets: dict[str, dict]) -> dict[str, dict]:
+    """The sets without a corpus that is alone, because its records are those of the pooled set."""
+    return {name: score for name, score in sets.items() if name == POOLED or score is not sets[POOLED]}
+
+
 def draw_sets(sets: dict[str, dict]) -> Figure:
     """The accuracy of every set of records with its interval, and that of another panel of raters."""
     scored = {name: score["expression"] for name, score in sets.items() if score["expression"]}
-    figure = Figure(figsize=(7, 1.2 + 0.42 * len(scored)), layout="constrained")
+    figure = Figure(figsize=(WIDTH, 1.2 + 0.36 * len(scored)), layout="constrained")
     axes = figure.add_subplot()
     for place, expression in enumerate(scored.values()):
         accuracy, people = expression["accuracy"], expression[HUMAN]
@@ -63,16 +81,20 @@ def draw_sets(sets: dict[str, dict]) -> Figure:
 
 def draw_confusion(confusion: np.ndarray) -> Figure:
     """Counts (8, 8), rows are the truth, as percentages of each row; cells without a record are white."""
-    figure = Figure(figsize=(7, 6.5), layout="constrained")
+    figure = Figure(figsize=(WIDTH, 4.5), layout="constrained")
     axes = figure.add_subplot()
     support = confusion.sum(axis=1)
     shares = np.where(confusion > 0, confusion / np.maximum(support, 1)[:, None], np.nan)
     axes.imshow(shares, cmap=SEQUENTIAL, norm=Normalize(0, 1))
     for row, column in np.argwhere(confusion > 0):
         percent = 100 * shares[row, column]
-        looks: dict[str, Any] = {"ha": "center", "va": "center", "color": "white" if percent > 38 else INK}
-        axes.text(column, row - 0.1, f"{percent:.0f} %" if percent >= 1 else "< 1 %", **looks)
-        axes.text(column, row + 0.2, f"{confusion[row, column]:,}", fontsize=7, **looks)
+        looks: dict[str, Any] = {
+            "ha": "center",
+            "va": "center",
+            "color": "white" if shares[row, column] > DARK else "black",
+        }
+        axes.text(column, row - 0.1, f"{percent:.0f} %" if percent >= 1 else "< 1 %", fontsize=8.5, **looks)
+        axes.text(column, row + 0.2, f"{confusion[row, column]:,}", fontsize=7.5, **looks)
     axes.set_xticks(range(len(CLASSES)), CLASSES, rotation=35, ha="right", rotation_mode="anchor")
     axes.set_yticks(range(len(CLASSES)), [f"{name}\n{n:,}" for name, n in zip(CLASSES, support, strict=True)])
     axes.set_xlabel("predicted")
@@ -86,7 +108,7 @@ def draw_confusion(confusion: np.ndarray) -> Figure:
 
 def draw_reliability(expression: dict) -> Figure:
     """Accuracy against confidence, and below it the share of the records in each bin (Guo et al. 2017, figure 1)."""
-    figure = Figure(figsize=(6, 5.6), layout="constrained")
+    figure = Figure(figsize=(WIDTH, 4.5), layout="constrained")
     accuracy, share = figure.subplots(2, 1, sharex=True, height_ratios=(4, 1))
     bins = pd.DataFrame([row for row in expression["reliability"] if row["n"]])
     place = {"x": bins["low"], "width": bins["high"] - bins["low"], "align": "edge", "edgecolor": "white"}
@@ -104,7 +126,7 @@ def draw_reliability(expression: dict) -> Figure:
 def draw_affect(predictions: pd.DataFrame, scores: dict) -> Figure:
     """Truth against prediction, a panel per scored dimension; the colour is the number of records, on a log scale."""
     scored = [name for name in AFFECT if scores[name]]
-    figure = Figure(figsize=(4.8 * len(scored), 4.9), layout="constrained")
+    figure = Figure(figsize=(PANEL * len(scored), 3.9), layout="constrained")
     for axes, name in zip(figure.subplots(1, len(scored), squeeze=False)[0], scored, strict=True):
         labelled = predictions[predictions[f"true_{name}"].notna()]
         truth, predicted = labelled[f"true_{name}"], labelled[name]
@@ -115,7 +137,7 @@ def draw_affect(predictions: pd.DataFrame, scores: dict) -> Figure:
         _draw_identity(axes, -1)
         limits = {"xlim": (-1.05, 1.05), "ylim": (-1.05, 1.05), "xticks": TICKS, "yticks": TICKS}
         axes.set(**limits, aspect="equal", xlabel="truth", ylabel="prediction")
-        axes.set_title(f"{name}: CCC {scores[name]['ccc']['value']:.3f}, n = {scores[name]['n']:,}")
+        axes.set_title(f"{name}: CCC {scores[name]['ccc']['value']:.3f}, n = {scores[name]['n']:,}", fontsize=11)
         style(axes)
     return figure
 
@@ -138,7 +160,7 @@ def draw_curves(history: pd.DataFrame, people: float | None = None) -> Figure:
     corpora = [name for name in metrics if "/" in name and name.endswith(("_uar", "_ccc"))]
     panels = {"validation metrics": pooled, "validation, corpus by corpus": corpora}
     panels = {title: names for title, names in panels.items() if names}
-    figure = Figure(figsize=(4.8 * (1 + len(panels)), 4), layout="constrained")
+    figure = Figure(figsize=(PANEL * (1 + len(panels)), 3.6), layout="constrained")
     loss, *rest = figure.subplots(1, 1 + len(panels), squeeze=False)[0]
     _draw_lines(loss, history[[*losses]].rename(columns=losses), "loss")
     for axes, (title, names) in zip(rest, panels.items(), strict=True):
@@ -150,9 +172,9 @@ def draw_curves(history: pd.DataFrame, people: float | None = None) -> Figure:
 
 
 def _draw_lines(axes: Axes, columns: pd.DataFrame, title: str) -> None:
-    axes.set_prop_cycle(color=LINES)
+    axes.set_prop_cycle(color=LINES, marker=MARKERS)
     for name in columns:
-        axes.plot(columns.index, columns[name], ".-", label=name)
+        axes.plot(columns.index, columns[name], markersize=4, markevery=max(1, len(columns) // 15), label=name)
     axes.set(xlabel=columns.index.name, title=title)
     label_integers(axes)
     axes.legend(frameon=False)

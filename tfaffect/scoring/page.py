@@ -1,37 +1,22 @@
-"""The HTML of a report: one self-contained page of tiles, tables and pictures, in light and dark mode."""
+"""The HTML of a report: one self-contained page of tiles, tables and pictures, for screens and for paper."""
 
 import base64
+import io
+import re
 from collections.abc import Iterable, Mapping, Sequence
 from html import escape
+from urllib.parse import quote
 
-STYLE = """
-:root { color-scheme: light dark; --ink: #1f2430; --muted: #646b7a; --line: #dfe2e8; --page: #f5f6f8; --card: #fff }
-@media (prefers-color-scheme: dark) {
-  :root { --ink: #e6e8ee; --muted: #9aa1b1; --line: #333947; --page: #14171d; --card: #1d2129 } }
-* { box-sizing: border-box }
-body { margin: 0 auto; max-width: 68rem; padding: 1rem 1rem 3rem; background: var(--page); color: var(--ink);
-  font: 1rem/1.5 system-ui, sans-serif }
-h1 { font-size: 1.6rem; line-height: 1.25; overflow-wrap: anywhere }
-h2 { font-size: 1.15rem; margin: 2.2rem 0 .7rem }
-.tiles { display: grid; grid-template-columns: repeat(auto-fit, minmax(9.5rem, 1fr)); gap: .75rem; margin: 1rem 0 }
-.tile, .table { background: var(--card); border: 1px solid var(--line); border-radius: .6rem }
-.tile { padding: .8rem 1rem }
-.tile b { display: block; font-size: 1.9rem; line-height: 1.3; font-weight: 650 }
-small, figcaption { color: var(--muted); font-size: .82rem }
-.table { overflow-x: auto }
-table { border-collapse: collapse; width: 100%; font-variant-numeric: tabular-nums }
-th, td { padding: .45rem .9rem; text-align: right; white-space: nowrap; border-top: 1px solid var(--line);
-  vertical-align: top; font-weight: 400 }
-thead th { color: var(--muted); font-size: .82rem; border: 0 }
-th:first-child, .protocol td { text-align: left }
-.protocol td { width: 100%; white-space: normal; overflow-wrap: anywhere }
-small { display: block }
-.pictures { display: flex; flex-wrap: wrap; gap: 1rem; margin-top: 1rem }
-figure { margin: 0; flex: 1 1 min(24rem, 100%); min-width: 0 }
-figure div { overflow-x: auto; background: #fff; padding: .75rem; border: 1px solid var(--line); border-radius: .6rem }
-img { display: block; width: 100% }
-figure:only-child img { min-width: 29rem }
-"""
+import pandas as pd
+from PIL import Image
+
+from tfaffect.scoring.page_style import SCRIPT, STYLE
+
+LIST = ("name", "value")
+"""The columns of a table without a header, in its CSV."""
+
+PHONE_INCHES = 4.75
+"""A picture of this width fits a phone of 390 pixels without scrolling: 72 pixels an inch, see `page_style.STYLE`."""
 
 
 def compose_page(title: str, parts: Iterable[str]) -> str:
@@ -40,9 +25,9 @@ def compose_page(title: str, parts: Iterable[str]) -> str:
     viewport = "<meta name='viewport' content='width=device-width, initial-scale=1'>"
     head = [
         f"<!doctype html>\n<html lang='en'><head><meta charset='utf-8'>{viewport}",
-        f"<title>{title}</title><style>{STYLE}</style></head><body><h1>{title}</h1>",
+        f"<title>{title}</title><style>{STYLE}</style></head><body><main><h1>{title}</h1>",
     ]
-    return "\n".join([*head, *filter(None, parts), "</body></html>\n"])
+    return "\n".join([*head, *filter(None, parts), f"</main><script>{SCRIPT}</script></body></html>\n"])
 
 
 def compose_tile(title: str, number: str, *lines: str) -> str:
@@ -51,27 +36,71 @@ def compose_tile(title: str, number: str, *lines: str) -> str:
     return f"<div class='tile'>{escape(title)}<b>{escape(number)}</b>{below}</div>"
 
 
-def compose_table(header: Sequence[str] | None, rows: Iterable[Sequence[str]]) -> str:
-    """A table of plain text; the first column has the row headings, and the second line of a cell is small.
+def compose_table(
+    header: Sequence[str] | None,
+    rows: Iterable[Sequence[str]],
+    caption: str,
+    data: pd.DataFrame | None = None,
+) -> str:
+    """A table of plain text with its caption, which people can copy or download as CSV.
 
-    Without a header it is a list of names and values; a value may have several lines.
+    Args:
+      header: the names of the columns. Without a header it is a list of names and values.
+      rows: the first cell is the heading of the row; the second line of another cell is small.
+      caption: what the table contains; it also gives the CSV file its name.
+      data: the content of the CSV, with all digits. Without it the CSV has the texts of the table.
     """
-    head = "".join(f"<th scope='col'>{escape(name)}</th>" for name in header or ())
-    lines = []
-    for first, *cells in rows:
-        parts = [escape(cell).replace("\n", "<small>", 1) + "</small>" * ("\n" in cell) for cell in cells]
-        lines.append(f"<tr><th scope='row'>{escape(first)}</th>{''.join(f'<td>{part}</td>' for part in parts)}</tr>")
-    kind, head = ("table", f"<thead><tr>{head}</tr></thead>") if header else ("table protocol", "")
-    return f"<div class='{kind}'><table>{head}<tbody>{''.join(lines)}</tbody></table></div>"
+    rows = list(rows)
+    lines = "".join(map(_compose_row, rows))
+    names = "".join(f"<th scope='col'>{escape(name)}</th>" for name in header or ())
+    kind, head = ("table", f"<thead><tr>{names}</tr></thead>") if header else ("table protocol", "")
+    download = _compose_download(caption, pd.DataFrame(rows, columns=[*(header or LIST)]) if data is None else data)
+    body = f"<caption><div>{escape(caption)}{download}</div></caption>{head}<tbody>{lines}</tbody>"
+    style = f"--columns: {len(header or LIST)}"
+    return f"<div class='{kind}'><table aria-label='{escape(caption)}' style='{style}'>{body}</table></div>"
 
 
-def compose_pictures(pictures: Mapping[str, bytes], captions: Mapping[str, str], *names: str) -> str:
-    """Those PNG pictures of `names` that exist, embedded in the page, with plain text captions."""
+def _compose_row(row: Sequence[str]) -> str:
+    first, *cells = map(escape, row)
+    parts = [cell.replace("\n", "<small>", 1) + "</small>" * ("\n" in cell) for cell in cells]
+    return f"<tr><th scope='row'><span>{first}</span></th>{''.join(f'<td>{part}</td>' for part in parts)}</tr>"
+
+
+def _compose_download(caption: str, data: pd.DataFrame) -> str:
+    """A link that needs no server and no script: its address contains the CSV (RFC 4180)."""
+    name = re.sub(r"\W+", "-", caption.lower()).strip("-")
+    text = data.to_csv(index=False, lineterminator="\r\n")
+    return f"<a download='{name}.csv' href='data:text/csv;charset=utf-8,{quote(text, safe=',')}'>Download CSV</a>"
+
+
+def compose_details(summary: str, content: str) -> str:
+    """HTML that is shown on request, and always on paper, under a line of plain text."""
+    return f"<details><summary>{escape(summary)}</summary>{content}</details>"
+
+
+def compose_pictures(
+    pictures: Mapping[str, bytes], captions: Mapping[str, str], *names: str, alts: Mapping[str, str] | None = None
+) -> str:
+    """Those PNG pictures of `names` that exist, embedded in the page, with plain text captions.
+
+    The files must state their dots per inch, as those of matplotlib do: the page shows 72 to 130 pixels for an inch, so
+    that letters of 10 points can be read. `alts` tell people who do not see a picture what it shows; a picture without
+    such a text has its caption there.
+    """
     figures = [
-        f"<figure><div><img alt='{escape(captions[name])}' "
-        f"src='data:image/png;base64,{base64.b64encode(pictures[name]).decode()}'></div>"
-        f"<figcaption>{escape(captions[name])}</figcaption></figure>"
+        _compose_picture(pictures[name], captions[name], (alts or {}).get(name, captions[name]))
         for name in names
         if name in pictures
     ]
     return f"<div class='pictures'>{''.join(figures)}</div>" if figures else ""
+
+
+def _compose_picture(png: bytes, caption: str, alt: str) -> str:
+    """A picture in a white box; the keyboard can reach a box that scrolls on a phone."""
+    with Image.open(io.BytesIO(png)) as image:
+        width, height, inches = *image.size, image.width / image.info["dpi"][0]
+    scrolls = f" tabindex='0' role='group' aria-label='{escape(caption)}'" if inches > PHONE_INCHES else ""
+    source = f"data:image/png;base64,{base64.b64encode(png).decode()}"
+    picture = f"<img alt='{escape(alt)}' width='{width}' height='{height}' src='{source}'>"
+    style = f"--inches: {inches:.2f}"
+    return f"<figure style='{style}'><div{scrolls}>{picture}</div><figcaption>{escape(caption)}</figcaption></figure>"

@@ -1,7 +1,6 @@
 """The report on a table of predictions: scores, figures and an HTML page in one folder."""
 
 import json
-import math
 from collections.abc import Mapping, Sequence
 from html import escape
 from pathlib import Path
@@ -12,21 +11,18 @@ import pandas as pd
 from tfaffect.errors import UsageError
 from tfaffect.files import atomic
 from tfaffect.labels import AFFECT
+from tfaffect.scoring import group_tables, html_tables
+from tfaffect.scoring.alt_texts import describe_all, describe_groups
+from tfaffect.scoring.calibration import THRESHOLDS
 from tfaffect.scoring.figures import draw_all
+from tfaffect.scoring.formatting import HEADLINES, format_interval, format_score
+from tfaffect.scoring.group_figure import draw_groups, picture_name
+from tfaffect.scoring.groups import score_groups
 from tfaffect.scoring.mistakes import most_confident
-from tfaffect.scoring.page import compose_page, compose_pictures, compose_table, compose_tile
-from tfaffect.scoring.scores import HUMAN, POOLED, score_all
+from tfaffect.scoring.page import LIST, compose_page, compose_pictures, compose_table, compose_tile
+from tfaffect.scoring.palette import DOTS_PER_INCH
+from tfaffect.scoring.scores import POOLED, score_all
 
-HEADLINES = {
-    "accuracy": ("expression", "accuracy"),
-    "UAR": ("expression", "uar"),
-    "macro F1": ("expression", "macro_f1"),
-    **{f"CCC {name}": (name, "ccc") for name in AFFECT},
-}
-"""The main scores of a report: title -> head and name of the score."""
-
-AFFECT_COLUMNS = ("ccc", "rmse", "pcc", "sagr")
-DECIMALS = ("ccc", "rmse", "pcc")  # the names of all other scores, which are percentages, start differently
 CAPTIONS = {
     "confusion": "Confusion matrix: the share of each true class, and the number of records.",
     "reliability": "Reliability: above the line the model is right more often than it claims, below it less often.",
@@ -48,6 +44,8 @@ def write(
     history: pd.DataFrame | None = None,
     seed: int = 0,
     resamples: int = 1000,
+    groupings: Mapping[str, pd.Series] | None = None,
+    thresholds: Sequence[float] = THRESHOLDS,
 ) -> dict[str, Any]:
     """Score predictions and write report.json, predictions.csv, report.html and the figures to `folder`.
 
@@ -58,10 +56,12 @@ def write(
       history: `epoch`, `loss` and the other columns that training recorded, for curves.png.
       seed: of the bootstrap.
       resamples: of the bootstrap; 0 leaves the intervals out.
+      groupings: the group of each record, from `groupings.assign`; None leaves groups of people out.
+      thresholds: top probabilities for which groups have coverage and accuracy.
 
     Returns:
       The content of report.json: {"protocol": ..., "scores": from `scores.score_all`, "mistakes": from
-      `mistakes.most_confident`}.
+      `mistakes.most_confident`}, and with groupings "groups": from `groups.score_groups`.
 
     Raises:
       UsageError: `folder` contains something else than a report.
@@ -72,28 +72,36 @@ def write(
             f"A report replaces all files in its folder: name a new or empty one. Received: folder={folder}."
         )
     scores, mistakes = score_all(predictions, seed, resamples), most_confident(predictions)
-    report = {"protocol": protocol, "scores": scores, "mistakes": mistakes}
+    report: dict[str, Any] = {"protocol": protocol, "scores": scores, "mistakes": mistakes}
+    if groupings is not None:
+        report["groups"] = score_groups(predictions, groupings, thresholds, seed, resamples)
+    groups = report.get("groups", {})
     text = json.dumps(report, indent=1, allow_nan=False)
-    figures = draw_all(predictions, scores, history)
+    figures = draw_all(predictions, scores, history) | draw_groups(groups)
+    alts = describe_all(predictions, scores, history) | describe_groups(groups)
     with atomic.write_folder(folder) as new:
         (new / "report.json").write_text(text + "\n", encoding="utf-8")
         predictions.to_csv(new / "predictions.csv", index=False, float_format="%.6g")
         for name, figure in figures.items():
-            figure.savefig(new / f"{name}.png", dpi=150, bbox_inches="tight")
+            figure.savefig(new / f"{name}.png", dpi=DOTS_PER_INCH, bbox_inches="tight")
         pictures = {name: (new / f"{name}.png").read_bytes() for name in figures}
-        (new / "report.html").write_text(compose(report, pictures), encoding="utf-8")
+        (new / "report.html").write_text(compose(report, pictures, alts), encoding="utf-8")
     return report
 
 
 def summarise(report: dict[str, Any]) -> str:
-    """A table for the terminal: a line per set with its records, the records with a class, and the main scores."""
-    people = _has_people(report["scores"])
+    """Tables for the terminal: a line per set with its records, the records with a class, and the main scores.
+
+    Then a table per grouping, with a line per group of people.
+    """
+    people = html_tables.has_people(report["scores"])
     rows = [["set", "records", "with class", *HEADLINES, *["people"] * people]]
     for name, score in report["scores"].items():
-        values = [_format_interval(score, *place).split("\n")[0] for place in HEADLINES.values()]
+        values = [format_interval(score, *place).split("\n")[0] for place in HEADLINES.values()]
         classes = f"{score['expression']['n']:,}" if score["expression"] else "-"
-        rows.append([name, f"{score['records']:,}", classes, *values, *[_format_people(score)] * people])
-    return align(rows)
+        rows.append([name, f"{score['records']:,}", classes, *values, *[html_tables.format_people(score)] * people])
+    tables = [rows, *(group_tables.terminal_rows(*named) for named in report.get("groups", {}).items())]
+    return "\n\n".join(map(align, tables))
 
 
 def align(rows: Sequence[Sequence[str]], left: int = 1) -> str:
@@ -103,101 +111,68 @@ def align(rows: Sequence[Sequence[str]], left: int = 1) -> str:
     return "\n".join("  ".join(line).rstrip() for line in lines)
 
 
-def compose(report: dict[str, Any], pictures: dict[str, bytes]) -> str:
-    """One self-contained HTML page, from the content of report.json and the PNG figures by name."""
+def compose(report: dict[str, Any], pictures: dict[str, bytes], alts: Mapping[str, str] | None = None) -> str:
+    """One self-contained HTML page, from the content of report.json, and the PNG figures and their texts by name."""
     protocol, scores = report["protocol"], report["scores"]
-    pooled, expression = scores[POOLED], scores[POOLED]["expression"]
-    title = f"Scores of {protocol['model']}" if protocol.get("model") else "Scores"
+    pooled = scores[POOLED]
+    rows = [[key, str(value) or "-"] for key, value in protocol.items()]
     parts = [
-        compose_table(None, [[key, str(value) or "-"] for key, value in protocol.items()]) if protocol else "",
+        compose_table(None, rows, "What was scored", pd.DataFrame(protocol.items(), columns=[*LIST])) if rows else "",
         f"<div class='tiles'>{''.join(_compose_tile(pooled, name) for name in HEADLINES)}</div>",
-        _compose_sets(scores),
+        "<h2>All sets of records</h2>",
+        html_tables.compose_sets(scores),
+        compose_pictures(pictures, CAPTIONS, "sets", alts=alts),
         "<h2>Expression, all records</h2>",
-        _compose_classes(expression) if expression else _compose_absence("expression"),
-        compose_pictures(pictures, CAPTIONS, "confusion", "reliability"),
-        compose_pictures(pictures, CAPTIONS, "sets"),
-        _compose_mistakes(report["mistakes"]),
+        *_compose_expression(pooled["expression"], pictures, alts),
+        html_tables.compose_mistakes(report["mistakes"]),
         "<h2>Valence and arousal</h2>",
-        _compose_affect(scores),
+        html_tables.compose_affect(scores),
         *(_compose_absence(head) for head in AFFECT if not pooled[head]),
-        compose_pictures(pictures, CAPTIONS, "affect"),
-        "<h2>Training</h2>" + compose_pictures(pictures, CAPTIONS, "curves") if "curves" in pictures else "",
+        compose_pictures(pictures, CAPTIONS, "affect", alts=alts),
+        *_compose_groups(report.get("groups"), pictures, alts),
+        "<h2>Training</h2>" + compose_pictures(pictures, CAPTIONS, "curves", alts=alts) if "curves" in pictures else "",
         f"<h2>Notes</h2><p><small>{escape(NOTES)}</small></p>",
     ]
-    return compose_page(title, parts)
+    return compose_page(f"Scores of {protocol['model']}" if protocol.get("model") else "Scores", parts)
+
+
+def _compose_expression(
+    expression: dict[str, Any] | None, pictures: dict[str, bytes], alts: Mapping[str, str] | None
+) -> list[str]:
+    if not expression:
+        return [_compose_absence("expression")]
+    return [
+        html_tables.compose_classes(expression),
+        f"<p>The expected calibration error (ECE) is {format_score('ece', expression['ece'])}.</p>",
+        compose_pictures(pictures, CAPTIONS, "confusion", "reliability", alts=alts),
+        html_tables.compose_confusion(expression),
+        html_tables.compose_reliability(expression),
+    ]
+
+
+def _compose_groups(
+    groups: dict[str, Any] | None, pictures: dict[str, bytes], alts: Mapping[str, str] | None
+) -> list[str]:
+    if groups is None:
+        return []
+    parts = ["<h2>Groups of people</h2>"]
+    for name, grouping in groups.items():
+        captions = {picture_name(name): f"Scores by {name}, with their 95 % intervals and the number of records."}
+        parts += [
+            *group_tables.compose_grouping(name, grouping),
+            compose_pictures(pictures, captions, *captions, alts=alts),
+        ]
+    words = [group_tables.describe_method(grouping) for grouping in groups.values()] or [group_tables.NONE]
+    return [*parts, f"<p><small>{escape(words[0])}</small></p>"]
 
 
 def _compose_tile(score: dict[str, Any], title: str) -> str:
     head, name = HEADLINES[title]
     if not score[head]:
         return ""
-    number, *interval = _format_interval(score, head, name).split("\n")
+    number, *interval = format_interval(score, head, name).split("\n")
     return compose_tile(title, number, *interval, f"n = {score[head]['n']:,}")
-
-
-def _compose_sets(scores: dict[str, Any]) -> str:
-    columns = {title: place for title, place in HEADLINES.items() if scores[POOLED][place[0]]}
-    people = _has_people(scores)
-    rows = []
-    for name, score in scores.items():
-        cells = [_format_interval(score, *place) for place in columns.values()]
-        rows.append([name, f"{score['records']:,}", *cells, *[_format_people(score)] * people])
-    return "<h2>All sets of records</h2>" + compose_table(["set", "records", *columns, *["people"] * people], rows)
-
-
-def _has_people(scores: dict[str, Any]) -> bool:
-    return any(score["expression"] and score["expression"][HUMAN] is not None for score in scores.values())
-
-
-def _format_people(score: dict[str, Any]) -> str:
-    return format_score(HUMAN, score["expression"] and score["expression"][HUMAN])
-
-
-def _compose_classes(expression: dict[str, Any]) -> str:
-    header = ["class", "precision", "recall", "F1", "support"]
-    rows = [
-        [name, *(format_score(key, value) for key, value in row.items())] for name, row in expression["classes"].items()
-    ]
-    sentence = f"<p>The expected calibration error (ECE) is {format_score('ece', expression['ece'])}.</p>"
-    return compose_table(header, rows) + sentence
-
-
-def _compose_mistakes(mistakes: list[dict[str, Any]]) -> str:
-    if not mistakes:
-        return ""
-    columns = (("truth", "share"), ("predicted", "probability"))
-    rows = [
-        [f"{row['corpus']}/{row['key']}", *(f"{row[name]}, {100 * row[share]:.0f} %" for name, share in columns)]
-        for row in mistakes
-    ]
-    words = "<p>Check these first: the label or the model may be wrong. Beside the truth: its share of the label.</p>"
-    return "<h2>The most confident mistakes</h2>" + words + compose_table(["record", "truth", "predicted"], rows)
-
-
-def _compose_affect(scores: dict[str, Any]) -> str:
-    rows = [
-        [f"{name}, {head}", f"{score[head]['n']:,}", *(_format_interval(score, head, key) for key in AFFECT_COLUMNS)]
-        for name, score in scores.items()
-        for head in AFFECT
-        if score[head]
-    ]
-    return compose_table(["set", "n", *map(str.upper, AFFECT_COLUMNS)], rows) if rows else ""
 
 
 def _compose_absence(head: str) -> str:
     return f"<p>There is no score of {head}: no record has its label, or the model was not trained on it.</p>"
-
-
-def _format_interval(score: dict[str, Any], head: str, name: str) -> str:
-    figure = score[head][name] if score[head] else {}
-    value, low, high = (format_score(name, figure.get(key)) for key in ("value", "low", "high"))
-    return value if low == "-" else f"{value}\n[{low.removesuffix(' %')}, {high.removesuffix(' %')}]"
-
-
-def format_score(name: str, value: float | None) -> str:
-    """A score as text: CCC, RMSE and PCC with three decimals, other scores as percentages; "-" if it is not defined."""
-    if value is None or math.isnan(value):
-        return "-"
-    if name == "support":
-        return f"{value:,}"
-    return f"{value:.3f}" if name.startswith(DECIMALS) else f"{100 * value:.1f} %"

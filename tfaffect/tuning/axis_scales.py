@@ -17,11 +17,6 @@ LOG_STEPS = ((1,), (1, 3), (1, 2, 5), (1, 2, 3, 4, 5, 6, 7, 8, 9))
 """Ticks within a decade, from few to many."""
 
 
-def escape_math(text: str) -> str:
-    """Escape dollar signs, which start a formula in matplotlib."""
-    return text.replace("$", r"\$")
-
-
 def find_range(knob: Knob, values: pd.Series) -> tuple[float, float]:
     """The lowest and the highest number that is allowed or was tried; above 0 on a logarithmic axis."""
     tried = values[values > 0] if knob.log else values

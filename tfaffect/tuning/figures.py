@@ -11,7 +11,7 @@ from matplotlib.axes import Axes
 from matplotlib.figure import Figure
 
 from tfaffect.scoring.palette import FAINT, HUE, INK, LINES, MUTED, label_integers, style
-from tfaffect.tuning.axis_scales import escape_math, find_range, find_ticks, format_tick, jitter
+from tfaffect.tuning.axis_scales import find_range, find_ticks, format_tick, jitter
 from tfaffect.tuning.findings import Findings, Knob
 from tfaffect.tuning.parallel_coordinates import draw_parallel_coordinates
 from tfaffect.tuning.settings import COMBINATIONS, TECHNIQUES
@@ -47,7 +47,7 @@ def draw_all(findings: Findings, importance: Importance | None) -> dict[str, Fig
 
 def draw_history(findings: Findings) -> Figure:
     """The score of each trial in order of start, and the best so far."""
-    figure = Figure(figsize=(6, 4), layout="constrained")
+    figure = Figure(figsize=(4.6, 3.6), layout="constrained")
     axes = figure.add_subplot()
     trials, factor = findings.trials, findings.metric.factor
     scores = trials["score"].where(trials.index.isin(findings.done.index))
@@ -55,14 +55,14 @@ def draw_history(findings: Findings) -> Figure:
     _mark_trials(axes, findings, pd.Series(trials.index + 1.0, trials.index))
     axes.set(xlabel="trial, in order of start", ylabel=findings.metric.label, xlim=(0.4, len(trials) + 0.6))
     label_integers(axes)
-    figure.legend(loc="outside upper center", ncols=5, frameon=False, fontsize=8, handletextpad=0.3)
+    figure.legend(loc="outside upper center", ncols=3, frameon=False, fontsize=8, handletextpad=0.3)
     style(axes)
     return figure
 
 
 def draw_curves(findings: Findings) -> Figure:
     """The learning curve of every trial; for Hyperband with a vertical line at each epoch where several ended."""
-    figure = Figure(figsize=(6, 4), layout="constrained")
+    figure = Figure(figsize=(4.6, 3.6), layout="constrained")
     axes = figure.add_subplot()
     factor, best, base = findings.curve_metric.factor, findings.best, findings.base
     special = {} if best is None else {best["trial"]: ("best", BEST)}
@@ -92,7 +92,7 @@ def draw_slices(findings: Findings) -> Figure:
     """A panel per knob: the score against its value; failed trials are crosses at the bottom."""
     knobs, columns = findings.knobs, min(COLUMNS, len(findings.knobs))
     rows = ceil(len(knobs) / columns)
-    figure = Figure(figsize=(max(6, 3 * columns), 0.4 + 2.5 * rows), layout="constrained")
+    figure = Figure(figsize=(max(4.6, 2.4 * columns), 0.4 + 2.3 * rows), layout="constrained")
     panels = figure.subplots(rows, columns, sharey=True, squeeze=False)
     for axes, knob in zip(panels.flat, knobs, strict=False):
         _draw_slice(axes, findings, knob)
@@ -116,9 +116,9 @@ def _draw_slice(axes: Axes, findings: Findings, knob: Knob) -> None:
         places = {choice: place for place, choice in enumerate(knob.choices)}
         _mark_trials(axes, findings, values.map(places).astype(float) + 0.18 * jitter(values))
         _draw_medians(axes, findings, values, places)
-        axes.set_xticks(range(len(places)), [escape_math(choice).replace("_", "\n") for choice in places])
+        axes.set_xticks(range(len(places)), [choice.replace("_", "\n") for choice in places])
         axes.set_xlim(-0.6, len(places) - 0.4)
-    axes.set_title(escape_math(knob.name.replace("_", " ")), fontsize=10)
+    axes.set_title(knob.name.replace("_", " "), fontsize=10)
     axes.tick_params(labelsize=8)
     axes.grid(axis="y", color=FAINT, linewidth=0.6)
     axes.set_axisbelow(True)
@@ -163,11 +163,11 @@ def _mark_trials(axes: Axes, findings: Findings, x: pd.Series) -> None:
 def draw_importance(importance: Importance) -> Figure:
     """The drop in R2 without each knob, the largest on top."""
     drops = pd.Series(importance.drops).sort_values()
-    figure = Figure(figsize=(10, 0.9 + 0.3 * len(drops)), layout="constrained")
+    figure = Figure(figsize=(4.6, 0.9 + 0.3 * len(drops)), layout="constrained")
     axes = figure.add_subplot()
-    axes.barh([escape_math(name.replace("_", " ")) for name in drops.index], drops, color=HUE, alpha=0.85, height=0.62)
+    axes.barh([name.replace("_", " ") for name in drops.index], drops, color=HUE, alpha=0.85, height=0.62)
     axes.axvline(0, color=MUTED, linewidth=0.8)
-    axes.set_xlabel("drop in R\u00b2 on unseen trials when the knob is shuffled")
+    axes.set_xlabel("drop in R\u00b2 when the knob is shuffled")
     axes.tick_params(axis="y", length=0)
     style(axes)
     axes.spines["left"].set_visible(False)
@@ -176,7 +176,7 @@ def draw_importance(importance: Importance) -> Figure:
 
 def draw_combinations(findings: Findings) -> Figure:
     """Left: mean and range of each combination's curves over the seeds. Right: the scores of each seed as a line."""
-    figure = Figure(figsize=(11, 4.4), layout="constrained")
+    figure = Figure(figsize=(8, 3.6), layout="constrained")
     curves, pairs = figure.subplots(1, 2)
     factor, table = findings.metric.factor, scores_by_seed(findings.done)
     for colour, (techniques, name) in zip(LINES, COMBINATIONS.items(), strict=False):

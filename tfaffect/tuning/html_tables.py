@@ -12,6 +12,7 @@ import pandas as pd
 
 from tfaffect.config import Config
 from tfaffect.scoring.page import compose_table, compose_tile
+from tfaffect.tuning import verdict
 from tfaffect.tuning.findings import Findings, Knob
 from tfaffect.tuning.formatting import format_duration, format_flags, format_range, format_value
 from tfaffect.tuning.settings import COMBINATIONS, TECHNIQUES
@@ -35,11 +36,12 @@ def compose_facts(findings: Findings) -> str:
         "knobs": ", ".join(knob.name for knob in findings.knobs),
         "seed": format_value(settings.get("seed")),
         "trials": f"{len(trials)} of {format_value(settings.get('trials'))} started"
-        + (f": {states}" if states else ""),
+        + (f": {states}" if states else "")
+        + f"\n{verdict.explain_end(findings)}".rstrip(),
         "training time": format_duration(trials["seconds"].sum()),
         "command": settings.get("command"),
     }
-    return compose_table(None, [[name, value] for name, value in facts.items() if value])
+    return compose_table(None, [[name, value] for name, value in facts.items() if value], "The search")
 
 
 def compose_tiles(findings: Findings) -> str:
@@ -70,8 +72,10 @@ def compose_best(findings: Findings, folder: Path) -> str:
     ]
     command = f"tfaffect train --config {shlex.quote(str(folder / 'best' / 'config.json'))} --run RUN"
     usage = [["to train with it", command], ["changed flags", format_flags(_fields(findings, best, changed))]]
-    table = compose_table(["knob", "searched", "base config", "best"], rows)
-    return f"<h2>The best config</h2>{table}<p></p>{compose_table(None, usage)}"
+    header = ["knob", "searched", "base config", "best"]
+    exact = [[*row[:2], knob.default, best[knob.name]] for row, knob in zip(rows, changed, strict=True)]
+    table = compose_table(header, rows, "The best config", pd.DataFrame(exact, columns=header, dtype=object))
+    return f"<h2>The best config</h2>{table}{compose_table(None, usage, 'How to use it')}"
 
 
 def _fields(findings: Findings, best: pd.Series, changed: list[Knob]) -> dict[str, object]:
@@ -106,14 +110,15 @@ def compose_trials(findings: Findings) -> str:
         values = [format_value(row[name]) for name in ("seed", *names)]
         rows.append([*first, *facts, format_duration(row["seconds"]), *values])
     header = ["trial", findings.metric.title, "status", "best epoch", "epochs", "time", "seed"]
-    return compose_table([*header, *(name.replace("_", " ") for name in names)], rows)
+    exact = findings.trials.drop(columns="config")
+    return compose_table([*header, *(name.replace("_", " ") for name in names)], rows, "All trials", exact)
 
 
 def compose_failures(findings: Findings) -> str:
     """The reason of each failed trial; nothing if none failed."""
     failed = findings.trials[findings.trials["status"] == "failed"]
     rows = [[row["trial"], format_value(row["reason"])] for _, row in failed.iterrows()]
-    return f"<h2>Why trials failed</h2>{compose_table(None, rows)}" if rows else ""
+    return f"<h2>Why trials failed</h2>{compose_table(None, rows, 'Failed trials')}" if rows else ""
 
 
 def compose_combinations(findings: Findings) -> str:
@@ -125,14 +130,22 @@ def compose_combinations(findings: Findings) -> str:
         deviation = metric.format_difference(scores.std(), "") if scores.count() > 1 else "-"
         rows.append([name, metric.format(scores.mean()), deviation, str(scores.count()), *map(metric.format, scores)])
     header = ["combination", f"mean {metric.title}", "standard deviation", "seeds"]
-    return compose_table([*header, *(f"seed {seed:.0f}" for seed in table.index)], rows)
+    header += [f"seed {seed:.0f}" for seed in table.index]
+    exact = [
+        [name, *table[techniques].agg(["mean", "std", "count"]), *table[techniques]]
+        for techniques, name in COMBINATIONS.items()
+    ]
+    return compose_table(header, rows, "The four combinations", pd.DataFrame(exact, columns=header))
 
 
 def compose_effects(findings: Findings) -> str:
     """The paired test of every contrast of the combinations."""
     table = scores_by_seed(findings.done)
-    rows = [[name, *_format_effect(findings, paired_test(table, weights))] for name, weights in CONTRASTS.items()]
-    return compose_table(["difference", "mean", "95 % interval", "t", "degrees of freedom", "p"], rows)
+    effects = {name: paired_test(table, weights) for name, weights in CONTRASTS.items()}
+    rows = [[name, *_format_effect(findings, effect)] for name, effect in effects.items()]
+    header = ["difference", "mean", "95 % interval", "t", "degrees of freedom", "p"]
+    exact = pd.DataFrame([{"difference": name, **asdict(effect)} for name, effect in effects.items()], dtype=object)
+    return compose_table(header, rows, "Paired tests", exact)
 
 
 def _format_effect(findings: Findings, effect: Effect) -> list[str]:

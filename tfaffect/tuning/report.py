@@ -6,9 +6,13 @@ from collections.abc import Mapping
 from html import escape
 from pathlib import Path
 
+from matplotlib import rc_context
+
 from tfaffect.files import atomic
 from tfaffect.scoring.page import compose_page, compose_pictures
+from tfaffect.scoring.palette import DOTS_PER_INCH
 from tfaffect.tuning import html_tables, verdict
+from tfaffect.tuning.alt_texts import describe_all
 from tfaffect.tuning.figures import draw_all
 from tfaffect.tuning.findings import Findings, read
 from tfaffect.tuning.statistics import Importance, importance
@@ -41,12 +45,14 @@ def write(folder: Path) -> Path:
     folder = Path(folder)
     findings = read(folder)
     importances = knob_importance(findings)
-    figures = draw_all(findings, importances if importances and importances.r2 >= verdict.MIN_R2 else None)
-    with atomic.write_folder(folder / "report") as new:
+    # A dollar sign starts a formula in matplotlib, but here it belongs to a name.
+    with rc_context({"text.parse_math": False}), atomic.write_folder(folder / "report") as new:
+        drawn = importances if importances and importances.r2 >= verdict.MIN_R2 else None
+        figures, alts = draw_all(findings, drawn), describe_all(findings, drawn)
         for name, figure in figures.items():
-            figure.savefig(new / f"{name}.png", dpi=150, bbox_inches="tight")
+            figure.savefig(new / f"{name}.png", dpi=DOTS_PER_INCH, bbox_inches="tight")
         pictures = {name: (new / f"{name}.png").read_bytes() for name in figures}
-        (new / "report.html").write_text(compose(findings, importances, pictures, folder), encoding="utf-8")
+        (new / "report.html").write_text(compose(findings, importances, pictures, alts, folder), encoding="utf-8")
     return folder / "report" / "report.html"
 
 
@@ -65,14 +71,20 @@ def knob_importance(findings: Findings) -> Importance | None:
     return importance(configs[names + budget].first(), scores)
 
 
-def compose(findings: Findings, importances: Importance | None, pictures: Mapping[str, bytes], folder: Path) -> str:
-    """One self-contained HTML page; `pictures` are PNG files by name."""
+def compose(
+    findings: Findings,
+    importances: Importance | None,
+    pictures: Mapping[str, bytes],
+    alts: Mapping[str, str],
+    folder: Path,
+) -> str:
+    """One self-contained HTML page; `pictures` are PNG files, and `alts` say what they show, by name."""
     captions = _captions(findings)
     if findings.compares_techniques:
         results = [
             "<h2>The four combinations</h2>",
             html_tables.compose_combinations(findings),
-            compose_pictures(pictures, captions, "combinations"),
+            compose_pictures(pictures, captions, "combinations", alts=alts),
             "<h2>Paired tests</h2>",
             html_tables.compose_effects(findings),
             _paragraph(verdict.explain_tests(findings.done)),
@@ -82,12 +94,12 @@ def compose(findings: Findings, importances: Importance | None, pictures: Mappin
             html_tables.compose_tiles(findings),
             _paragraph(" ".join(verdict.conclude(findings))),
             html_tables.compose_best(findings, folder),
-            compose_pictures(pictures, captions, "course", "curves"),
+            compose_pictures(pictures, captions, "course", "curves", alts=alts),
             "<h2>The knobs</h2>",
-            compose_pictures(pictures, captions, "slices"),
-            compose_pictures(pictures, captions, "parallel"),
+            compose_pictures(pictures, captions, "slices", alts=alts),
+            compose_pictures(pictures, captions, "parallel", alts=alts),
             _paragraph(verdict.explain_importance(findings.runs["config"].nunique(), importances)),
-            compose_pictures(pictures, captions, "importance"),
+            compose_pictures(pictures, captions, "importance", alts=alts),
         ]
     trials = ["<h2>All trials</h2>", html_tables.compose_trials(findings), html_tables.compose_failures(findings)]
     notes = f"<h2>Notes</h2><p><small>{escape(NOTES)}</small></p>"

@@ -5,6 +5,7 @@ from __future__ import annotations
 import time
 from collections.abc import Callable
 from contextlib import suppress
+from dataclasses import replace
 from pathlib import Path
 from typing import TYPE_CHECKING, Any
 
@@ -12,9 +13,9 @@ from tfaffect.config import Config
 from tfaffect.errors import UsageError
 from tfaffect.files import atomic
 from tfaffect.records.prepared import labelled_heads, open_corpus
-from tfaffect.tuning import objectives, report, space, strategies, trials_csv
+from tfaffect.tuning import findings, objectives, report, space, strategies, trials_csv, tuner, verdict
 from tfaffect.tuning.progress import SearchProgress
-from tfaffect.tuning.settings import TECHNIQUES, Settings
+from tfaffect.tuning.settings import TECHNIQUES, Settings, count_configs
 from tfaffect.tuning.trials import Trials
 
 if TYPE_CHECKING:
@@ -57,10 +58,11 @@ class Session:
         stop_requested: Callable[[], bool],
     ) -> None:
         self.settings, self.out, self.stop_requested = settings, out, stop_requested
-        self.progress = SearchProgress(out, settings)
-        self.trials = Trials(out, settings.objective, backbone, isolate, stop_requested, self.progress.update)
         self.heads, knobs = describe(settings)
         self.space = strategies.make_space(settings, self.heads)
+        possible = count_configs(space.describe(self.space))
+        self.progress = SearchProgress(out, replace(settings, trials=int(min(settings.trials, possible))))
+        self.trials = Trials(out, settings.objective, backbone, isolate, stop_requested, self.progress.update)
         self.knobs = [*(TECHNIQUES if settings.strategy == "combinations" else ()), *(knob["name"] for knob in knobs)]
         self.rows: list[dict[str, Any]] = []
         self._report_seconds, self._start = 0.0, time.monotonic()
@@ -74,6 +76,8 @@ class Session:
         try:
             self.write_results()
             self._search(self.oracle)
+            if reason := verdict.explain_end(findings.read(self.out)):
+                print(reason)
         finally:
             self.write_results(interrupted=True)
             with suppress(UsageError):  # there is nothing to report yet
@@ -86,7 +90,7 @@ class Session:
 
     def _search(self, oracle: keras_tuner.Oracle) -> None:
         with self.progress.bar:
-            strategies.Tuner(oracle, self.out, self.configure, self.trials.run, self.stop_requested).search()
+            tuner.Tuner(oracle, self.out, self.configure, self.trials.run, self.stop_requested).search()
 
     def configure(self, hp: keras_tuner.HyperParameters) -> Config:
         """Return the config of a trial."""
@@ -113,7 +117,7 @@ class Session:
             hp = trial.hyperparameters
             trials[name] = (strategies.STATUSES[trial.status], self.configure(hp), hp.values)
         self.rows = trials_csv.make_rows(self.out, trials, self.knobs)
-        if interrupted and not strategies.is_chief():  # the workers of a chief may continue
+        if interrupted and not tuner.is_chief():  # the workers of a chief may continue
             self.rows = [row | {"status": "stopped"} if row["status"] == "running" else row for row in self.rows]
         trials_csv.write(self.out, self.rows, self.knobs)
         self.progress.count(self.rows)

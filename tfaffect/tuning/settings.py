@@ -3,6 +3,8 @@
 from __future__ import annotations
 
 import json
+import math
+from collections.abc import Iterable, Mapping
 from dataclasses import asdict, dataclass, fields, replace
 from pathlib import Path
 from typing import Any, Literal
@@ -84,3 +86,11 @@ def load_same(given: Settings, out: Path) -> Settings:
             f"resume that search: tfaffect search --resume {out}"
         )
     return saved
+
+
+def count_configs(knobs: Iterable[Mapping[str, Any]]) -> float:
+    """Return how many configs the knobs in search.json allow: infinitely many if one is a real number."""
+    return math.prod(
+        math.inf if knob["kind"] == "float" else len(knob.get("choices", ())) or knob["high"] - knob["low"] + 1
+        for knob in knobs
+    )

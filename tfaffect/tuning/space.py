@@ -66,6 +66,11 @@ def describe(hp: HyperParameters) -> list[dict[str, Any]]:
     ]
 
 
+def round_value(value: Any) -> Any:
+    """Round a real number to four digits, which are enough and easy to copy."""
+    return float(f"{value:.4g}") if isinstance(value, float) else value
+
+
 class _Sampler:
     """Copies the values of a trial into a config, or registers the knobs in a new space."""
 
@@ -124,5 +129,5 @@ class _Sampler:
 
 
 def _round(value: float, own: float) -> float:
-    """Round to four digits, which are enough and easy to copy; the config's own value is kept exactly."""
-    return own if value == own else float(f"{value:.4g}")
+    """Round a value, but keep the config's own one exactly."""
+    return own if value == own else round_value(value)

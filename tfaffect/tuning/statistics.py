@@ -9,7 +9,13 @@ from math import sqrt
 import numpy as np
 import pandas as pd
 from scipy import stats
+from sklearn.compose import make_column_selector, make_column_transformer
 from sklearn.ensemble import RandomForestRegressor
+from sklearn.impute import SimpleImputer
+from sklearn.inspection import permutation_importance
+from sklearn.metrics import r2_score
+from sklearn.pipeline import Pipeline, make_pipeline
+from sklearn.preprocessing import OneHotEncoder
 
 from tfaffect.tuning.settings import BOTH, COMBINATIONS, PLAIN, RATES, TECHNIQUES, UNFREEZING
 
@@ -107,7 +113,7 @@ def chance_bound(deviation: float, freedom: int, runs: tuple[int, int], comparis
     return float(stats.t.ppf(1 - 0.025 / comparisons, freedom)) * deviation * sqrt(sum(1 / count for count in runs))
 
 
-def importance(values: pd.DataFrame, scores: Sequence[float] | pd.Series, seed: int = 0) -> Importance:
+def importance(values: pd.DataFrame, scores: pd.Series, seed: int = 0) -> Importance:
     """Out-of-bag permutation importance of each column of `values` for the scores, by a random forest.
 
     Breiman 2001, "Random Forests", section 10: each tree predicts the trials that it was not grown on, once unchanged
@@ -115,36 +121,22 @@ def importance(values: pd.DataFrame, scores: Sequence[float] | pd.Series, seed: 
     becomes the column's median or mode; otherwise a knob would be credited with the effect of the choice that
     switches it off.
     """
-    encoded = pd.concat([_encode(values[name]) for name in values], axis=1, keys=values.columns)
-    matrix, owners = encoded.to_numpy(float), encoded.columns.get_level_values(0)
-    truth = np.asarray(scores, float)
-    forest = RandomForestRegressor(TREES, random_state=seed).fit(matrix, truth)
-    generator = np.random.default_rng(seed)
-    versions = [matrix]
-    for name in values:
-        for _ in range(PERMUTATIONS):
-            versions.append(matrix.copy())
-            versions[-1][:, owners == name] = matrix[generator.permutation(len(matrix))][:, owners == name]
-    predictions = _predict_out_of_bag(forest, np.stack(versions))
-    unexplained = np.square(predictions - truth).mean(axis=1) / truth.var()
-    shuffled = unexplained[1:].reshape(len(values.columns), PERMUTATIONS).mean(axis=1)
-    drops = dict(zip(values, (shuffled - unexplained[0]).tolist(), strict=True))
-    return Importance(drops, float(1 - unexplained[0]))
+    one_hot = make_pipeline(SimpleImputer(strategy="most_frequent"), OneHotEncoder(sparse_output=False))
+    encoder = make_column_transformer(
+        (SimpleImputer(strategy="median", keep_empty_features=True), make_column_selector(dtype_include="number")),
+        (one_hot, make_column_selector(dtype_exclude="number")),
+    )
+    model = make_pipeline(encoder, RandomForestRegressor(TREES, random_state=seed)).fit(values, scores)
+    unseen = np.ones((TREES, len(values)), bool)
+    for row, bag in zip(unseen, model[1].estimators_samples_, strict=True):
+        row[bag] = False
 
+    def unseen_r2(model: Pipeline, values: pd.DataFrame, scores: pd.Series) -> float:
+        encoded = model[0].transform(values).astype(np.float32)
+        predictions = np.array([tree.tree_.predict(encoded)[:, 0] for tree in model[1]])
+        return r2_score(scores, np.average(predictions, axis=0, weights=unseen))
 
-def _encode(column: pd.Series) -> pd.DataFrame:
-    """Numbers as they are, because trees need no logarithms; text one-hot."""
-    if pd.api.types.is_numeric_dtype(column):
-        return column.fillna(column.median()).fillna(0).to_frame()
-    return pd.get_dummies(column.fillna(column.mode().get(0, "")))
-
-
-def _predict_out_of_bag(forest: RandomForestRegressor, versions: np.ndarray) -> np.ndarray:
-    """Predict versions (k, trials, columns) by the trees that were grown without the trial; returns (k, trials)."""
-    count, trials, width = versions.shape
-    total, trees = np.zeros((count, trials)), np.zeros(trials)
-    for tree, bag in zip(forest.estimators_, forest.estimators_samples_, strict=True):
-        outside = np.setdiff1d(np.arange(trials), bag)
-        total[:, outside] += tree.predict(versions[:, outside].reshape(-1, width)).reshape(count, -1)
-        trees[outside] += 1
-    return total / trees
+    drops = permutation_importance(
+        model, values, scores, scoring=unseen_r2, n_repeats=PERMUTATIONS, random_state=seed
+    ).importances_mean
+    return Importance(dict(zip(values, drops.tolist(), strict=True)), unseen_r2(model, values, scores))

@@ -1,28 +1,25 @@
-"""The search strategies: keras-tuner's oracles with crash-safe state, and a tuner whose trials are training runs."""
+"""The search strategies: keras-tuner's oracles with crash-safe state, which never propose a config twice."""
 
 from __future__ import annotations
 
-import contextlib
+import itertools
 import json
-import os
-import time
 import warnings
-from collections.abc import Callable, Collection
+from collections.abc import Callable, Collection, Iterator
 from dataclasses import replace
 from pathlib import Path
 from typing import Any
 
 import keras_tuner
 import numpy as np
-from keras_tuner.engine.base_tuner import BaseTuner
+from keras_tuner.engine import hyperparameters
 from keras_tuner.engine.trial import Trial, TrialStatus
 
 from tfaffect.config import Config
 from tfaffect.files import atomic
 from tfaffect.tuning import hyperband
-from tfaffect.tuning.settings import COMBINATIONS, TECHNIQUES, Settings
-from tfaffect.tuning.space import suggest
-from tfaffect.tuning.trial_records import Record
+from tfaffect.tuning.settings import TECHNIQUES, Settings, count_configs
+from tfaffect.tuning.space import describe, round_value, suggest
 
 OBJECTIVE = keras_tuner.Objective("score", "max")
 EPOCHS = "tuner/epochs"
@@ -32,6 +29,8 @@ STATUSES = {TrialStatus.RUNNING: "running", TrialStatus.COMPLETED: "done", Trial
 
 CANDIDATES = 5_000
 """Random points in the complete space, and as many near the best point, for which the Gaussian process predicts."""
+HIGHEST = 1 - 1e-9
+"""The highest coordinate of a point. keras-tuner makes of 1.0 an integer that is 1 above the highest one allowed."""
 
 
 def make_space(settings: Settings, heads: Collection[str]) -> keras_tuner.HyperParameters:
@@ -45,16 +44,17 @@ def configure(hp: keras_tuner.HyperParameters, settings: Settings, heads: Collec
     """Return the config of a trial."""
     if settings.strategy != "combinations":
         return suggest(hp, settings.config, heads, settings.knobs)
-    seed = settings.config.seed
-    values = {name: hp.Choice(name, ["off", "on"]) for name in TECHNIQUES}
-    return replace(settings.config, **values, seed=hp.Int("seed", seed, seed + settings.seeds - 1))
+    # `_Combinations` varies the last knob first: all four combinations with one seed, then with the next seed.
+    seed = hp.Int("seed", settings.config.seed, settings.config.seed + settings.seeds - 1)
+    values = {name: hp.Choice(name, ["off", "on"]) for name in reversed(TECHNIQUES)}
+    return replace(settings.config, **values, seed=seed)
 
 
-class _CrashSafeOracle(keras_tuner.Oracle):
-    """An oracle that keeps its state in one file, written atomically, and reports every change.
+class _Oracle(keras_tuner.Oracle):
+    """Random configs: never one twice, with the state in one file, and with a report of every change.
 
-    keras-tuner writes a file per trial and one for the rest, in place. A kill during a write leaves half a file; a kill
-    between two writes leaves a trial that is counted, but neither running nor ended.
+    The file is written atomically. keras-tuner writes a file per trial and one for the rest, in place. A kill during
+    a write leaves half a file; a kill between two writes leaves a trial that is counted, but neither running nor ended.
     """
 
     def restore(self, path: Path, on_change: Callable[[str | None], None]) -> None:
@@ -63,6 +63,7 @@ class _CrashSafeOracle(keras_tuner.Oracle):
         `on_change` is called with the name of a trial that ended, and with None when a trial starts.
         """
         self._path, self._on_change, self.verbose = path, on_change, 0
+        self._max_collisions = 1_000  # keras-tuner calls a space used up after 20, which also happens by chance
         self.base_values = dict(self.hyperparameters.values)
         atomic.remove_unfinished(path)
         if path.exists():
@@ -70,9 +71,34 @@ class _CrashSafeOracle(keras_tuner.Oracle):
 
     def populate_space(self, trial_id: str) -> dict[str, Any]:
         """Return the values of the next trial; those of the first trial are the config's own."""
-        if not self.trials:
-            return {"status": TrialStatus.RUNNING, "values": dict(self.base_values)}
-        return super().populate_space(trial_id)
+        values = self._next_values() if self.trials else dict(self.base_values)
+        return {"status": TrialStatus.RUNNING if values else TrialStatus.STOPPED, "values": values}
+
+    def _next_values(self) -> dict[str, Any] | None:
+        return self._random_values()
+
+    def _random_values(self) -> dict[str, Any] | None:
+        """Return the values of a random config that was not tried; None if all were tried."""
+        return super()._random_values() or next(self._untried(), None)
+
+    def _untried(self) -> Iterator[dict[str, Any]]:
+        """Yield the values of all configs that were not tried; nothing in a space with real numbers."""
+        knobs = self.hyperparameters.space
+        if any(isinstance(knob, hyperparameters.Float) for knob in knobs):
+            return
+        allowed = [
+            range(knob.min_value, knob.max_value + 1) if isinstance(knob, hyperparameters.Int) else knob.values
+            for knob in knobs
+        ]
+        for choices in itertools.product(*allowed):
+            values = dict(zip((knob.name for knob in knobs), choices, strict=True))
+            if not self._duplicate(values):
+                yield values
+
+    def _compute_values_hash(self, values: dict[str, Any]) -> str:
+        """Hash what makes a config another one: values as the config has them, and not the epochs of Hyperband."""
+        config = {name: round_value(value) for name, value in values.items() if name != EPOCHS}
+        return super()._compute_values_hash(config)
 
     @keras_tuner.synchronized
     def create_trial(self, tuner_id: str) -> Trial:
@@ -99,6 +125,7 @@ class _CrashSafeOracle(keras_tuner.Oracle):
         state = json.loads(self._path.read_text())
         self.trials = {name: Trial.from_state(values) for name, values in state["trials"].items()}
         self.set_state(state["oracle"])
+        self._tried_so_far = {self._compute_values_hash(trial.hyperparameters.values) for trial in self.trials.values()}
         # `end_trial` saves before it removes a trial from `ongoing_trials`, so some of these may have ended.
         running = [trial.trial_id for trial in self.ongoing_trials.values() if trial.status == TrialStatus.RUNNING]
         self._retry_queue.extend(sorted(running, reverse=True))
@@ -108,21 +135,17 @@ class _CrashSafeOracle(keras_tuner.Oracle):
         """Do nothing: `save` writes all trials, and is called whenever a trial starts or ends."""
 
 
-class _Random(_CrashSafeOracle, keras_tuner.oracles.RandomSearchOracle):
-    pass
-
-
-class _Bayesian(_CrashSafeOracle, keras_tuner.oracles.BayesianOptimizationOracle):
+class _Bayesian(_Oracle, keras_tuner.oracles.BayesianOptimizationOracle):
     """keras-tuner's Gaussian process, evaluated at random points.
 
     Its own search for the best point takes 10 s and more for 14 knobs. It also uses a random generator that is not
     saved, so a search that was killed would propose other configs.
     """
 
-    def populate_space(self, trial_id: str) -> dict[str, Any]:
-        completed = [trial for trial in self.trials.values() if trial.status == TrialStatus.COMPLETED]
-        if len(completed) < self.num_initial_points:
-            return super().populate_space(trial_id)
+    def _next_values(self) -> dict[str, Any] | None:
+        completed = sum(trial.status == TrialStatus.COMPLETED for trial in self.trials.values())
+        if completed < self.num_initial_points:
+            return self._random_values()
         with warnings.catch_warnings():
             warnings.simplefilter("ignore")  # with few trials scikit-learn warns of kernels at their bounds
             points, costs = self._vectorize_trials()
@@ -130,22 +153,21 @@ class _Bayesian(_CrashSafeOracle, keras_tuner.oracles.BayesianOptimizationOracle
         random = np.random.default_rng([self.seed, len(self.trials)])
         anywhere = random.uniform(size=(CANDIDATES, points.shape[1]))
         near = points[np.argmin(costs)] + random.normal(scale=0.1, size=anywhere.shape)
-        candidates = np.concatenate([anywhere, near.clip(0, 1)])
+        candidates = np.concatenate([anywhere, near.clip(0, HIGHEST)])
         mean, deviation = self.gpr.predict(candidates, return_std=True)
-        best = candidates[np.argmin(mean - self.beta * deviation)]
-        return {"status": TrialStatus.RUNNING, "values": self._vector_to_values(best)}
+        from_best = candidates[np.argsort(mean - self.beta * deviation, kind="stable")]
+        proposals = map(self._vector_to_values, from_best)
+        return next((values for values in proposals if not self._duplicate(values)), None) or self._random_values()
 
 
-class _Combinations(_CrashSafeOracle):
+class _Combinations(_Oracle):
     """The combinations of the two techniques: all four with one seed, then with the next seed."""
 
-    def populate_space(self, trial_id: str) -> dict[str, Any]:
-        repetition, place = divmod(len(self.trials), len(COMBINATIONS))
-        values = dict(zip(TECHNIQUES, [*COMBINATIONS][place], strict=True))
-        return {"status": TrialStatus.RUNNING, "values": values | {"seed": self.base_values["seed"] + repetition}}
+    def _next_values(self) -> dict[str, Any] | None:
+        return next(self._untried(), None)
 
 
-class _Hyperband(_CrashSafeOracle):
+class _Hyperband(_Oracle):
     """Hyperband that continues a promoted trial.
 
     keras-tuner's own starts a new trial from a copied model, derives the number of trials from the epochs, and stops
@@ -160,13 +182,12 @@ class _Hyperband(_CrashSafeOracle):
     def populate_space(self, trial_id: str) -> dict[str, Any]:
         """Start another config; the base config gets all epochs, so that results are compared with a full run."""
         number = len(self.trials)
-        values = self._random_values() if 0 < number < self.configs else None
-        if number == 0:
-            values = dict(self.base_values)
-        if values is None:  # enough configs, or all combinations of a few choices were tried
+        if number >= self.configs:
             return {"status": TrialStatus.IDLE if self.ongoing_trials else TrialStatus.STOPPED}
+        proposal = super().populate_space(trial_id)
         until = [self.epochs, *(bracket.epochs[0] for bracket in self.brackets if bracket.first <= number)]
-        return {"status": TrialStatus.RUNNING, "values": {**values, EPOCHS: until[-1]}}
+        proposal["values"][EPOCHS] = until[-1]
+        return proposal
 
     @keras_tuner.synchronized
     def create_trial(self, tuner_id: str) -> Trial:
@@ -188,9 +209,6 @@ class _Hyperband(_CrashSafeOracle):
         ended = trial.status in (TrialStatus.COMPLETED, TrialStatus.FAILED)
         return hyperband.State(trial.hyperparameters.values[EPOCHS], ended, score)
 
-    def _compute_values_hash(self, values: dict[str, Any]) -> str:
-        return super()._compute_values_hash({name: value for name, value in values.items() if name != EPOCHS})
-
 
 def worker_oracle() -> keras_tuner.Oracle:
     """Return an oracle without trials of its own: the tuner of a worker asks the chief instead."""
@@ -207,71 +225,18 @@ def make_oracle(
         "seed": settings.config.seed + 1,  # keras-tuner treats 0 as no seed
         "max_consecutive_failed_trials": settings.trials + 1,  # failures do not end the search
     }
-    oracle: _CrashSafeOracle
+    oracle: _Oracle
     if settings.strategy == "hyperband":
-        oracle = _Hyperband(settings.trials, settings.config.epochs, **options)
+        # A bracket waits for all of its configs, so it must not count any that do not exist.
+        configs = int(min(settings.trials, count_configs(describe(space))))
+        oracle = _Hyperband(configs, settings.config.epochs, **options)
     elif settings.strategy == "bayesian":
         # keras-tuner's default, three random trials per knob, would make a search of twenty trials random. Scores of
         # one config differ by a tenth of the difference between configs, which is a hundredth of the variance.
         initial = max(3, settings.trials // 3)
         oracle = _Bayesian(max_trials=settings.trials, num_initial_points=initial, alpha=1e-2, **options)
     else:
-        kind = _Random if settings.strategy == "random" else _Combinations
+        kind = _Oracle if settings.strategy == "random" else _Combinations
         oracle = kind(max_trials=settings.trials, **options)
     oracle.restore(path, on_change)
     return oracle
-
-
-class Tuner(BaseTuner):
-    """Runs the trials of an oracle, or of the chief's, through `run(name, config, until)`."""
-
-    def __init__(
-        self,
-        oracle: keras_tuner.Oracle,
-        out: Path,
-        configure: Callable[[keras_tuner.HyperParameters], Config],
-        run: Callable[[str, Config, int | None], Record],
-        stop_requested: Callable[[], bool],
-    ) -> None:
-        super().__init__(oracle, directory=str(out), project_name="tuner")
-        self.configure, self.run, self.stop_requested, self._idle = configure, run, stop_requested, False
-
-    def search(self) -> None:
-        """Run trials until there are enough; a chief distributes them instead, and waits for the workers."""
-        with open(os.devnull, "w") as null, contextlib.redirect_stdout(null):  # keras-tuner prints its messages
-            super().search()
-
-    def run_trial(self, trial: Trial) -> float | None:
-        """Train a trial and return its score; a failed trial is not retried."""
-        values = trial.hyperparameters.values
-        record = self.run(trial.trial_id, self.configure(trial.hyperparameters), values.get(EPOCHS))
-        if record.status == "failed":
-            raise keras_tuner.errors.FailedTrialError(record.reason)
-        return record.score
-
-    def pre_create_trial(self) -> None:
-        """Stop if the user asked for it, and wait for a second if the last request returned no trial."""
-        if self.stop_requested():
-            raise KeyboardInterrupt
-        if self._idle:
-            time.sleep(1)
-        self._idle = True
-
-    def on_trial_begin(self, trial: Trial) -> None:
-        """Note that the request returned a trial."""
-        self._idle = False
-
-    def save(self) -> None:
-        """Save the oracle; a worker has no state."""
-        if not is_worker():
-            self.oracle.save()
-
-
-def is_worker() -> bool:
-    """Whether this process works for a chief, according to keras-tuner's environment variables."""
-    return "KERASTUNER_ORACLE_IP" in os.environ and not is_chief()
-
-
-def is_chief() -> bool:
-    """Whether this process distributes trials to workers."""
-    return "KERASTUNER_ORACLE_IP" in os.environ and "chief" in os.environ.get("KERASTUNER_TUNER_ID", "")

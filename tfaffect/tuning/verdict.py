@@ -2,10 +2,13 @@
 
 from __future__ import annotations
 
+import math
+
 import pandas as pd
 
 from tfaffect.tuning import statistics
 from tfaffect.tuning.findings import Findings
+from tfaffect.tuning.settings import COMBINATIONS, count_configs
 from tfaffect.tuning.statistics import CONTRASTS, Importance
 
 MIN_CONFIGS = 10
@@ -15,6 +18,20 @@ MIN_R2 = 0.15
 knobs each, 4 in 100 reached it."""
 SEED_NOISE = 0.015
 """Difference in accuracy between two single runs on FER+ that differ only in their seeds."""
+
+
+def explain_end(findings: Findings) -> str:
+    """Why the search has fewer trials than it was asked for; empty if its space has enough configs."""
+    settings = findings.settings
+    configs = count_configs(settings["knobs"])
+    if findings.compares_techniques:
+        configs = len(COMBINATIONS) * settings.get("seeds", math.inf)
+    if configs >= settings["trials"]:
+        return ""
+    return (
+        f"The search ends after {configs} of {settings['trials']} trials, because its space is used up: it has only "
+        f"{configs} different configs."
+    )
 
 
 def conclude(findings: Findings) -> list[str]:
