@@ -73,10 +73,11 @@ def write_photos(folder: Path, photos: int, side: int) -> list[Path]:
     box = [round(edge * side / 512) for edge in BOX]
     with open(folder / "labels.csv", "w", newline="") as file:
         table = csv.writer(file)
-        table.writerow(["path", "class", "left", "top", "right", "bottom"])
+        table.writerow(["path", "class", "group", "left", "top", "right", "bottom"])
         for number, path in enumerate(paths):
             path.write_bytes(encoded[number % len(encoded)])
-            table.writerow([path.name, CLASSES[number % len(CLASSES)], *box])
+            group = number % len(encoded)  # equal photos in one split: across splits they would be twins
+            table.writerow([path.name, CLASSES[number % len(CLASSES)], group, *box])
     return paths
 
 

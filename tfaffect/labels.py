@@ -19,6 +19,21 @@ class Expression(IntEnum):
 CLASSES = tuple(expression.name.lower() for expression in Expression)
 """The class names in lower case, in that order."""
 
+SYNONYMS = {
+    "neutral": (),
+    "happiness": ("happy", "joy"),
+    "sadness": ("sad",),
+    "surprise": ("surprised",),
+    "fear": ("fearful", "afraid"),
+    "disgust": ("disgusted",),
+    "anger": ("angry",),
+    "contempt": ("contemptuous",),
+}
+"""Class -> other words for it, in lower case, that tables and folders have. Each word means one class only."""
+
+CLASS_OF_WORD = {word: name for name, others in SYNONYMS.items() for word in (name, *others)}
+"""Word in lower case -> class."""
+
 AFFECT = ("valence", "arousal")
 """The continuous dimensions of Russell's circumplex, each in [-1, 1]."""
 

@@ -77,8 +77,8 @@ def command(kind: type[Corpus]) -> Callable[..., None]:
             corpus: Options of this corpus.
             raw: Folder with the unpacked corpus.
             records: Folder for the records; they are written to <corpus>/<version>/ in it.
-            keep_twins: Keep pictures or groups that an official split repeats in a later split.
-            max_skipped: Largest share of the annotations that may give no record; with more, the build fails.
+            keep_twins: Keep faces whose picture or group is in a later split as well.
+            max_skipped: Largest share of annotations that may be unreadable or unmatched; with more, the build fails.
             overwrite: Replace records that exist.
             face_detector: Weights of the face detector YuNet.
             workers: Number of processes that decode and crop.
@@ -107,6 +107,7 @@ def command(kind: type[Corpus]) -> Callable[..., None]:
 
 def _build(corpus: Corpus, raw: Path, records: Path, **options: Any) -> None:
     from rich.console import Console
+    from rich.markup import escape
     from rich.progress import Progress
 
     from tfrecords_builders.prepare import prepare  # here, because it imports TensorFlow
@@ -118,6 +119,8 @@ def _build(corpus: Corpus, raw: Path, records: Path, **options: Any) -> None:
         options["progress"] = lambda done, total: bar.update(task, completed=done, total=total)
         report = prepare(corpus, raw, records, **options)
     console.print(_tables(report))
+    for warning in report["warnings"]:
+        console.print(f"warning: {escape(warning)}")
     for key, counts in report["published"].items():
         if counts["published"] != counts["read"]:
             console.print(f"warning: {key}: {counts['read']:,} read, but {counts['published']:,} published")
@@ -146,9 +149,10 @@ def _tables(report: dict[str, Any]) -> Any:
     rest = Table(title="Skipped annotations, and defects of those that were kept", title_justify="left")
     rest.add_column("count", justify="right")
     rest.add_column("reason")
-    for key, kind in (("skipped", "skipped"), ("notes", "kept")):
-        for reason, count in report[key].items():
-            rest.add_row(f"{count:,}", f"{kind}: {reason}")
+    for reason, count in report["skipped"].items():
+        rest.add_row(f"{count:,}", f"{'left out' if reason in report['decisions'] else 'skipped'}: {reason}")
+    for reason, count in report["notes"].items():
+        rest.add_row(f"{count:,}", f"kept: {reason}")
     return Group(*(table for table in (kept, rest) if table.row_count))
 
 

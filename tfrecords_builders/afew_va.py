@@ -64,7 +64,7 @@ Request it at https://ibug.doc.ic.ac.uk/resources/afew-va-database/ and unpack i
         read = set()
         for folder in folders:
             if folder.name in read:
-                yield Skip("clip read before")
+                yield Skip("clip read before", intended=True)
                 continue
             read.add(folder.name)
             clip = _clip(folder)

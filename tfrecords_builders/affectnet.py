@@ -35,6 +35,7 @@ COLUMNS = ("subDirectory_filePath", *BOX, "facial_landmarks", *LABELS)
 TRAIN_COUNTS = (74_874, 134_415, 25_459, 14_090, 6_378, 3_803, 24_882, 3_750)
 MISSING, NO_CLASS = -2, 8
 WITHOUT_LABEL = {9: Skip("annotated as uncertain", intended=True), 10: Skip("annotated as no face", intended=True)}
+NO_LABEL = Skip("annotated with neither class nor valence nor arousal", intended=True)
 
 Number = float | None
 Items = Iterator[Face | Skip | Note]
@@ -118,7 +119,7 @@ def _faces_in_list(table: Path, folder: Path, split: str, *tags: str) -> Items:
     for row in rows(table, required=(COLUMNS[0], *LABELS), header=COLUMNS):
         image = path_below(folder, row.get(COLUMNS[0]) or "")
         if image is None or image in listed:
-            yield Skip("picture listed before") if image else OUTSIDE_RAW
+            yield Skip("picture listed before", intended=True) if image else OUTSIDE_RAW
             continue
         listed.add(image)
         face = Face(
@@ -171,7 +172,8 @@ def _with_labels(face: Face, code: Number, *affect: Number) -> Items:
     elif expression is None and code not in (None, NO_CLASS):
         yield Skip("class is not in 0 to 10")
     elif expression is None and valence is None and arousal is None:
-        yield Skip("neither class nor valence nor arousal")
+        given = code == NO_CLASS and set(affect) == {MISSING}
+        yield NO_LABEL if given else Skip("neither class nor valence nor arousal can be read")
     else:
         yield from notes
         tags = face.tags

@@ -98,7 +98,7 @@ class Corpus(ABC):
     raters: ClassVar[int] = 0  # number of votes a face, where labels are votes; otherwise 0
     shares: ClassVar[tuple[float, float, float]] = (0.8, 0.1, 0.1)  # of records by split, where splits are drawn
     validation_share: ClassVar[float] = 0.1  # of train's groups, where the official splits are only train and test
-    max_skipped: ClassVar[float] = 0.1  # largest share of annotations that may give no record
+    max_skipped: ClassVar[float] = 0.1  # largest share of annotations that could not be read or matched
     needs_raw: ClassVar[bool] = True
 
     @property

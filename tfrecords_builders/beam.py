@@ -8,6 +8,8 @@ from typing import Any
 
 from tfaffect.errors import UsageError, missing_extra
 from tfrecords_builders.base import Face, Skip
+from tfrecords_builders.record import Fields
+from tfrecords_builders.twins import Outcomes, summary
 from tfrecords_builders.workers import Make, chunks, make_chunk
 
 
@@ -15,7 +17,7 @@ def transform(make: Make, faces: Sequence[Face], folder: Path, split: str) -> An
     """Return the Beam transform that makes (key, fields) of a split's records, without input.
 
     The faces are written to a file in `folder`, a chunk a line, because the description of a pipeline must stay small.
-    Skips are written to files beside it, which `skipped` reads.
+    What became of each face is written to files beside it, which `outcomes` reads.
     """
     import apache_beam as beam
 
@@ -24,17 +26,17 @@ def transform(make: Make, faces: Sequence[Face], folder: Path, split: str) -> An
         file.writelines(f"{_encode(chunk)}\n" for chunk in chunks(faces))
 
     def expand(start):
-        outcomes = start | beam.io.ReadFromText(str(plan)) | beam.Reshuffle() | beam.FlatMap(_outcomes, make)
-        lost = outcomes | "Skipped" >> beam.Filter(lambda outcome: isinstance(outcome[1], Skip))
-        _ = lost | beam.Map(_encode) | beam.io.WriteToText(str(folder / f"skipped-{split}"))
-        return outcomes | "Kept" >> beam.Filter(lambda outcome: not isinstance(outcome[1], Skip))
+        made = start | beam.io.ReadFromText(str(plan)) | beam.Reshuffle() | beam.FlatMap(_make_line, make)
+        summaries = made | "Summaries" >> beam.Map(_summary)
+        _ = summaries | beam.Map(_encode) | beam.io.WriteToText(str(folder / f"outcomes-{split}"))
+        return made | "Kept" >> beam.Filter(lambda outcome: not isinstance(outcome[1], Skip))
 
     return beam.ptransform_fn(expand)()
 
 
-def skipped(folder: Path, split: str) -> dict[str, Skip]:
-    """Return the skips of a split by the key of their face, after the pipeline ran."""
-    lines = (line for path in sorted(folder.glob(f"skipped-{split}-*")) for line in path.read_text().splitlines())
+def outcomes(folder: Path, split: str) -> Outcomes:
+    """Return what became of each face of a split, after the pipeline ran."""
+    lines = (line for path in sorted(folder.glob(f"outcomes-{split}-*")) for line in path.read_text().splitlines())
     return dict(map(_decode, lines))
 
 
@@ -47,9 +49,14 @@ def options(given: Sequence[str]) -> Any:
     return PipelineOptions([f"--{option}" for option in given])
 
 
-def _outcomes(line: str, make: Make):
+def _make_line(line: str, make: Make) -> list[tuple[str, Fields | Skip]]:
     chunk = _decode(line)
     return [(face.key, outcome) for face, outcome in zip(chunk, make_chunk(make, chunk), strict=True)]
+
+
+def _summary(outcome: tuple[str, Fields | Skip]) -> tuple[str, Skip | str]:
+    key, made = outcome
+    return key, summary(made)
 
 
 def _encode(value: Any) -> str:

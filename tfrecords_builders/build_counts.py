@@ -11,8 +11,6 @@ from tfaffect.labels import AFFECT, CLASSES, SPLITS, Expression
 from tfrecords_builders.base import Face, Skip
 from tfrecords_builders.record import distribution
 
-LATER_TWIN = Skip("same picture or group is also in a later split", intended=True)
-
 
 @dataclass
 class BuildCounts:
@@ -22,10 +20,9 @@ class BuildCounts:
     annotated: Counter = field(default_factory=Counter)  # by (split, tag); the tag "" counts faces
     written: Counter = field(default_factory=Counter)
     labels: dict[str | None, np.ndarray] = field(default_factory=dict)  # by split: class masses, then affect counts
-    skipped: Counter = field(default_factory=Counter)
-    intended: int = 0  # skips that are no loss
+    skipped: Counter = field(default_factory=Counter)  # by reason
+    decisions: Counter = field(default_factory=Counter)  # those of `skipped` that the protocol or an option leaves out
     notes: Counter = field(default_factory=Counter)
-    done: int = 0  # faces with an outcome, a record or a skip
 
     def count_official(self, face: Face, expressions: Mapping[Any, Expression]) -> None:
         """Count an annotation as its owners do: by official split ("all" where there is none) and by class."""
@@ -40,7 +37,6 @@ class BuildCounts:
 
     def count_outcome(self, face: Face, outcome: object, expressions: Mapping[Any, Expression]) -> None:
         """Count a face by its outcome: a Skip, or anything else for a record."""
-        self.done += 1
         if isinstance(outcome, Skip):
             self.skip(outcome)
             return
@@ -52,7 +48,8 @@ class BuildCounts:
     def skip(self, skip: Skip) -> None:
         """Count an annotation that gives no record."""
         self.skipped[skip.reason] += 1
-        self.intended += skip.intended
+        if skip.intended:
+            self.decisions[skip.reason] += 1
 
     def report(self, published: Mapping[str, int]) -> dict[str, Any]:
         """Return the counts as plain JSON values. `published` has the owners' counts by the keys of `official`."""
@@ -60,6 +57,7 @@ class BuildCounts:
             "published": {key: {"published": count, "read": self.official[key]} for key, count in published.items()},
             "splits": {split: self._split_report(split) for split in SPLITS if self.written[split, ""]},
             "skipped": dict(self.skipped.most_common()),
+            "decisions": dict(self.decisions.most_common()),
             "notes": dict(self.notes.most_common()),
         }
 
@@ -75,14 +73,25 @@ class BuildCounts:
         }
 
     def failure(self, max_skipped: float) -> str:
-        """Return why the build must fail, or an empty text when at most a share `max_skipped` gave no record."""
-        lost = self.skipped.total() - self.intended
+        """Return why the build must fail, or an empty text.
+
+        It fails when more than a share `max_skipped` of the annotations could not be read or matched. What the protocol
+        leaves out is in neither of the two numbers.
+        """
+        left_out = self.decisions.total()
+        lost = self.skipped.total() - left_out
         read = lost + sum(count for (_, tag), count in self.written.items() if not tag)
         if lost <= max_skipped * read:
             return ""
-        summary = f"{lost:,} of {read:,} annotations gave no record, more than --max-skipped {max_skipped:g}."
-        return f"{summary}\n{self.reasons()}"
+        return (
+            f"{lost:,} of {read:,} annotations could not be read or matched, more than --max-skipped {max_skipped:g}. "
+            f"The protocol or an option left out {left_out:,} more, which do not count.\n{self.reasons()}"
+        )
 
     def reasons(self) -> str:
-        """Return the reasons of skips, one a line, most frequent first."""
-        return "\n".join(f"  {count:>9,}  {reason}" for reason, count in self.skipped.most_common())
+        """Return the reasons of skips by kind, one a line, most frequent first."""
+        kinds = {"Not read or matched:": self.skipped - self.decisions, "Left out by the protocol:": self.decisions}
+        lines = []
+        for kind, reasons in kinds.items():
+            lines += [kind] * bool(reasons) + [f"  {count:>9,}  {reason}" for reason, count in reasons.most_common()]
+        return "\n".join(lines)

@@ -73,6 +73,18 @@ class _SortedFields(writer.ExampleWriter):
         )
 
 
+def read(folder: Path, split: str) -> Iterator[dict[str, Any]]:
+    """Yield the fields of a split's records as `write` takes them, one after another: pictures stay encoded."""
+    dataset = tfds.builder_from_directory(folder).as_dataset(
+        split=split,
+        decoders={"image": tfds.decode.SkipDecoding()},
+        read_config=tfds.ReadConfig(try_autocache=False, interleave_cycle_length=1),
+    )
+    for record in tfds.as_numpy(dataset):
+        texts = {name: value.decode() for name, value in record.items() if isinstance(value, bytes) and name != "image"}
+        yield {**record, **texts}
+
+
 def write(corpus: Corpus, examples: Mapping[str, object], folder: Path, beam: tuple[str, object] | None = None) -> Path:
     """Write examples by split below `folder` and return the folder that holds them.
 

@@ -30,23 +30,19 @@ in capitals above decides, and otherwise the first that has a class. Suffering h
 Yearning is anger. Only the rule is the same: that project read only pictures of one person, each with a class.
 """
 
-import zlib
 from collections.abc import Iterator, Sequence
 from dataclasses import dataclass
 from pathlib import Path
-from typing import Any, Literal
+from typing import Literal
 
-import numpy as np
-
-from tfaffect.errors import UsageError
 from tfaffect.labels import Expression
-from tfrecords_builders.base import OUTSIDE_RAW, Box, Corpus, Face, Note, RawFolderError, Skip, in_range, unique
-from tfrecords_builders.raw_files import find, path_below
+from tfrecords_builders import emotic_arrays, emotic_mat
+from tfrecords_builders.base import Corpus, Face, Note, RawFolderError, Skip, in_range, unique
+from tfrecords_builders.emotic_person import Person
+from tfrecords_builders.raw_files import find
 
-SPLIT_OF_TABLE = {"train": "train", "val": "validation", "test": "test"}
-FOLDER_OF_FILE = {"annotations.mat": "emotic", "cvpr17_annotations.mat": "cvpr_emotic"}  # the later release first
-SOURCES = ("mscoco", "framesdb", "emodb_small", "ade20k")
-PICTURE_FIELDS = {"filename", "folder", "person"}
+NO_CLASS = Skip("categories without a class, and neither valence nor arousal", intended=True)
+NO_LABEL = Skip("neither a category nor valence or arousal")
 
 NAMED = {
     "Happiness": Expression.HAPPINESS,
@@ -92,6 +88,9 @@ annotation file of the same release below one folder, as
 or
     DIR/.../CVPR17_Annotations.mat         release of 2017 (CVPR)
     DIR/.../cvpr_emotic/                   ade20k/images/ emodb_small/images/ mscoco/images/
+or, as Kaggle has it, with bodies of 128 pixels, in which fewer faces are found,
+    DIR/.../annots_arrs/                   annot_arrs_train.csv annot_arrs_val.csv annot_arrs_test.csv
+    DIR/.../img_arrs/                      *.npy
 """
     expressions = {expression: expression for expression in Expression}
     affect_range = (1.0, 10.0)
@@ -99,48 +98,52 @@ or
 
     def faces(self, root: Path) -> Iterator[Face | Skip | Note]:
         """Yield every person with a body box and a class, valence or arousal. The face is detected."""
-        annotations = find(root, *FOLDER_OF_FILE)
-        if annotations is None:
-            raise RawFolderError(self, root, "Neither Annotations.mat nor CVPR17_Annotations.mat was found.")
-        pictures = _pictures(root, annotations)
-        if pictures is None:
-            raise RawFolderError(self, root, f"{annotations} was found, but no picture folder like mscoco/.")
-        tables = _tables(annotations).items()
-        people = (found for split, items in tables for item in items for found in self._people(item, split, pictures))
-        yield from unique(people, Skip("person in a picture that the split lists twice"))
-
-    def _people(self, item: Any, split: str, pictures: Path) -> Iterator[Face | Skip | Note]:
-        picture = _path(pictures, item)
-        people = _items(item.person)
-        if not people:
-            yield Skip("picture without a person")
-        for number, person in enumerate(people):
-            box = _box(getattr(person, "body_bbox", ()))
-            if picture is None or box is None:
-                yield OUTSIDE_RAW if picture is None else Skip("body box is not four numbers, or has no area")
-                continue
-            categories, affect, notes = _annotation(person)
-            expression = expression_of(categories, self.mapping)
-            if expression is None and affect == [None, None]:
-                yield Skip("neither a class nor valence or arousal")
-                continue
-            if expression is None and len({CLASS_OF_CATEGORY.get(name) for name in categories} - {None}) > 1:
-                notes.append(Note("categories of several classes: no class"))
-            yield from notes
-            name = picture.relative_to(pictures).as_posix()
-            yield Face(
-                key=f"{split}/{name}/{number}",
-                group=name,
-                image=picture,
-                split=split,
-                box=box,
-                detect=True,
-                expression=expression,
-                valence=affect[0],
-                arousal=affect[1],
-                sex=_text(getattr(person, "gender", "")),
-                age=_text(getattr(person, "age", "")),
+        annotations, tables = emotic_mat.find_annotations(root), emotic_arrays.find_tables(root)
+        if annotations is not None:
+            pictures = emotic_mat.find_pictures(root, annotations)
+            if pictures is None:
+                raise RawFolderError(self, root, f"{annotations} was found, but no picture folder like mscoco/.")
+            people, repeated = (
+                emotic_mat.people(annotations, pictures),
+                "person in a picture that the split lists twice",
             )
+        elif tables:
+            arrays = find(root, emotic_arrays.ARRAYS)
+            if arrays is None:
+                raise RawFolderError(self, root, f"{tables[0]} was found, but no folder {emotic_arrays.ARRAYS}/.")
+            people, repeated = emotic_arrays.people(tables, arrays, CATEGORIES), "row listed before"
+        else:
+            raise RawFolderError(self, root, "Neither Annotations.mat nor CVPR17_Annotations.mat was found.")
+        items = (item for person in people for item in self._face(person))
+        yield from unique(items, Skip(repeated, intended=True))
+
+    def _face(self, person: Person | Skip) -> Iterator[Face | Skip | Note]:
+        """The face of a person, to be detected in the body, and notes about the labels."""
+        if isinstance(person, Skip):
+            yield person
+            return
+        categories = person.categories
+        affect, notes = _checked(categories, person.affect)
+        expression = expression_of(categories, self.mapping)
+        if expression is None and affect == [None, None]:
+            yield NO_CLASS if categories and CATEGORIES.issuperset(categories) else NO_LABEL
+            return
+        if expression is None and len({CLASS_OF_CATEGORY.get(name) for name in categories} - {None}) > 1:
+            notes.append(Note("categories of several classes: no class"))
+        yield from notes
+        yield Face(
+            key=person.key,
+            group=person.group,
+            image=person.image,
+            split=person.split,
+            box=person.box,
+            detect=True,
+            expression=expression,
+            valence=affect[0],
+            arousal=affect[1],
+            sex=person.sex,
+            age=person.age,
+        )
 
 
 def expression_of(categories: Sequence[str], mapping: str) -> Expression | None:
@@ -155,91 +158,12 @@ def expression_of(categories: Sequence[str], mapping: str) -> Expression | None:
     return None
 
 
-def _tables(annotations: Path) -> dict[str, list]:
-    """Read the pictures of every split. Raises UsageError for a file that is unreadable or not EMOTIC's."""
-    from scipy.io import loadmat
-    from scipy.io.matlab import MatReadError
-
-    try:
-        tables = loadmat(annotations, squeeze_me=True, struct_as_record=False)
-    except NotImplementedError as error:
-        raise UsageError(
-            f"{annotations} is in MATLAB's format 7.3, which SciPy does not read. Save it in format 7 with MATLAB: "
-            f"s = load('{annotations.name}'); save('{annotations.name}', '-struct', 's', '-v7')"
-        ) from error
-    except (MatReadError, OSError, ValueError, TypeError, IndexError, zlib.error) as error:
-        raise UsageError(f"{annotations} cannot be read as a MATLAB file: {error}. Download it again.") from error
-    received = sorted(name for name in tables if not name.startswith("__"))
-    if missing := sorted(set(SPLIT_OF_TABLE) - set(received)):
-        raise UsageError(f"{annotations} lacks the variables {missing}. Received: {received}.")
-    found = {split: _items(tables[name]) for name, split in SPLIT_OF_TABLE.items()}
-    for split, items in found.items():
-        fields = getattr(items[0], "_fieldnames", []) if items else PICTURE_FIELDS
-        if missing := sorted(PICTURE_FIELDS - set(fields)):
-            raise UsageError(f"{annotations}: the pictures of {split} lack the fields {missing}. Received: {fields}.")
-    return found
-
-
-def _pictures(root: Path, annotations: Path) -> Path | None:
-    """The folder that holds mscoco/ or another source: in the release's folder near the annotations, or anywhere."""
-    for place in (annotations.parent, annotations.parent.parent, root):
-        if place.is_relative_to(root):
-            own = find(place, FOLDER_OF_FILE[annotations.name.lower()])
-            if source := find(own or place, *SOURCES):
-                return source.parent
-    return None
-
-
-def _path(pictures: Path, item: Any) -> Path | None:
-    folder, name = _text(item.folder), _text(item.filename)
-    below = path_below(pictures, folder) if folder else pictures
-    return below and path_below(below, name)
-
-
-def _annotation(person: Any) -> tuple[list[str], list[float | None], list[Note]]:
-    """Categories in their order, valence and arousal, and notes about them."""
-    if "combined_categories" in person._fieldnames:
-        categories, continuous = person.combined_categories, _items(getattr(person, "combined_continuous", ()))
-    else:
-        annotator = _items(getattr(person, "annotations_categories", ()))[:1]
-        categories = getattr(annotator[0], "categories", ()) if annotator else ()
-        continuous = _items(getattr(person, "annotations_continuous", ()))
-    names = [_text(name) for name in _items(categories)]
-    values = [_number(getattr(continuous[0], name, None)) if continuous else None for name in ("valence", "arousal")]
+def _checked(names: list[str], values: list[float | None]) -> tuple[list[float | None], list[Note]]:
+    """Valence and arousal inside their range, and notes about them and the categories."""
     affect, notes = in_range(values, Emotic.affect_range)
     defects = {
         "person without categories": not names,
         "category that is not one of the 26": not CATEGORIES.issuperset(names),
         "valence or arousal missing": None in values,
     }
-    return names, affect, [Note(defect) for defect, found in defects.items() if found] + notes
-
-
-def _items(value: Any) -> list[Any]:
-    """A list of what SciPy returns for no, one or several structs or texts."""
-    return np.atleast_1d(value).ravel().tolist()
-
-
-def _text(value: object) -> str:
-    return value.strip() if isinstance(value, str) else ""
-
-
-def _number(value: Any) -> float | None:
-    try:
-        number = float(np.squeeze(value))
-    except (TypeError, ValueError):
-        return None
-    return number if np.isfinite(number) else None
-
-
-def _box(value: Any) -> Box | None:
-    """The box, which a score may follow; None when at most one pixel of it is in the picture."""
-    try:
-        corners = np.asarray(value, float).ravel()[:4]
-    except (TypeError, ValueError):
-        return None
-    if corners.size < 4 or not np.isfinite(corners).all():
-        return None
-    sides = corners[2:] - np.maximum(corners[:2], 0)
-    left, top, right, bottom = corners.tolist()
-    return (left, top, right, bottom) if (sides > 0).all() and sides.prod() > 1 else None
+    return affect, [Note(defect) for defect, found in defects.items() if found] + notes

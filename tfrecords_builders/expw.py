@@ -58,7 +58,7 @@ Download data/ from the homepage and unpack the parts of the archive of photos: 
         entries = [(line.rsplit(" ", 7), place) for place, line in enumerate(lines, start=1) if line]
         for row, place in sorted(entries, key=lambda entry: (entry[0][0], entry[1])):
             if tuple(row) in known:
-                yield Skip("row listed before")
+                yield Skip("row listed before", intended=True)
             else:
                 known.add(tuple(row))
                 yield self._face(folder, row, place)

@@ -89,13 +89,13 @@ or, as generate_training_data.py of the first repository writes them,
         names = set()
         for row in self._rows(root):
             if not row.name.strip():
-                yield Skip("no image name (all of these have ten votes for NF)")
+                yield Skip("no image name (all of these have ten votes for NF)", intended=True)
             elif (votes := _votes(row.votes)) is None:
                 yield Skip("votes are not ten numbers")
-            elif (grey := _grey(row.picture)) is None:
+            elif (grey := grey_picture(row.picture)) is None:
                 yield Skip("picture missing or not 48 x 48 grey values")
             elif votes.argmax() >= len(self.expressions):
-                yield Skip("most votes are for unknown or NF")
+                yield Skip("most votes are for unknown or NF", intended=True)
             else:
                 if (row.usage, row.name) in names:
                     yield Note("image name listed before")
@@ -174,7 +174,7 @@ def _votes(cells: list[str]) -> np.ndarray | None:
     return votes if votes.shape == (10,) and np.isfinite(votes).all() and (votes >= 0).all() else None
 
 
-def _grey(picture: str | Path) -> bytes | None:
+def grey_picture(picture: str | Path) -> bytes | None:
     """The 48 x 48 grey values of a face, or None for anything else."""
     if isinstance(picture, Path):
         exists = os.path.isfile(picture)  # Path.is_file raises for a name that is too long

@@ -1,33 +1,46 @@
-"""Your own pictures, and a table that labels them.
+"""Your own pictures, labelled by a table or by the form in which they lie.
 
-An empty cell means "not annotated". A row without any label is a face without labels. A wrong cell stops the build, and
-the error names it, because you can correct it.
+In a table, an empty cell means "not annotated". A row without any label is a face without labels. A wrong cell stops
+the build, and the error names it, because you can correct it. Without a table, `folder_forms` reads what is there.
 """
 
+import os
 import re
 from collections import Counter
-from collections.abc import Iterable, Iterator
-from dataclasses import dataclass, replace
+from collections.abc import Iterator
+from dataclasses import dataclass, field, replace
 from itertools import groupby
 from pathlib import Path
+from typing import Annotated
 
+from tfaffect import cli
 from tfaffect.errors import UsageError
-from tfaffect.labels import AFFECT, CLASSES, SPLITS, Expression
-from tfrecords_builders.base import OUTSIDE_RAW, Box, Corpus, Face, Note, RawFolderError, Skip
+from tfaffect.files.paths import existing
+from tfaffect.files.tables import PATH, SUFFIXES, Table
+from tfaffect.labels import CLASSES, SPLITS, SYNONYMS, Expression
+from tfrecords_builders.base import OUTSIDE_RAW, Corpus, Face, Note, RawFolderError, Skip
+from tfrecords_builders.folder_forms import forms
+from tfrecords_builders.label_table import CLASS, Cells, open_labels
+from tfrecords_builders.numbering import numbered
+from tfrecords_builders.own_data import OwnData
 from tfrecords_builders.raw_files import path_below
-from tfrecords_builders.tables import number, rows
 
-BOX = ("left", "top", "right", "bottom")
-COLUMNS = ("path", "class", *AFFECT, "group", "split", *BOX, "sex", "age", "ethnicity", "tags")
-MISSING = ("", "na", "n/a", "nan", "none", "null")
+TABLE = "labels.csv"
+
+
+def _words() -> str:
+    lines = (f"{'':23}{', '.join((name, *SYNONYMS[name]))}" for name in CLASSES)
+    return "\n".join(lines)
 
 
 @dataclass(frozen=True)
-class Folder(Corpus):
-    """Pictures in a folder with one table of labels."""
+class Folder(OwnData, Corpus):
+    """Pictures in a folder, with one table of labels or without."""
 
-    table: str = "labels.csv"
-    """File name of the table."""
+    table: str = TABLE
+    """File name of the table: .csv, .tsv, .txt or .xlsx."""
+    classes: Annotated[list[str], cli.option("CLASS...")] = field(default_factory=list)
+    """Classes in the order of their codes from 0, where labels are codes. Write none for a code without a class."""
     affect_low: float = -1.0
     """Lowest valence and arousal of the table's scale; it becomes -1."""
     affect_high: float = 1.0
@@ -42,9 +55,12 @@ Put your pictures and one table into one folder. Its first row has the names of
 the columns.
     DIR/labels.csv     path,class,valence,arousal,group
     DIR/...            the pictures; their paths start at the folder of the table
+The table may also be labels.tsv, .txt or .xlsx.
 The columns may have any order. Only path is required; other cells may be empty:
-    class              {", ".join(CLASSES[:4])},
-                       {", ".join(CLASSES[4:])}
+    path               or {", ".join(PATH[1:])}
+    class              or {", ".join(CLASS[1:])}; the words, in any
+                       case of letters; numeric codes need --classes:
+{_words()}
     valence, arousal   in [-1, 1], or see --affect-low and --affect-high
     group              what must stay in one split, for example the subject;
                        without it, every picture is a group
@@ -54,42 +70,64 @@ The columns may have any order. Only path is required; other cells may be empty:
                        before a phone's rotation, which is applied only to
                        pictures without a box. Without them, see --detect
     sex, age, ethnicity, tags
+Without a table, DIR may hold one of these:
+    DIR/.../happy/         class folders: named after classes, by the words
+                           above; numbers need --classes
+    DIR/.../train/happy/   folders of splits around them, which may be named
+                           train, val, valid, validation or test
+    DIR/.../train-*.parquet    Hugging Face: pictures as bytes, and labels
+    DIR/.../images/ labels/ data.yaml    YOLO: boxes and classes
+    DIR/.../train/0.tar    WebDataset: .jpg or .png, and .cls with the class
 """
     expressions = {name: Expression[name.upper()] for name in CLASSES}
 
     def faces(self, root: Path) -> Iterator[Face | Skip | Note]:
-        """Yield the face of every row, picture by picture. Raises UsageError for a cell that cannot be used."""
-        table = self._table(root)
-        faces, columns, splits = [], set[str](), Counter[bool]()
-        for line, row in enumerate(rows(table, required=("path",)), start=2):  # row 1 names the columns
-            cells = Cells(table, line, {name.lower(): cell for name, cell in row.items()})
-            columns.update(cells.row)
+        """Yield the face of every row of the table, else of every picture of the form that the folder holds.
+
+        Raises UsageError for a cell, or a code, that cannot be used.
+        """
+        found = forms.find(root)
+        if (table := self._table(root)) is not None:
+            yield from forms.not_read(found, "a table is there")
+            yield from self._faces_of_table(table)
+        elif found and self.table == TABLE:
+            for item in forms.faces(root, found, self.classes):
+                yield replace(item, detect=self.detect and item.box is None) if isinstance(item, Face) else item
+        else:
+            others = ", nor any other form of labelled pictures" if self.table == TABLE else ""
+            raise RawFolderError(self, root, f"{self.table} was not found{others}.")
+
+    def _faces_of_table(self, path: Path) -> Iterator[Face | Skip | Note]:
+        """Yield the face of every row, picture by picture."""
+        table = open_labels(path, self.classes)
+        faces, splits = [], Counter[bool]()
+        for cells in table.rows():
             splits[bool(cells.text("split"))] += 1
             face = self._face(cells)
             if isinstance(face, Skip):
                 yield face
             else:
                 faces.append(face)  # 0.8 kB; a row has 2
-        _check_splits(table, splits)
-        yield from (Note(f"column not read: {name}") for name in sorted(columns - set(COLUMNS)))
+        _check_splits(table.table, splits)
+        yield from table.notes
         faces.sort(key=_picture)
         for _, same in groupby(faces, key=_picture):
-            yield from _numbered(same)
+            yield from numbered(same)
 
-    def _face(self, cells: "Cells") -> Face | Skip:
-        box, name = cells.box(), cells.row.get("path", "")
-        image = path_below(cells.table.parent, name)
+    def _face(self, cells: Cells) -> Face | Skip:
+        folder, name, box = cells.table.path.parent, cells.row.get("path", ""), cells.box()
+        image = _image(folder, name)
         if image is None:
             return OUTSIDE_RAW if name else Skip("row without a path")
-        path = image.relative_to(cells.table.parent).as_posix()
+        path = image.relative_to(folder).as_posix()
         return Face(
             key=path,
             group=cells.text("group") or path,
             image=image,
-            split=cells.choice("split", SPLITS),
+            split=cells.split(),
             box=box,
             detect=self.detect and box is None,
-            expression=cells.choice("class", CLASSES),
+            expression=cells.expression(),
             valence=self._affect(cells, "valence"),
             arousal=self._affect(cells, "arousal"),
             tags=tuple(filter(None, re.split(r"[,;\s]+", cells.text("tags")))),
@@ -98,85 +136,40 @@ The columns may have any order. Only path is required; other cells may be empty:
             ethnicity=cells.text("ethnicity"),
         )
 
-    def _table(self, root: Path) -> Path:
+    def _table(self, root: Path) -> Path | None:
+        """The only table below the raw folder, or None."""
         if self.affect_low >= self.affect_high:
             received = f"--affect-low {self.affect_low:g} --affect-high {self.affect_high:g}"
             raise UsageError(f"The lowest affect must be less than the highest. Received: {received}.")
         if (root / self.table).is_file():
             return root / self.table
-        found = sorted(path for path in root.rglob("*") if path.name.lower() == self.table.lower())
+        usual = [Path(TABLE).with_suffix(suffix).name for suffix in SUFFIXES] if self.table == TABLE else []
+        files = sorted(path for path in root.rglob("*") if path.name.lower() in (self.table.lower(), *usual))
+        found = [path for path in files if path.name.lower() == self.table.lower()] or files
         if len(found) > 1:
             raise UsageError(f"{root} must hold one {self.table}. Received: {', '.join(map(str, found))}.")
-        if not found:
-            raise RawFolderError(self, root, f"{self.table} was not found.")
-        return found[0]
+        return found[0] if found else None
 
-    def _affect(self, cells: "Cells", name: str) -> float | None:
+    def _affect(self, cells: Cells, name: str) -> float | None:
         value, low, high = cells.number(name), self.affect_low, self.affect_high
         if value is not None and not low <= value <= high:
             raise cells.error(name, f"in [{low:g}, {high:g}], or set the range with --affect-low and --affect-high")
         return None if value is None else (2 * value - low - high) / (high - low)
 
 
-@dataclass(frozen=True)
-class Cells:
-    """One row of the table, with its place for errors."""
-
-    table: Path
-    line: int
-    row: dict[str, str]
-
-    def text(self, name: str) -> str:
-        """Return a cell, or an empty text when it means "missing"."""
-        cell = self.row.get(name, "")
-        return "" if cell.lower() in MISSING else cell
-
-    def number(self, name: str) -> float | None:
-        """Return the number in a cell, or None when it is empty."""
-        value = number(self.text(name))
-        if value is None and self.text(name):
-            raise self.error(name, "a number")
-        return value
-
-    def choice(self, name: str, known: tuple[str, ...]) -> str | None:
-        """Return the known word in a cell, in upper or lower case, or None when it is empty."""
-        word = self.text(name).lower()
-        if word and word not in known:
-            raise self.error(name, f"one of {', '.join(known)}")
-        return word or None
-
-    def box(self) -> Box | None:
-        """Return the box, or None when all four cells are empty."""
-        left, top, right, bottom = cells = [self.number(name) for name in BOX]
-        if left is not None and top is not None and right is not None and bottom is not None:
-            return left, top, right, bottom
-        if any(value is not None for value in cells):
-            raise self.error(BOX[cells.index(None)], "a number, because the other sides of the box are given")
+def _image(folder: Path, name: str) -> Path | None:
+    """The picture that a row names below the folder of the table, or None for a path that leads out of it."""
+    if (image := path_below(folder, name)) is None:
         return None
-
-    def error(self, name: str, expected: str) -> UsageError:
-        """Return the error for a cell that cannot be used."""
-        return UsageError(
-            f"Row {self.line} of {self.table}: {name} must be {expected}. Received: {self.row.get(name, '')!r}."
-        )
+    as_written = "\\" in name and os.path.lexists(folder / name)  # a file name may contain a backslash
+    return existing(folder, name if as_written else image.relative_to(folder).as_posix())
 
 
 def _picture(face: Face) -> str:
     return str(face.image)
 
 
-def _numbered(faces: Iterable[Face]) -> Iterator[Face | Skip]:
-    """The faces of one picture, with a number in the keys of all but the first. Repeated boxes are skipped."""
-    boxes = set()
-    for face in faces:
-        if face.box in boxes:
-            yield Skip("picture and box listed before")
-            continue
-        boxes.add(face.box)
-        yield face if len(boxes) == 1 else replace(face, key=f"{face.key}#{len(boxes)}")
-
-
-def _check_splits(table: Path, splits: Counter[bool]) -> None:
+def _check_splits(table: Table, splits: Counter[bool]) -> None:
     if splits[True] and splits[False]:
         raise UsageError(
             f"{table} gives a split for {splits[True]} of {splits.total()} rows. Give it for all rows. Or give it for "

@@ -5,7 +5,7 @@ import shutil
 from collections import Counter
 from collections.abc import Callable, Iterator, Sequence
 from contextlib import ExitStack, contextmanager
-from dataclasses import asdict, is_dataclass, replace
+from dataclasses import asdict, is_dataclass
 from pathlib import Path
 from typing import Any
 
@@ -14,14 +14,13 @@ from tfaffect.files import atomic
 from tfaffect.labels import SPLITS
 from tfaffect.media.detector import FaceDetector, find_weights
 from tfrecords_builders import beam as pipelines
-from tfrecords_builders import builder, splits
-from tfrecords_builders.base import Corpus, Face, Note, Skip
-from tfrecords_builders.build_counts import LATER_TWIN, BuildCounts
-from tfrecords_builders.record import FindFaces, Maker, votes
+from tfrecords_builders import builder, repacks, twins
+from tfrecords_builders.assignment import assign_splits
+from tfrecords_builders.base import Corpus, Face, Note, RawFolderError, Skip
+from tfrecords_builders.build_counts import BuildCounts
+from tfrecords_builders.record import Fields, FindFaces, Maker, votes
+from tfrecords_builders.twins import Outcomes
 from tfrecords_builders.workers import Outcome, worker_pool
-
-TWIN = "twin"
-"""The tag of a face whose group is in another split as well."""
 
 
 def prepare(
@@ -41,40 +40,54 @@ def prepare(
 
     The folder appears under that name only when it is complete.
 
-    keep_twins: keep faces whose group the official splits hold again in a later split.
-    max_skipped: largest share of annotations that may give no record; the corpus's own share when None.
+    keep_twins: keep faces whose group or picture is in a later split as well.
+    max_skipped: largest share of annotations that could not be read or matched; the corpus's own share when None.
     workers: processes that decode, crop and encode; the records are the same for any number.
     face_detector: the weights of the face detector, or another detector; used only where a corpus has no face boxes.
     beam: runner and options of Apache Beam, which then makes the records on its own workers.
     progress: called with the number of faces done and their total.
 
     Raises UsageError when the records exist already (unless `overwrite`), when no face is left, when two faces have
-    the same key, and when more annotations than `max_skipped` gave no record.
+    the same key, and when more annotations than `max_skipped` could not be read or matched.
     """
     target = records / corpus.name / corpus.version
     if target.exists() and not overwrite:
         raise UsageError(f"{target} exists already. Use it as it is, or build it again with --overwrite.")
     counts = BuildCounts()
-    faces = assign_splits(corpus, read_annotations(corpus, raw, counts), counts, keep_twins)
+    annotated = _read_or_name_repack(corpus, raw, counts)
+    warnings = repacks.recognise(counts.official, raw)
+    faces = assign_splits(corpus, annotated, counts, keep_twins)
     _check_usable(corpus, faces, raw, counts)
     maker = Maker(corpus.expressions, corpus.affect_range, _detector(faces, face_detector))
     by_split = {split: chosen for split in SPLITS if (chosen := [face for face in faces if face.split == split])}
+    outcomes: Outcomes = {}
+
+    def step() -> None:
+        progress(len(outcomes), len(faces))
+
     with _build_folder(records, corpus.name) as folder:
         if beam:
-            written = _write_with_beam(corpus, maker, by_split, counts, folder, beam)
+            written = _write_with_beam(corpus, maker, by_split, outcomes, folder, beam)
         else:
             with worker_pool(workers) as run:
                 examples = {
-                    split: _examples(run(maker, part), split, counts, maker, lambda done: progress(done, len(faces)))
+                    split: _examples(run(maker, part), split, outcomes, counts, step)
                     for split, part in by_split.items()
                 }
                 written = builder.write(corpus, examples, folder)
+        tagged, removed = twins.settle(faces, outcomes, counts, corpus.expressions, keep_twins)
         if reason := counts.failure(corpus.max_skipped if max_skipped is None else max_skipped):
             raise UsageError(f"{reason}\nIs {corpus.name} unpacked completely? Nothing was written.")
+        if tagged or removed:
+            stored = {split: builder.read(written, split) for split in by_split}
+            examples = {split: twins.corrected(part, tagged, removed) for split, part in stored.items()}
+            written = builder.write(corpus, examples, folder / "again")
         report = {
             "corpus": corpus.name,
             "version": corpus.version,
             "options": {"keep_twins": keep_twins, **(asdict(corpus) if is_dataclass(corpus) else {})},
+            "licence": corpus.licence,
+            "warnings": warnings,
             **counts.report(corpus.published),
         }
         (written / "build_report.json").write_text(json.dumps(report, indent=2) + "\n")
@@ -89,6 +102,16 @@ def _detector(faces: list[Face], given: Path | FindFaces | None) -> FindFaces | 
     if callable(given) or not any(face.detect for face in faces):
         return given if callable(given) else None
     return FaceDetector(find_weights(given))
+
+
+def _read_or_name_repack(corpus: Corpus, raw: Path, counts: BuildCounts) -> list[Face]:
+    """Return the annotated faces. Where the files of the release are missing, the error names a known re-pack."""
+    try:
+        return read_annotations(corpus, raw, counts)
+    except RawFolderError as error:
+        if found := repacks.recognise(repacks.sizes_of_folders(raw), raw):
+            raise UsageError("\n".join([*found, "", str(error)])) from error
+        raise
 
 
 def read_annotations(corpus: Corpus, raw: Path, counts: BuildCounts) -> list[Face]:
@@ -118,65 +141,21 @@ def _check_labels(corpus: Corpus, face: Face) -> Face | Skip:
     return face
 
 
-def assign_splits(corpus: Corpus, faces: list[Face], counts: BuildCounts, keep_twins: bool) -> list[Face]:
-    """Return the faces with a split each, so that no group is in two splits.
-
-    Official splits are kept. Where they hold a group twice, its faces are tagged and only the latest split keeps them,
-    so that test stays complete; with `keep_twins` all are kept. Where the official splits are only train and test,
-    validation is drawn from train. Without official splits, groups are drawn.
-    """
-    faces = _with_drawn_splits(corpus, faces)
-    groups, given = [face.group for face in faces], [face.split for face in faces]
-    twins = splits.groups_in_several_splits(groups, given)
-    faces = [replace(face, tags=(*face.tags, TWIN)) if face.group in twins else face for face in faces]
-    faces = _with_drawn_validation(corpus, faces, twins)
-    latest = splits.latest_split(groups, [face.split for face in faces])
-    for face in faces:
-        counts.count(counts.annotated, face)
-    kept = [face for face in faces if keep_twins or face.split == latest[face.group]]
-    for _ in range(len(faces) - len(kept)):
-        counts.skip(LATER_TWIN)
-    assert keep_twins or not splits.groups_in_several_splits([f.group for f in kept], [f.split for f in kept])
-    return kept
-
-
-def _with_drawn_splits(corpus: Corpus, faces: list[Face]) -> list[Face]:
-    official = {face.split for face in faces}
-    if official - {None, *SPLITS} or (None in official and len(official) > 1):
-        raise UsageError(f"Either all faces have a split of {SPLITS} or none. Received: {sorted(map(str, official))}.")
-    if official != {None}:
-        return faces
-    split_of = splits.draw([face.group for face in faces], corpus.shares)
-    return [replace(face, split=split_of[face.group]) for face in faces]
-
-
-def _with_drawn_validation(corpus: Corpus, faces: list[Face], twins: set[str]) -> list[Face]:
-    """Move some of train's groups to validation, stratified by class, where the corpus has only train and test."""
-    train = [face for face in faces if face.split == "train" and face.group not in twins]
-    if {face.split for face in faces} != {"train", "test"} or not train:
-        return faces
-    groups, strata = [face.group for face in train], [_most_votes(face) for face in train]
-    moved = splits.draw_stratified(groups, strata, corpus.validation_share)
-    return [
-        replace(face, split="validation") if face.split == "train" and face.group in moved else face for face in faces
-    ]
-
-
-def _most_votes(face: Face) -> str:
-    counts = votes(face.expression)
-    return str(max(counts, key=counts.__getitem__, default=None))
-
-
 def _examples(
-    outcomes: Iterator[Outcome], split: str, counts: BuildCounts, maker: Maker, step: Callable[[int], None]
-) -> Iterator[tuple[str, dict[str, object]]]:
-    """Yield key and fields of every record of a split, and count records and skips."""
-    for face, outcome in outcomes:
-        counts.count_outcome(face, outcome, maker.expressions)
-        step(counts.done)
+    made: Iterator[Outcome], split: str, outcomes: Outcomes, counts: BuildCounts, step: Callable[[], None]
+) -> Iterator[tuple[str, Fields]]:
+    """Yield key and fields of every record of a split, and add what became of each face to `outcomes`."""
+    records = 0
+    for face, outcome in made:
+        outcomes[face.key] = twins.summary(outcome)
+        step()
         if not isinstance(outcome, Skip):
+            records += 1
             yield face.key, outcome
-    if not counts.written[split, ""]:
+    if not records:  # TFDS cannot write an empty split
+        for lost in outcomes.values():
+            if isinstance(lost, Skip):
+                counts.skip(lost)
         raise UsageError(f"No face of the {split} split gave a record.\n{counts.reasons()}")
 
 
@@ -184,7 +163,7 @@ def _write_with_beam(
     corpus: Corpus,
     maker: Maker,
     by_split: dict[str, list[Face]],
-    counts: BuildCounts,
+    outcomes: Outcomes,
     folder: Path,
     beam: tuple[str, Sequence[str]],
 ) -> Path:
@@ -192,10 +171,8 @@ def _write_with_beam(
     settings = pipelines.options(given)
     examples = {split: pipelines.transform(maker, faces, folder, split) for split, faces in by_split.items()}
     written = builder.write(corpus, examples, folder, (runner, settings))
-    for split, faces in by_split.items():
-        skipped = pipelines.skipped(folder, split)
-        for face in faces:
-            counts.count_outcome(face, skipped.get(face.key), maker.expressions)
+    for split in by_split:
+        outcomes.update(pipelines.outcomes(folder, split))
     return written
 
 

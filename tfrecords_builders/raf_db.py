@@ -73,7 +73,7 @@ or the copy on Kaggle
         """Yield the face of every row of the list."""
         listing = _find(_find(root, "basic") or root, *LISTS) or _find(root, *LISTS)
         items = self._official(root, listing) if listing else self._from_kaggle(root)
-        yield from unique(items, Skip("picture listed before"))
+        yield from unique(items, Skip("picture listed before", intended=True))
 
     def _official(self, root: Path, listing: Path) -> Iterator[Face | Skip | Note]:
         basic = listing.parent.parent if listing.parent.name.lower() == "emolabel" else listing.parent

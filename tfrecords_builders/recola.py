@@ -6,7 +6,8 @@ other names. No list maps these to the original names, so the two must not be bu
 
 - The original release has the six raters and no gold standard. `gold_standard` combines them: "mean", or "ccc_centred"
   as AVEC 2018 did. The two differ by a constant for each recording, and never in shape.
-- AVEC's own gold standard is read where it exists, and the raters only without it.
+- AVEC's own gold standard is read where it exists. A recording without one takes the raters, combined in the same way.
+  Where an edition has recordings of both kinds, the frames of the latter have the tag `raters`.
 - The files do not compensate for the delay of the raters; see `annotation_delay`. 2 to 4 s are usual, 0 is the default.
 - The two people of a call are one group. AVEC does not tell who talked to whom, so its train and dev are used as given.
 - The first 300 s are rated, and no later frame is taken. RECOLA-Video-timings may tell when each frame was recorded;
@@ -30,6 +31,9 @@ from tfrecords_builders.traces import Trace
 
 SPLIT_OF_NAME = {"train": "train", "dev": "validation", "test": "test"}
 AVEC_NAME = re.compile(r"(train|dev|test)_\d+")
+RATERS = "raters"
+"""The tag of frames whose ratings we combined, in an edition where other recordings have a gold standard."""
+NO_GOLD_STANDARD = Note(f"no gold standard of a recording, or of one dimension: its raters are combined (tag {RATERS})")
 
 Ratings = dict[str, dict[str, Trace]]
 """Traces by dimension and recording."""
@@ -76,15 +80,14 @@ but not both: they show the same people under different names.
         if original:
             yield from self._original(root, videos, self._raters(original))
         else:
-            ratings = _arff_ratings(gold)
-            yield from self._avec(videos, ratings if any(ratings.values()) else self._raters(individual))
+            yield from self._avec(videos, _arff_ratings(gold), individual)
 
     def _original(self, root: Path, videos: dict[str, Path], ratings: Ratings) -> Iterator[Face | Skip | Note]:
         people = _people(find(root, "recola_user_info.csv"))
         timings = recordings.by_stem(find(root, "RECOLA-Video-timings", "RECOLA_Video_timings"), ".csv")
         for name, affect in _by_recording(videos, ratings):
             if name not in videos or not affect:
-                yield Skip("video without ratings") if name in videos else recordings.NO_VIDEO
+                yield recordings.NO_RATINGS if name in videos else recordings.NO_VIDEO
                 continue
             if name not in people:
                 yield Note("partner of the call unknown: the participant is a group")
@@ -93,25 +96,32 @@ but not both: they show the same people under different names.
             facts = people.get(name, {"group": name})
             yield from self.rated_frames(videos[name].stem, videos[name], affect, clock, **facts)
 
-    def _avec(self, videos: dict[str, Path], ratings: Ratings) -> Iterator[Face | Skip | Note]:
+    def _avec(self, videos: dict[str, Path], gold: Ratings, individual: Path | None) -> Iterator[Face | Skip | Note]:
+        raters = self._raters(individual, known=gold)
+        ratings = {dimension: {**raters[dimension], **gold[dimension]} for dimension in AFFECT}
         for name, affect in _by_recording(videos, ratings):
             affect = {dimension: trace for dimension, trace in affect.items() if trace}
             named = AVEC_NAME.fullmatch(name)
             if not named:
                 yield Skip("not a recording of AVEC")
             elif name not in videos or not affect:
-                yield recordings.NO_VIDEO if affect else recordings.WITHHELD
+                yield recordings.NO_VIDEO if affect else recordings.without_ratings(SPLIT_OF_NAME[named[1]])
             else:
+                tags: tuple[str, ...] = ()
+                if any(gold.values()) and not all(name in gold[dimension] for dimension in affect):
+                    tags = (RATERS,)
+                    yield NO_GOLD_STANDARD
                 unit, split = videos[name].stem, SPLIT_OF_NAME[named[1]]
-                yield from self.rated_frames(unit, videos[name], affect, group=name, split=split)
+                yield from self.rated_frames(unit, videos[name], affect, group=name, split=split, tags=tags)
 
-    def _raters(self, folder: Path | None) -> Ratings:
-        """The mean or gold standard of the raters."""
+    def _raters(self, folder: Path | None, known: Ratings | None = None) -> Ratings:
+        """The mean or gold standard of the raters, of recordings whose ratings are not `known`."""
         gold = {"mean": traces.mean, "ccc_centred": traces.ccc_centred}[self.gold_standard]
         return {
             dimension: {
                 name: gold([traces.checked(trace, path) for trace in trace_files.read_table(path).values() if trace])
                 for name, path in _files(folder, dimension, ".csv").items()
+                if known is None or name not in known[dimension]
             }
             for dimension in AFFECT
         }
@@ -124,7 +134,7 @@ def _by_recording(videos: dict[str, Path], ratings: Ratings) -> Iterator[tuple[s
 
 
 def _arff_ratings(folder: Path | None) -> Ratings:
-    """AVEC's gold standard; some copies have one file for all recordings of a split."""
+    """AVEC's gold standard, where it is known; some copies have one file for all recordings of a split."""
     gold: Ratings = {dimension: {} for dimension in AFFECT}
     for dimension in AFFECT:
         for name, path in _files(folder, dimension, ".arff").items():
@@ -133,6 +143,7 @@ def _arff_ratings(folder: Path | None) -> Ratings:
                 gold[dimension][name] = found.get(name) or next(iter(found.values()), traces.mean([]))
             else:
                 gold[dimension] = {**found, **gold[dimension]}
+        gold[dimension] = {name: trace for name, trace in gold[dimension].items() if trace}
     return gold
 
 

@@ -15,7 +15,8 @@ from tfrecords_builders.traces import MICROSECOND, Trace, notes
 
 VIDEO = (".mp4", ".avi", ".mkv", ".mov", ".mpg", ".mpeg", ".wmv")
 NO_VIDEO = Skip("ratings without a video")
-WITHHELD = Skip("no ratings (AVEC withholds those of its test)")
+NO_RATINGS = Skip("video without ratings")
+WITHHELD = Skip("no ratings (AVEC withholds those of its test)", intended=True)
 
 
 @dataclass(frozen=True)
@@ -41,6 +42,11 @@ class RatedVideos(Corpus):
     ) -> Iterator[Face | Skip | Note]:
         """Yield what `rated_frames` yields with the options of this corpus."""
         return rated_frames(unit, video, affect, (self.frames_per_second, self.annotation_delay), clock, **facts)
+
+
+def without_ratings(split: str | None) -> Skip:
+    """Return the reason why a video has no ratings: AVEC withholds those of its test, and others are missing."""
+    return WITHHELD if split == "test" else NO_RATINGS
 
 
 def by_stem(folder: Path | None, *suffixes: str) -> dict[str, Path]:

@@ -71,7 +71,7 @@ AudioData, and copies with names like DC_a01.wav, have no pictures.
                 continue
             emotion, number = name[2].lower(), int(name[3])
             if (speaker, emotion, number) in read:
-                yield Skip("clip read before")
+                yield Skip("clip read before", intended=True)
                 continue
             read.add((speaker, emotion, number))
             yield from self._frames(path, speaker, emotion, number)

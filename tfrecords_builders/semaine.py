@@ -90,7 +90,7 @@ def _session(folder: Path, prepared: Path | None) -> Session | Skip:
     if isinstance(described, Skip):
         return described
     if described.get("character", "").strip().lower() in NO_DIALOGUE:
-        return Skip("Beginning, End or Forbidden: not a dialogue")
+        return Skip("Beginning, End or Forbidden: not a dialogue", intended=True)
     people = {person.get("role", "").strip().lower(): person.get("id", "") for person in described.iter("subject")}
     if not people.get("user"):
         return Skip("session.xml does not name the User")
@@ -99,7 +99,7 @@ def _session(folder: Path, prepared: Path | None) -> Session | Skip:
         number = re.sub(r"_na$", "", folder.name, flags=re.I)  # a public loader marks sessions without traces like this
         affect = _prepared_gold(find(prepared, number, depth=1))
     if not any(affect.values()):
-        return Skip("no traces of the User")
+        return Skip("no traces of the User", intended=True)
     video, camera_notes = _camera(folder)
     if video is None:
         return Skip("no video of the User")

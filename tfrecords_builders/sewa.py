@@ -35,6 +35,7 @@ AVEC_NAME = re.compile(r"(train|devel|test)(?:_([a-z]{2}))?_(\d+)")
 AVEC_COLUMNS = ("name", "timestamp", "arousal", "valence", "liking")
 RATINGS_NAME = re.compile(r"(?P<segment>.+)_(?P<dimension>valence|arousal)_(?P<perceived>av|a|v)_aligned")
 SEGMENT_NAME = re.compile(r"(?P<recording>.+)_(?P<first>\d+)_(?P<last>\d+)")
+NOT_PERCEIVED = Skip("no ratings of the kind that --perceived chooses", intended=True)
 SESSION = re.compile(r"(?:.*_)?(?P<culture>c\d+)_(?P<session>s\d+)_p\d+(?:_.*)?")
 
 Name = tuple[str, str, int]
@@ -84,13 +85,16 @@ but not both: they share recordings.
             raise RawFolderError(self, root, "There is no video/Train_01.avi.")
         for name in sorted({*labels, *videos}):
             if name not in labels or name not in videos:
-                yield recordings.NO_VIDEO if name in labels else recordings.WITHHELD
+                yield recordings.NO_VIDEO if name in labels else recordings.without_ratings(SPLIT_OF_NAME[name[0]])
                 continue
             split, culture, number = name
             unit = "_".join(filter(None, (split.capitalize(), culture.upper(), f"{number:02d}")))
             table = trace_files.read_table(labels[name], AFFECT, AVEC_COLUMNS)
             affect = {dimension: traces.checked(table[dimension], labels[name]) for dimension in AFFECT if table}
             tags = (culture.upper(),) if culture else ()
+            if split == "test" and not any(affect.values()):
+                yield recordings.WITHHELD
+                continue
             yield from self.rated_frames(unit, videos[name], affect, group=unit, split=SPLIT_OF_NAME[split], tags=tags)
 
     def _database(self, root: Path, tables: dict[tuple[str, str, str], Path]) -> Iterator[Face | Skip | Note]:
@@ -101,7 +105,7 @@ but not both: they share recordings.
             segment = Segment(name, {dimension: _raters(path) for dimension, path in chosen.items()})
             video = next((videos[stem] for stem in segment.stems if stem in videos), None)
             if video is None or not chosen:
-                yield recordings.NO_VIDEO if chosen else Skip("no ratings of the kind that --perceived chooses")
+                yield recordings.NO_VIDEO if chosen else NOT_PERCEIVED
             else:
                 by_video[video].append(segment)
         self._check_range([segment for segments in by_video.values() for segment in segments])

@@ -6,6 +6,7 @@ from collections.abc import Sequence
 from pathlib import Path
 
 from tfaffect.errors import UsageError
+from tfaffect.files.encodings import read_text
 from tfrecords_builders.tables import number, rows
 from tfrecords_builders.traces import Trace
 
@@ -34,9 +35,12 @@ def read_table(
 
 
 def read_pairs(path: Path) -> Trace:
-    """Return the trace of a file without header, with a time in seconds and a value on every line."""
-    lines = path.read_text(encoding="utf-8-sig", errors="replace").splitlines()
-    cells = (line.replace(",", " ").replace(";", " ").split() for line in lines)
+    """Return the trace of a file without header, with a time in seconds and a value on every line.
+
+    The two are separated by blanks, semicolons or commas. Commas beside blanks or semicolons are decimal marks, unless
+    the line has a point.
+    """
+    cells = map(_split_pair, read_text(path).splitlines())
     return Trace.of((number(pair[0]), number(pair[1])) for pair in cells if len(pair) > 1)
 
 
@@ -46,7 +50,7 @@ def read_arff(path: Path) -> dict[str, Trace]:
     The instance is the text attribute, which SciPy's reader refuses. Raises UsageError for a file without `@data`, or
     without a time attribute before the rating.
     """
-    lines = path.read_text(encoding="utf-8-sig", errors="replace").splitlines()
+    lines = read_text(path).splitlines()
     lines = [line.strip() for line in lines if line.strip() and not line.strip().startswith("%")]
     start = next((place for place, line in enumerate(lines) if line.lower().startswith("@data")), None)
     if start is None:
@@ -63,3 +67,9 @@ def read_arff(path: Path) -> dict[str, Trace]:
         row = dict(zip(names, (cell.strip().strip("'\"") for cell in line.split(",")), strict=False))
         samples[row.get(instance, "")].append((number(row.get(time)), number(row.get(names[-1]))))
     return {name: Trace.of(pairs) for name, pairs in samples.items()}
+
+
+def _split_pair(line: str) -> list[str]:
+    if "." not in line and re.search(r"[;\s]", line.strip()):
+        line = re.sub(r"(?<=\d),(?=\d)", ".", line)
+    return line.replace(",", " ").replace(";", " ").split()

@@ -137,11 +137,11 @@ def _align(raters: Sequence[Trace]) -> tuple[np.ndarray, np.ndarray]:
 def _agreement(ratings: np.ndarray) -> np.ndarray:
     """The mean CCC of each rater with each other rater; 0 where it is not defined."""
     raters = range(ratings.shape[1])
-    by_rater = ([_ccc(ratings[:, one], ratings[:, other]) for other in raters if other != one] for one in raters)
+    by_rater = ([ccc(ratings[:, one], ratings[:, other]) for other in raters if other != one] for one in raters)
     return np.array([np.nan_to_num(_mean(np.array(values, float))) for values in by_rater], float)
 
 
-def _ccc(one: np.ndarray, other: np.ndarray) -> float:
+def ccc(one: np.ndarray, other: np.ndarray) -> float:
     """Lin's concordance correlation over the times that both rated; NaN for two equal constants."""
     both = ~np.isnan(one + other)
     if both.sum() < 2:

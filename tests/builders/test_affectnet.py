@@ -96,8 +96,8 @@ def test_each_label_is_masked_on_its_own(tmp_path, code, valence, arousal, expec
     [
         (9, -2, -2, "annotated as uncertain"),
         (10, 0.5, 0.5, "annotated as no face"),
-        (8, -2, -2, "neither class nor valence nor arousal"),
-        ("", "", "", "neither class nor valence nor arousal"),
+        (8, -2, -2, "annotated with neither class nor valence nor arousal"),
+        ("", "", "", "neither class nor valence nor arousal can be read"),
         (11, 0.5, 0.5, "class is not in 0 to 10"),
         (-1, 0.5, 0.5, "class is not in 0 to 10"),
         (1.5, 0.5, 0.5, "class is not in 0 to 10"),
@@ -213,7 +213,7 @@ def test_a_picture_without_labels_and_other_files_make_no_face(tmp_path):
     faces, skips, notes = read(tmp_path)
     assert "train_set/30" not in faces
     assert faces["train_set/2"].image == train / "images" / "2.jpg", "counted as missing when it is read"
-    assert skips == {"neither class nor valence nor arousal": 1}
+    assert skips == {"neither class nor valence nor arousal can be read": 1}
     assert notes == {"annotation file missing or unreadable": 1}
 
 
@@ -318,7 +318,7 @@ def test_hostile_rows_are_counted(tmp_path):
     assert skips == {
         "path points outside the raw folder": 2,
         "picture listed before": 1,
-        "neither class nor valence nor arousal": 1,
+        "neither class nor valence nor arousal can be read": 1,
         "annotated as no face": 1,
     }
 

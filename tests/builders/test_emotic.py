@@ -25,7 +25,8 @@ from tfrecords_builders.record import affect
 NEUTRAL, HAPPINESS, SADNESS, SURPRISE, FEAR, DISGUST, ANGER, CONTEMPT = Expression
 
 NO_AREA = Skip("body box is not four numbers, or has no area")
-NOTHING = Skip("neither a class nor valence or arousal")
+NOTHING = Skip("neither a category nor valence or arousal")
+NO_CLASS = Skip("categories without a class, and neither valence nor arousal", intended=True)
 
 
 def write(root, train=(), val=(), test=(), **others):
@@ -204,7 +205,7 @@ def test_valence_and_arousal_are_left_out_each_on_its_own_and_the_class_stays(tm
 def test_a_person_with_no_label_at_all_is_skipped(tmp_path):
     face, rest = read_one(tmp_path, person([["Engagement"]], [(NAN, NAN, NAN)]))
     assert face is None
-    assert rest == {NOTHING: 1}
+    assert rest == {NO_CLASS: 1}
 
 
 def test_persons_whom_nobody_annotated_are_skipped(tmp_path):
@@ -278,7 +279,7 @@ def test_a_picture_listed_twice_gives_its_persons_once(tmp_path):
     one, other = person([["Anger"]], [(5, 5, 5)]), person([["Fear"]], [(5, 5, 5)], box=BODIES[1])
     faces, rest = read(write(tmp_path, [picture("a.jpg", [one]), picture("a.jpg", [other, one])]))
     assert [(face.key[-1], face.expression) for face in faces] == [("0", ANGER), ("1", ANGER)]
-    assert rest == {Skip("person in a picture that the split lists twice"): 1}
+    assert rest == {Skip("person in a picture that the split lists twice", intended=True): 1}
 
 
 def test_a_picture_without_persons_is_counted(tmp_path):

@@ -88,6 +88,22 @@ def test_classes_are_in_our_order_and_votes_over_eight(tmp_path):
     assert validation == {"disgust": pytest.approx(8 / 9, abs=1e-3), "fear": pytest.approx(1 / 9, abs=1e-3)}
 
 
+def test_the_protocol_alone_never_fails_a_build(tmp_path):
+    nameless = [("Training", "", votes(NF=10), pixels(100 + n)) for n in range(9)]
+    unknown = [("Training", f"fer9{n:06d}.png", votes(unknown=10), pixels(200 + n)) for n in range(9)]
+    write_fer_plus_tables(tmp_path, [*ROWS[:2], *nameless, *unknown, *ROWS[6:]])
+    report = prepare(FerPlus(), tmp_path, tmp_path / "records", max_skipped=0)
+    assert (
+        report["decisions"]
+        == report["skipped"]
+        == {
+            "no image name (all of these have ten votes for NF)": 9,
+            "most votes are for unknown or NF": 9,
+            "same picture or group is also in a later split": 1,
+        }
+    )
+
+
 def test_pixel_twins_share_a_group_and_stay_in_the_later_split(tmp_path):
     write_fer_plus_tables(tmp_path, ROWS)
     faces, *_ = read(tmp_path)

@@ -1,10 +1,13 @@
+import json
+import re
 from collections import Counter
 
 import pytest
 
 from tests.fakes import folder as fakes
 from tfaffect.errors import UsageError
-from tfaffect.labels import CLASSES
+from tfaffect.labels import CLASS_OF_WORD, CLASSES
+from tfrecords_builders.__main__ import main
 from tfrecords_builders.base import Face, Note, RawFolderError, Skip
 from tfrecords_builders.folder import Folder
 from tfrecords_builders.prepare import prepare
@@ -93,8 +96,8 @@ def test_every_class_is_known_in_any_case(tmp_path, name):
 
 
 def test_an_unknown_class_names_row_and_classes(tmp_path):
-    write(tmp_path, "path,class", ["b.jpg", "fear"], ["a.jpg", "joy"])
-    with pytest.raises(UsageError, match=r"Row 3 of .*class must be one of neutral, .*contempt\. Received: 'joy'"):
+    write(tmp_path, "path,class", ["b.jpg", "fear"], ["a.jpg", "bored"])
+    with pytest.raises(UsageError, match=r"Row 3 of .*class must be one of neutral, .*contempt\. Received: 'bored'"):
         read(tmp_path)
 
 
@@ -156,6 +159,7 @@ def test_half_a_box_is_refused(tmp_path, columns, cells):
 
 def test_rows_that_repeat_a_face_are_skipped_however_the_path_is_written(tmp_path):
     write(tmp_path, "path,class", ["sub/a.jpg", "fear"], ["./sub/a.jpg", "anger"], ["sub\\a.jpg", "fear"])
+    (tmp_path / "sub\\a.jpg").unlink()
     faces, skips, _ = read(tmp_path)
     assert list(faces) == ["sub/a.jpg"]
     assert skips == {"picture and box listed before": 2}
@@ -178,8 +182,8 @@ def test_columns_that_are_not_read_are_noted(tmp_path):
 
 
 def test_a_table_without_paths_is_refused(tmp_path):
-    write(tmp_path, "file,class", ["a.jpg", "fear"])
-    with pytest.raises(UsageError, match=r"lacks the columns \['path'\]. Received: \['file', 'class'\]"):
+    write(tmp_path, "photo,class", ["a.jpg", "fear"])
+    with pytest.raises(UsageError, match=r"lacks the columns \['path'\]. Received: \['photo', 'class'\]"):
         read(tmp_path)
 
 
@@ -207,3 +211,123 @@ def test_the_records_have_what_the_table_says(tmp_path):
     }
     assert report["splits"]["train"]["tags"] == {"glasses": 1, "outdoors": 1}
     assert report["splits"]["test"]["expression"]["disgust"] == 1
+
+
+@pytest.mark.parametrize(("word", "name"), CLASS_OF_WORD.items())
+def test_every_word_for_a_class_is_known_in_any_case(tmp_path, word, name):
+    write(tmp_path, "path,class", ["a.jpg", word], ["b.jpg", word.title()], ["c.jpg", f" {word.upper()} "])
+    assert {face.expression for face in read(tmp_path)[0].values()} == {name}
+    assert re.search(rf"\b{word}\b", Folder.instructions), "the help lists every word"
+
+
+def test_the_words_are_those_that_tables_and_folders_have():
+    alone = {"happy", "joy", "sad", "surprised", "fearful", "afraid", "disgusted", "angry", "contemptuous"}
+    assert set(CLASS_OF_WORD) == {*CLASSES, *alone}
+    assert CLASS_OF_WORD["afraid"] == CLASS_OF_WORD["fearful"] == "fear"
+
+
+@pytest.mark.parametrize("column", ["label", "Emotion", "EXPRESSION"])
+def test_another_name_stands_for_class_and_is_said(tmp_path, column):
+    write(tmp_path, f"path,{column}", ["a.jpg", "sad"])
+    faces, _, notes = read(tmp_path)
+    assert faces["a.jpg"].expression == "sadness"
+    assert notes == {f"column {column!r} is read as class": 1}
+
+
+def test_class_itself_comes_before_other_names(tmp_path):
+    write(tmp_path, "path,emotion,label,class", ["a.jpg", "x", "3", "fear"])
+    faces, _, notes = read(tmp_path)
+    assert faces["a.jpg"].expression == "fear"
+    assert notes == {"column not read: emotion": 1, "column not read: label": 1}
+
+
+def test_two_columns_that_may_be_the_class_are_an_error_that_names_both(tmp_path):
+    write(tmp_path, "path,Label,emotion", ["a.jpg", "3", "fear"])
+    with pytest.raises(UsageError, match=r"has the columns 'Label' and 'emotion'\. Only one column may be class"):
+        read(tmp_path)
+
+
+def test_a_column_that_is_there_twice_is_refused(tmp_path):
+    write(tmp_path, "path,Valence,valence", ["a.jpg", 0.5, 0.7])
+    with pytest.raises(UsageError, match=r"several columns with the same name: \['valence'\]"):
+        read(tmp_path)
+
+
+@pytest.mark.parametrize("code", ["3", "3.0", "0", "-1"])
+def test_codes_are_never_guessed(tmp_path, code):
+    write(tmp_path, "path,label", ["a.jpg", code])
+    with pytest.raises(UsageError, match=rf"Row 2 of .*none is guessed.*--classes .*Received: '{code}'"):
+        read(tmp_path)
+
+
+def test_codes_are_read_in_the_order_that_classes_states(tmp_path):
+    rows = [["a.jpg", 0], ["b.jpg", "1.0"], ["c.jpg", "2"], ["d.jpg", "Happy"], ["e.jpg", ""], ["f.jpg", 3]]
+    write(tmp_path, "path,label", *rows)
+    faces, *_ = read(tmp_path, classes=["Angry", "none", "neutral", "fear"])
+    expected = {
+        "a.jpg": "anger",
+        "b.jpg": None,
+        "c.jpg": "neutral",
+        "d.jpg": "happiness",
+        "e.jpg": None,
+        "f.jpg": "fear",
+    }
+    assert {key: face.expression for key, face in faces.items()} == expected
+
+
+@pytest.mark.parametrize("code", ["2", "-1", "0.5", "7"])
+def test_a_code_that_classes_does_not_name_is_refused(tmp_path, code):
+    write(tmp_path, "path,label", ["a.jpg", code])
+    with pytest.raises(UsageError, match=rf"class must be a code from 0 to 1, .*none.* Received: '{code}'"):
+        read(tmp_path, classes=["neutral", "happiness"])
+
+
+def test_classes_that_are_none_are_refused(tmp_path):
+    write(tmp_path, "path,label", ["a.jpg", "0"])
+    with pytest.raises(UsageError, match=r"--classes must name the classes .*contempt, none\. Received: \['bored'\]"):
+        read(tmp_path, classes=["neutral", "bored"])
+
+
+def test_classes_are_an_option_of_the_command(tmp_path):
+    write(tmp_path / "raw", "path,label", *([f"{number}.jpg", number % 2] for number in range(10)))
+    words = ["--raw", str(tmp_path / "raw"), "--records", str(tmp_path / "records"), "--classes", "sad", "angry"]
+    main(["folder", *words])
+    report = json.loads((tmp_path / "records" / "folder" / "1.0.0" / "build_report.json").read_text())
+    assert report["options"]["classes"] == ["sad", "angry"]
+    counts = [split["expression"] for split in report["splits"].values()]
+    assert [sum(split[name] for split in counts) for name in ("sadness", "anger")] == [5, 5]
+    assert report["notes"] == {"column 'label' is read as class": 1}
+
+
+def test_a_table_without_labels_says_so(tmp_path):
+    write(tmp_path, "path,group,remark", ["a.jpg", "1", "x"])
+    assert "table without class, valence and arousal: faces have no labels" in read(tmp_path)[2]
+    write(tmp_path, "path,emotion_id", ["a.jpg", "1"])
+    (note,) = (note for note in read(tmp_path)[2] if note.startswith("table"))
+    assert note.endswith("faces have no labels; is column 'emotion_id' the class?")
+    write(tmp_path, "path,arousal", ["a.jpg", "0.5"])
+    assert not read(tmp_path)[2]
+
+
+def test_a_table_without_labels_names_the_column_with_class_words(tmp_path):
+    write(tmp_path, "path,group,Feeling,mood", ["a.jpg", "sad", "Happy", "sad"], ["b.jpg", "", "NA", "so-so"])
+    with pytest.raises(UsageError, match=r"no column class, valence or arousal\. Column 'feeling' has class words"):
+        read(tmp_path)
+
+
+@pytest.mark.parametrize("suffix", [".tsv", ".txt", ".xlsx"])
+def test_the_table_may_be_of_another_kind_without_an_option(tmp_path, suffix):
+    if suffix == ".xlsx":
+        fakes.write_workbook(tmp_path)
+    else:
+        fakes.write_table(tmp_path, fakes.COLUMNS, fakes.ROWS, name=f"labels{suffix}", delimiter="\t")
+    assert len(read(tmp_path)[0]) == len(fakes.ROWS)
+    fakes.write_table(tmp_path, ["path"], [["c.jpg"]])
+    assert list(read(tmp_path)[0]) == ["c.jpg"], "labels.csv comes first"
+
+
+def test_two_tables_of_other_kinds_are_an_error_that_names_both(tmp_path):
+    for name in ("labels.tsv", "labels.txt"):
+        fakes.write_table(tmp_path, ["path"], [["a.jpg"]], name=name)
+    with pytest.raises(UsageError, match=r"must hold one labels\.csv\. Received: .*labels\.tsv, .*labels\.txt"):
+        read(tmp_path)

@@ -13,7 +13,7 @@ from tfaffect.errors import UsageError
 from tfrecords_builders.build_counts import BuildCounts
 from tfrecords_builders.prepare import assign_splits, read_annotations
 
-MEDIA = {".png", ".jpg", ".jpeg", ".avi", ".mp4", ".wav", ".mpg"}
+MEDIA = {".png", ".jpg", ".jpeg", ".avi", ".flv", ".mp4", ".wav", ".mpg"}
 
 
 @pytest.fixture(scope="module")

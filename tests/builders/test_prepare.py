@@ -1,6 +1,7 @@
 import json
 from dataclasses import replace
 from pathlib import Path
+from zlib import crc32
 
 import numpy as np
 import pytest
@@ -36,8 +37,13 @@ def picture(value=100, height=40, width=60):
     return lambda: np.full((height, width, 3), value, np.uint8)
 
 
+KEPT = (("train", "k1"), ("validation", "k4"), ("test", "k5"))
+
+
 def face(number=0, **facts):
-    return Face(**{"key": f"k{number}", "group": f"g{number}", "image": picture(), "split": "train", **facts})
+    """A face whose picture has a colour of its own."""
+    colour = tuple(crc32(str(number).encode()).to_bytes(4, "big")[:3])
+    return Face(**{"key": f"k{number}", "group": f"g{number}", "image": picture(colour), "split": "train", **facts})
 
 
 def read(folder, split="train"):
@@ -137,6 +143,30 @@ def test_too_many_skips_fail_with_the_reasons_and_leave_nothing(tmp_path):
     assert prepare(Handmade(*items), tmp_path, tmp_path / "records", max_skipped=0.2)
 
 
+def test_what_the_protocol_leaves_out_never_fails_a_build(tmp_path):
+    items = [face(0), face(1), *[Skip("uncertain", intended=True)] * 7, Skip("no landmarks")]
+    report = prepare(Handmade(*items), tmp_path, tmp_path, max_skipped=1 / 3)
+    assert report["skipped"] == {"uncertain": 7, "no landmarks": 1}
+    assert report["decisions"] == {"uncertain": 7}
+
+
+def test_the_error_about_skips_has_both_sums_and_the_reasons_by_kind(tmp_path):
+    items = [face(0), face(1), *[Skip("uncertain", intended=True)] * 7, Skip("no landmarks")]
+    with pytest.raises(UsageError) as error:
+        prepare(Handmade(*items), tmp_path, tmp_path, max_skipped=0.3)
+    lines = str(error.value).splitlines()
+    assert lines[0] == (
+        "1 of 3 annotations could not be read or matched, more than --max-skipped 0.3. "
+        "The protocol or an option left out 7 more, which do not count."
+    )
+    assert [line.strip() for line in lines[1:5]] == [
+        "Not read or matched:",
+        "1  no landmarks",
+        "Left out by the protocol:",
+        "7  uncertain",
+    ]
+
+
 def test_no_face_at_all_is_an_error(tmp_path):
     with pytest.raises(UsageError, match="There is no usable face"):
         prepare(Handmade(Skip("nobody there")), tmp_path, tmp_path)
@@ -196,6 +226,75 @@ def test_twins_can_be_kept(tmp_path):
     twins = [face(0, group="same", split="train"), face(1, group="same", split="test")]
     assert prepare(Handmade(*twins), tmp_path, tmp_path, keep_twins=True)["options"]["keep_twins"]
     assert read(tmp_path)["k0"]["tags"] == b"twin"
+
+
+def split_by_pixels(*, repeated=True):
+    """Six faces of as many groups: k0 and k2 show what k4 of validation shows, k3 shows what k5 of test shows."""
+    colours = {0: 10, 1: 20, 2: 10, 3: 30, 4: 10, 5: 30}
+    split = {4: "validation", 5: "test"}
+    known = {} if repeated else {0: "gone", 2: "gone", 3: "gone", 4: "twin", 5: "twin"}
+    tags = {number: ("strict",) + ((known[number],) if number in known else ()) for number in colours}
+    return [
+        face(number, image=picture(colour), split=split.get(number, "train"), tags=tags[number])
+        for number, colour in colours.items()
+        if known.get(number) != "gone"
+    ]
+
+
+def stored(folder):
+    """The files of records by name."""
+    return {path.name: path.read_bytes() for path in (folder / "handmade" / "1.0.0").glob("*.tfrecord*")}
+
+
+def test_equal_pixels_of_different_groups_stay_in_the_latest_split(tmp_path):
+    report = prepare(Handmade(*split_by_pixels()), tmp_path, tmp_path / "found")
+    tags = {key: read(tmp_path / "found", split)[key]["tags"] for split, key in KEPT}
+    assert tags == {"k1": b"strict", "k4": b"strict,twin", "k5": b"strict,twin"}
+    assert [len(read(tmp_path / "found", split)) for split, _ in KEPT] == [1, 1, 1]
+    assert report["skipped"] == report["decisions"] == {"same picture or group is also in a later split": 3}
+    train, validation, _ = report["splits"].values()
+    assert (train["annotated"], train["records"]) == (4, 1)
+    assert (train["annotated_tags"], train["tags"]) == ({"strict": 4, "twin": 3}, {"strict": 1})
+    assert validation["annotated_tags"] == validation["tags"] == {"strict": 1, "twin": 1}
+    assert json.loads((tmp_path / "found" / "handmade" / "1.0.0" / "build_report.json").read_text()) == report
+    prepare(Handmade(*split_by_pixels(repeated=False)), tmp_path, tmp_path / "stated")
+    assert stored(tmp_path / "found") == stored(tmp_path / "stated"), "byte by byte what a corpus without twins gives"
+
+
+def test_equal_pixels_are_kept_and_tagged_on_request(tmp_path):
+    report = prepare(Handmade(*split_by_pixels()), tmp_path, tmp_path, keep_twins=True)
+    tags = {key: record["tags"] for key, record in read(tmp_path).items()}
+    assert tags == {"k0": b"strict,twin", "k1": b"strict", "k2": b"strict,twin", "k3": b"strict,twin"}
+    assert report["skipped"] == {}
+    assert report["splits"]["train"]["tags"] == {"strict": 4, "twin": 3}
+
+
+def test_equal_pixels_within_a_split_are_no_twins(tmp_path):
+    still = [face(number, group="clip", image=picture(7), split="train") for number in range(3)]
+    report = prepare(Handmade(*still, face(3, split="test")), tmp_path, tmp_path)
+    assert report["splits"]["train"]["records"] == 3
+    assert report["splits"]["train"]["tags"] == {}
+
+
+def test_equal_pixels_are_found_where_splits_are_drawn_and_in_photos_that_become_jpeg(tmp_path):
+    photo = np.random.default_rng(0).integers(0, 256, (100, 100, 3), dtype=np.uint8)
+    names = [str(group) for group in range(20)]
+    items = [face(name, group=name, image=lambda: photo, box=(9, 9, 89, 89), split=None) for name in names]
+    others = [face(f"{name}-2", group=name, split=None) for name in names]
+    report = prepare(Handmade(*items, *others), tmp_path, tmp_path)
+    assert {split: part["records"] for split, part in report["splits"].items()} == {
+        "train": 16,
+        "validation": 2,
+        "test": 4,
+    }
+    assert report["skipped"] == {"same picture or group is also in a later split": 18}
+
+
+def test_a_split_of_twins_alone_is_an_error_that_says_what_to_do(tmp_path):
+    items = [face(0, image=picture(5)), face(1, image=picture(5), split="test")]
+    with pytest.raises(UsageError, match=r"The train split has no record left(?s:.*)--keep-twins"):
+        prepare(Handmade(*items), tmp_path, tmp_path / "records")
+    assert [path.name for path in (tmp_path / "records").iterdir()] == []
 
 
 def test_splits_are_drawn_by_group(tmp_path):

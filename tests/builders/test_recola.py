@@ -17,6 +17,8 @@ from tfaffect.errors import UsageError
 from tfrecords_builders.base import Face, Frame, Note, RawFolderError, Skip
 from tfrecords_builders.recola import Recola
 
+NO_GOLD = "no gold standard of a recording, or of one dimension: its raters are combined (tag raters)"
+
 
 def read(root, **options):
     """The faces by key, and the counts of skips and notes."""
@@ -234,6 +236,63 @@ def test_avec_falls_back_to_the_raters(tmp_path):
     assert skips == {"no ratings (AVEC withholds those of its test)": 1}
     assert len(faces) == 30
     assert (faces["dev_1_0001000"].valence, faces["dev_1_0001000"].split) == (0.21, "validation")
+    assert {face.tags for face in faces.values()} == {()}, "all are of one kind"
+
+
+def write_two_raters(folder, name, dimensions=("valence", "arousal")):
+    """Their means are 0.2, 0.4 and 0.2 at 0, 1 and 2 s."""
+    for dimension in dimensions:
+        (folder / dimension).mkdir(parents=True, exist_ok=True)
+        (folder / dimension / f"{name}.csv").write_text("time;FM1 ;FF1\n0;0.1;0.3\n1;0.2;0.6\n2;0.3;0.1\n")
+
+
+def test_a_recording_without_a_gold_standard_takes_its_raters_and_is_tagged(tmp_path):
+    write_avec_gold(tmp_path)
+    tree = tmp_path / "AVEC2016"
+    for dimension in ("valence", "arousal"):
+        (tree / "ratings_gold_standard" / dimension / "train_2.arff").unlink()
+    write_two_raters(tree / "ratings_individual", "train_2")
+    faces, skips, notes = read(tmp_path, frames_per_second=1)
+    assert skips == {"no ratings (AVEC withholds those of its test)": 1}
+    assert notes == {NO_GOLD: 1}
+    # train_1 and dev_1: n / 100 + 0.1 * seconds, and 0.5 - 0.1 * seconds
+    assert {key: (face.valence, face.arousal, face.tags) for key, face in faces.items()} == {
+        "train_1_0000000": (0.01, 0.5, ()),
+        "train_1_0001000": (0.11, 0.4, ()),
+        "train_2_0000000": (0.2, 0.2, ("raters",)),
+        "train_2_0001000": (0.4, 0.4, ("raters",)),
+        "dev_1_0000000": (0.11, 0.5, ()),
+        "dev_1_0001000": (0.21, 0.4, ()),
+    }
+
+
+def test_raters_stand_in_for_one_dimension_that_has_no_gold_standard(tmp_path):
+    write_avec_gold(tmp_path)
+    tree = tmp_path / "AVEC2016"
+    write_arff(tree / "ratings_gold_standard", "train_2", 2, "valence", known=False)
+    write_two_raters(tree / "ratings_individual", "train_2")
+    faces, _, notes = read(tmp_path, frames_per_second=1)
+    assert notes == {NO_GOLD: 1}
+    face = faces["train_2_0001000"]
+    assert (face.valence, face.arousal, face.tags) == (0.4, 0.4, ("raters",))
+    assert faces["train_2_0000000"].arousal == 0.5, "the gold standard, and not the raters' 0.2"
+
+
+def test_raters_of_recordings_that_have_a_gold_standard_are_not_read(tmp_path):
+    write_avec_gold(tmp_path)
+    table = tmp_path / "AVEC2016" / "ratings_individual" / "valence" / "train_1.csv"
+    table.write_text("time;FM1\n0;500\n1;600\n2;700\n")
+    assert read(tmp_path)[0]["train_1_0001000"].valence == 0.11
+
+
+def test_a_training_recording_without_any_ratings_counts_as_not_matched(tmp_path):
+    write_avec_gold(tmp_path)
+    write_video(tmp_path / "AVEC2016" / "recordings_video" / "train_5.mp4")
+    items = [item for item in Recola().faces(tmp_path) if isinstance(item, Skip)]
+    assert {item.reason: item.intended for item in items} == {
+        "no ratings (AVEC withholds those of its test)": True,
+        "video without ratings": False,
+    }
 
 
 def test_avec_ratings_and_videos_without_the_other_are_counted(tmp_path):

@@ -54,6 +54,18 @@ def test_avec_2017_by_hand(tmp_path):
     assert [key for key in faces if key.startswith("Train_01")] == [f"Train_01_{200 * k:07d}" for k in range(10)]
 
 
+def test_ratings_that_are_withheld_are_told_from_those_that_are_missing(tmp_path):
+    write_avec_2017(tmp_path)
+    labels = tmp_path / "AVEC2017_SEWA" / "labels"
+    (labels / "Train_02.csv").unlink()
+    (labels / "Test_01.csv").write_text("'Test_01';0.0;?;?;?\n'Test_01';0.1;?;?;?\n")
+    items = [item for item in Sewa().faces(tmp_path) if isinstance(item, Skip)]
+    assert {item.reason: item.intended for item in items} == {
+        "no ratings (AVEC withholds those of its test)": True,
+        "video without ratings": False,
+    }
+
+
 def test_recordings_are_joined_by_the_number_and_not_its_zeros(tmp_path):
     write_avec_2017(tmp_path)
     faces, *_ = read(tmp_path)

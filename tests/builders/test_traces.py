@@ -327,3 +327,35 @@ def test_frames_of_a_video_with_its_own_clock_take_the_rating_of_when_they_were_
     affect = {"valence": line(1, 1), "arousal": line(1, 1)}
     faces = list(recordings.rated_frames("P1", VIDEO, affect, (5, 0), clock, group="g"))
     assert [(face.image.seconds, face.valence) for face in faces] == [(0, 0), (0.2, 0.2), (0.4, 0.7)]
+
+
+@pytest.mark.parametrize(
+    "content",
+    [
+        "0,02;-0,5\n1,25;0\n",
+        "0,02 -0,5\n1,25 0\n",
+        " 0,02\t-0,5\r\n1,25\t0",
+        "0.02,-0.5\n1.25,0\n",
+        "0.02, -0.5\n1.25, 0\n",
+        "0.02 -0.5\n1.25 0\n",
+    ],
+)
+@pytest.mark.parametrize("encoding", ["utf-8", "utf-16"])
+def test_pairs_may_have_decimal_commas_where_something_else_separates_them(tmp_path, content, encoding):
+    path = tmp_path / "trace.txt"
+    path.write_bytes(content.encode(encoding))
+    trace = trace_files.read_pairs(path)
+    assert (trace.seconds.tolist(), trace.values.tolist()) == ([0.02, 1.25], [-0.5, 0])
+
+
+def test_pairs_of_whole_numbers_between_commas_stay_two_numbers(tmp_path):
+    path = tmp_path / "trace.txt"
+    path.write_text("1,0\n2, 1\n")
+    assert trace_files.read_pairs(path).seconds.tolist() == [1, 2]
+
+
+def test_a_table_of_ratings_may_have_decimal_commas_beside_semicolons(tmp_path):
+    path = tmp_path / "table.csv"
+    path.write_text("Time;FM1\n0,04;-0,5\n0,08;0,25\n")
+    trace = trace_files.read_table(path)["fm1"]
+    assert (trace.seconds.tolist(), trace.values.tolist()) == ([0.04, 0.08], [-0.5, 0.25])

@@ -6,6 +6,8 @@ from pathlib import Path
 import cv2
 import numpy as np
 
+from tests.fakes import ground
+
 WIDTH, HEIGHT = 96, 72
 FACE = (30, 20, 62, 52)  # left, top, right, bottom
 
@@ -23,8 +25,8 @@ def frame(valence, arousal, box=FACE):
 
 
 def write_frame(path: Path, width=WIDTH, height=HEIGHT):
-    """Write a grey frame with a green face."""
-    picture = np.full((height, width, 3), 128, np.uint8)
+    """Write a frame with a green face."""
+    picture = np.full((height, width, 3), ground(path), np.uint8)
     cv2.rectangle(picture, FACE[:2], FACE[2:], (0, 255, 0), cv2.FILLED)
     cv2.imwrite(str(path), picture)
 

@@ -1,12 +1,15 @@
 """Raw trees of EMOTIC: a .mat file with the nesting of the real one, and pictures with a green face in every body."""
 
+import csv
 from pathlib import Path
 
 import cv2
 import numpy as np
 from scipy.io import savemat
 
-GREEN, GREY = (0, 255, 0), (128, 128, 128)
+from tests.fakes import ground
+
+GREEN = (0, 255, 0)
 BODIES = ((4.0, 4.0, 70.0, 116.0), (84.0, 2.0, 158.0, 118.0))  # left, top, right, bottom in a picture of 160 x 120
 VAD = ("valence", "arousal", "dominance")
 NAN = float("nan")
@@ -74,7 +77,7 @@ def write_annotations(path: Path, train=(), val=(), test=(), **others):
 def write_picture(path: Path, faces=BODIES, colour=True):
     """Write a picture 160 x 120 with a green face of 28 x 28 at the top of every body."""
     path.parent.mkdir(parents=True, exist_ok=True)
-    canvas = np.full((120, 160, 3), GREY, np.uint8)
+    canvas = np.full((120, 160, 3), ground(path), np.uint8)
     for left, top, *_ in faces:
         x, y = int(left) + 18, int(top) + 8
         cv2.rectangle(canvas, (x, y), (x + 28, y + 28), GREEN, cv2.FILLED)
@@ -134,4 +137,62 @@ def write_pami19(root: Path):
     _write(root / "EMOTIC", "Annotations/Annotations.mat", "emotic", train)
 
 
-LAYOUTS = {"cvpr17": write_cvpr17, "pami19": write_pami19}
+CATEGORIES = (
+    *(
+        "Peace",
+        "Affection",
+        "Esteem",
+        "Anticipation",
+        "Engagement",
+        "Confidence",
+        "Happiness",
+        "Pleasure",
+        "Excitement",
+    ),
+    *(
+        "Surprise",
+        "Sympathy",
+        "Doubt/Confusion",
+        "Disconnection",
+        "Fatigue",
+        "Embarrassment",
+        "Yearning",
+        "Disapproval",
+    ),
+    *("Aversion", "Annoyance", "Anger", "Sensitivity", "Sadness", "Disquietment", "Fear", "Pain", "Suffering"),
+)
+
+
+def write_arrays(root: Path, split: str, people, doubt="Doubt/Confusion"):
+    """Write a table of Kaggle's copy and the squeezed bodies; people are (file name, box, categories, vad)."""
+    (root / "annots_arrs").mkdir(parents=True, exist_ok=True)
+    (root / "img_arrs").mkdir(exist_ok=True)
+    names = [doubt if name == "Doubt/Confusion" else name for name in CATEGORIES]
+    with open(root / "annots_arrs" / f"annot_arrs_{split}.csv", "w", newline="") as file:
+        writer = csv.writer(file)
+        corners = ("X_min", "Y_min", "X_max", "Y_max")
+        vad = ("Valence", "Arousal", "Dominance")
+        writer.writerow(["", "Folder", "Filename", *corners, "Gender", "Age", *names, *vad, "Arr_name", "Crop_name"])
+        for number, (filename, box, categories, judgement) in enumerate(people):
+            marks = [int(name in categories) for name in CATEGORIES]
+            crop = f"crop_{split}_{number:05d}.npy"
+            facts = [number, "mscoco/images", filename, *box, "Male", "Adult"]
+            writer.writerow([*facts, *marks, *judgement, f"img_{split}_{number:05d}.npy", crop])
+            body = np.full((128, 128, 3), ground(root / crop), np.uint8)
+            cv2.rectangle(body, (40, 4), (80, 34), GREEN, cv2.FILLED)
+            np.save(root / "img_arrs" / crop, body)
+
+
+def write_kaggle(root: Path):
+    """Write Kaggle's copy, one folder down, with two people in one photo and one whose array is missing."""
+    names = (["Happiness", "Excitement"], ["Anger"], ["Engagement"], ["Peace"], ["Fear", "Disquietment"])
+    for split, count in (("train", 12), ("val", 4), ("test", 4), ("extra_train", 2)):
+        people = [
+            (f"{split}_{number // 2}.jpg", BODIES[number % 2], names[number % 5], (8, 7.5, 5))
+            for number in range(count)
+        ]
+        write_arrays(root / "archive", split, people)
+    (root / "archive" / "img_arrs" / "crop_train_00011.npy").unlink()
+
+
+LAYOUTS = {"cvpr17": write_cvpr17, "pami19": write_pami19, "kaggle": write_kaggle}

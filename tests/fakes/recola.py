@@ -3,6 +3,8 @@
 import cv2
 import numpy as np
 
+from tests.fakes import ground
+
 RATERS = {"FM1": -0.05, "FM2": -0.03, "FM3": -0.01, "FF1": 0.01, "FF2": 0.03, "FF3": 0.05}
 """How far each rater is from the mean of all."""
 
@@ -15,9 +17,9 @@ def affect(number, dimension, seconds):
 
 
 def write_video(path, frames=20):
-    """A green face on grey."""
+    """A green face on a ground that tells the videos apart."""
     path.parent.mkdir(parents=True, exist_ok=True)
-    picture = np.full((72, 96, 3), 128, np.uint8)
+    picture = np.full((72, 96, 3), ground(path), np.uint8)
     picture[20:52, 30:62] = 0, 255, 0
     writer = cv2.VideoWriter(str(path), cv2.VideoWriter_fourcc(*"mp4v"), 10, (96, 72))
     for _ in range(frames):

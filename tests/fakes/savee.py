@@ -5,6 +5,8 @@ from pathlib import Path
 import cv2
 import numpy as np
 
+from tests.fakes import ground
+
 FRAMES_PER_SECOND = 10
 SPEAKERS = ("DC", "JE", "JK", "KL")
 
@@ -14,7 +16,7 @@ def write_clip(path: Path, frames=10):
     path.parent.mkdir(parents=True, exist_ok=True)
     writer = cv2.VideoWriter(str(path), cv2.VideoWriter_fourcc(*"MJPG"), FRAMES_PER_SECOND, (64, 48))
     for number in range(frames):
-        picture = np.full((48, 64, 3), 100 + 2 * number, np.uint8)
+        picture = np.full((48, 64, 3), np.add(ground(path), number), np.uint8)
         cv2.rectangle(picture, (8 + number % 8, 8), (36 + number % 8, 36), (0, 255, 0), cv2.FILLED)
         writer.write(picture)
     writer.release()

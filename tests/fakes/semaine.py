@@ -3,6 +3,8 @@
 import cv2
 import numpy as np
 
+from tests.fakes import ground
+
 CODES = {"Poppy": "Po", "Obadiah": "Ob", "Spike": "Sp", "Prudence": "Pr"}
 
 
@@ -12,9 +14,9 @@ def affect(session, dimension, seconds):
 
 
 def write_video(path, frames=30):
-    """A green face on grey."""
+    """A green face on a ground that tells the videos apart."""
     path.parent.mkdir(parents=True, exist_ok=True)
-    picture = np.full((72, 96, 3), 128, np.uint8)
+    picture = np.full((72, 96, 3), ground(path), np.uint8)
     picture[20:52, 30:62] = 0, 255, 0
     writer = cv2.VideoWriter(str(path), cv2.VideoWriter_fourcc(*"MJPG"), 10, (96, 72))
     for _ in range(frames):

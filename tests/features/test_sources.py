@@ -1,5 +1,7 @@
 import io
 import os
+import subprocess
+import sys
 from pathlib import Path
 
 import av
@@ -7,6 +9,7 @@ import numpy as np
 import pytest
 from PIL import Image
 
+from tests import ROOT
 from tfaffect.errors import UsageError
 from tfaffect.features.sources import Search, Source, find_sources, kind
 
@@ -107,14 +110,14 @@ def test_tables_are_read_as_spreadsheets_write_them(folder, content, mark):
 @pytest.mark.parametrize(
     ("content", "complaint"),
     [
-        (b"file,age\na.jpg,1\n", r"list\.csv has no column named path\. Received: \['file', 'age'\]"),
+        (b"photo,age\na.jpg,1\n", r"list\.csv has no column named path\. Received: \['photo', 'age'\]\.$"),
         (b"", r"has no column named path\. Received: \[\]"),
         (b"path,age\na.jpg,1\nb.jpg\n", "Line 3 of list.csv has 1 cells, but the header has 2"),
         (b"path,age\na.jpg,1,2\n", "Line 2 of list.csv has 3 cells, but the header has 2"),
         (b"path,age\n,1\n", "Line 2 of list.csv has no path"),
         (b"path,age,age\na.jpg,1,2\n", r"same name: \['age'\]"),
         (b"path,valence,age\na.jpg,1,2\n", r"too: \['valence'\]. Rename or remove"),
-        ("path\nü.jpg\n".encode("latin-1"), "is not UTF-8"),
+        (b"path\n\x81.jpg\n", "is not text in UTF-8, UTF-16 or cp1252"),
         (b"path\n" + b"a" * 200_000 + b"\n", "cannot be read as a table"),
         (b"path\n", "Name pictures"),
     ],
@@ -123,6 +126,63 @@ def test_a_table_that_cannot_be_used_is_refused_with_the_reason(folder, content,
     (folder / "list.csv").write_bytes(content)
     with pytest.raises(UsageError, match=complaint):
         found("list.csv", reserved={"path", "valence"})
+
+
+def test_a_table_without_paths_shows_its_first_columns_and_says_how_many_there_are(folder):
+    (folder / "list.csv").write_text(",".join(f"column_{number}" for number in range(431)) + "\n")
+    with pytest.raises(UsageError) as error:
+        found("list.csv")
+    shown = ", ".join(f"'column_{number}'" for number in range(10))
+    assert str(error.value) == (f"list.csv has no column named path. Received: [{shown}], the first 10 of 431 columns.")
+
+
+def test_a_table_in_the_encoding_of_windows_names_its_files(folder, caplog):
+    (folder / "list.csv").write_bytes("path\nü.jpg\n".encode("cp1252"))
+    assert names("list.csv") == ["ü.jpg"]
+    assert "list.csv: not UTF-8, so read as cp1252" in caplog.text
+
+
+def test_the_command_says_on_standard_error_how_a_table_was_read(folder):
+    (folder / "list.csv").write_bytes("image;label\nü.jpg;1\n".encode("cp1252"))
+    command = [sys.executable, "-m", "tfaffect", "embed", "list.csv", "--model", "missing"]
+    done = subprocess.run(command, capture_output=True, text=True, env={**os.environ, "PYTHONPATH": str(ROOT)})
+    said = [line for line in done.stderr.splitlines() if line.startswith("list.csv")]
+    assert said == [
+        "list.csv: not UTF-8, so read as cp1252, the encoding of Windows: check letters with accents.",
+        "list.csv: column 'image' is read as path.",
+    ]
+
+
+@pytest.mark.parametrize("encoding", ["utf-8", "utf-8-sig", "utf-16", "cp1252"])
+def test_a_text_file_is_a_list_of_paths(folder, encoding):
+    touch("t/in ü, 1.jpg")
+    content = '\nin ü, 1.jpg\n  missing; or not.mp4 \r\n"C:\\faces\\a.jpg"\n\n/away/x.png'
+    (folder / "t" / "list.txt").write_bytes(content.encode(encoding))
+    listed = found("t/list.txt")
+    assert [source.name for source in listed] == [
+        "in ü, 1.jpg",
+        "missing; or not.mp4",
+        r"C:\faces\a.jpg",
+        "/away/x.png",
+    ]
+    assert [str(source.path) for source in listed[:2]] == ["t/in ü, 1.jpg", "t/missing; or not.mp4"]
+    assert listed[0].path.is_file()
+    assert not any(source.carried for source in listed)
+
+
+def test_a_text_file_with_a_line_of_names_is_a_table(folder):
+    (folder / "list.TXT").write_text("Path\tage\na, 1.jpg\t7\n")
+    (folder / "one.txt").write_text("path\na, 1.jpg\n")
+    assert [(source.name, source.carried) for source in found("list.TXT", "one.txt")] == [
+        ("a, 1.jpg", {"age": "7"}),
+        ("a, 1.jpg", {}),
+    ]
+
+
+def test_a_text_file_without_a_path_is_no_source_at_all(folder):
+    (folder / "list.txt").write_text("\n \n")
+    with pytest.raises(UsageError, match="Name pictures"):
+        found("list.txt")
 
 
 def test_a_list_on_standard_input_names_whatever_can_be_typed(folder):

@@ -1,11 +1,14 @@
 """Every other file of a stranger, damaged at random: a clear error or what it still holds, and never anything else."""
 
+import io
 import shutil
 import warnings
 from contextlib import suppress
+from datetime import date
 
 import cv2
 import numpy as np
+import openpyxl
 import pytest
 import tensorflow as tf
 from hypothesis import given, settings
@@ -18,6 +21,7 @@ from tests.networks import test_torch_pickle as torch_files
 from tfaffect import config as configs
 from tfaffect import contract as contracts
 from tfaffect.errors import UsageError
+from tfaffect.features.sources import find_sources
 from tfaffect.media import faces, video
 from tfaffect.networks import model as models
 from tfaffect.networks.pytorch import pickle as torch_pickle
@@ -42,6 +46,26 @@ def read_records(folder):
     corpus = open_corpus(folder, "synthetic")
     assert sum(1 for _ in corpus.records("validation")) == corpus.size("validation")
     assert sum(1 for _ in corpus.examples("train").batch(100, drop_remainder=True).map(parse)) == 4
+
+
+def read_list(path):
+    assert all(source.path.parts for source in find_sources([str(path)], io.StringIO()))
+
+
+def write_list(folder, name, encoding="utf-8", before="", separator=";"):
+    path = folder / name
+    rows = ["path", "valence", "note"], ["a 1.jpg", "0,5", '"x"'], ["sub\\é.jpg", "", "ü"], ["c.mp4", "-1", ""]
+    path.write_bytes((before + "\r\n".join(map(separator.join, rows)) + "\r\n").encode(encoding))
+    return path
+
+
+def write_workbook(folder):
+    book = openpyxl.Workbook()
+    for row in (["path", "day"], ["a.jpg", date(2026, 11, 30)], ["b.jpg", 0.5], ["c.jpg", True], ["d.jpg", None]):
+        book.active.append(row)
+    book.create_sheet("more")
+    book.save(folder / "list.xlsx")
+    return folder / "list.xlsx"
 
 
 def picture(folder, kind):
@@ -110,6 +134,12 @@ FILES = {
     "dv": (lambda folder: clips.write_interlaced(folder / "pal.dv", [np.zeros((576, 720, 3), np.uint8)] * 4), *HOW),
     "animated.gif": (lambda folder: animation(folder, "gif"), *HOW),
     "animated.webp": (lambda folder: animation(folder, "webp"), *HOW),
+    "list.csv": (lambda folder: write_list(folder, "list.csv"), read_list, UsageError),
+    "list.tsv": (lambda folder: write_list(folder, "list.tsv", "cp1252", separator="\t"), read_list, UsageError),
+    "list.txt": (lambda folder: write_list(folder, "list.txt", "utf-16"), read_list, UsageError),
+    "list.xlsx": (write_workbook, read_list, UsageError),
+    "list of paths": (lambda folder: write_list(folder, "list.txt", separator=" "), read_list, UsageError),
+    "list with sep=": (lambda folder: write_list(folder, "list.csv", "utf-8-sig", "sep=;\r\n"), read_list, UsageError),
     "config.json": (config_file, configs.load, UsageError),
     "recipe.toml": (recipe, configs.load, UsageError),
     "model.json": (contract_file, contracts.read, UsageError),
@@ -141,6 +171,20 @@ def test_a_damaged_file(name, thoroughness, tmp_path):
     path = write(tmp_path)
     read(path)
     hold(thoroughness, path, read, errors)
+
+
+@briefly_and(settings(LONG, max_examples=1000))
+@pytest.mark.parametrize("suffix", [".csv", ".tsv", ".txt", ".xlsx"])
+def test_any_bytes_as_a_table(suffix, thoroughness, tmp_path):
+    path = tmp_path / f"list{suffix}"
+    marks = st.sampled_from([b"", b"\xff\xfe", b"\xfe\xff", b"\xef\xbb\xbf", b"sep=", b"path\n", b"PK\x03\x04"])
+
+    def read(content):
+        path.write_bytes(content)
+        with suppress(UsageError):
+            read_list(path)
+
+    thoroughness(given(content=st.builds(bytes.__add__, marks, st.binary(max_size=300)))(read))()
 
 
 @pytest.mark.slow

@@ -33,7 +33,7 @@ class Dark(Synthetic):
 def mixed_records(records, tmp_path_factory):
     folder = tmp_path_factory.mktemp("mixed")
     shutil.copytree(records / "synthetic", folder / "synthetic")
-    prepare(Dark(), folder, folder)
+    prepare(Dark(), folder, folder, keep_twins=True)
     return folder
 
 

@@ -1,0 +1,147 @@
+"""A user's own table of labels: its columns under their usual names, and its cells as labels."""
+
+from collections.abc import Iterator, Sequence
+from dataclasses import dataclass, field
+from pathlib import Path
+
+from tfaffect.errors import UsageError
+from tfaffect.files.separated import bare
+from tfaffect.files.tables import PATH, Table, open_table
+from tfaffect.labels import AFFECT, CLASS_OF_WORD, CLASSES, SPLITS
+from tfrecords_builders.base import Box, Note
+from tfrecords_builders.class_codes import MISSING, NO_CLASS, CodeError, check_codes, word_of_code
+
+__all__ = ["BOX", "CLASS", "COLUMNS", "MISSING", "NO_CLASS", "Cells", "LabelTable", "open_labels"]
+
+CLASS = ("class", "label", "emotion", "expression")
+"""The column with the class, and the names that stand for it where it is missing."""
+
+BOX = ("left", "top", "right", "bottom")
+COLUMNS = ("path", "class", *AFFECT, "group", "split", *BOX, "sex", "age", "ethnicity", "tags")
+
+
+@dataclass(frozen=True)
+class Cells:
+    """One row of the table, with its place for errors.
+
+    row: cells by column, in lower case. codes: class words in the order of their codes, from 0.
+    """
+
+    table: Table
+    line: int
+    row: dict[str, str]
+    codes: Sequence[str] = ()
+
+    def text(self, name: str) -> str:
+        """Return a cell, or an empty text when it means "missing"."""
+        cell = self.row.get(name, "")
+        return "" if cell.lower() in MISSING else cell
+
+    def number(self, name: str) -> float | None:
+        """Return the number in a cell, or None when it is empty."""
+        value = self.table.number(self.text(name))
+        if value is None and self.text(name):
+            raise self.error(name, "a number")
+        return value
+
+    def split(self) -> str | None:
+        """Return the split, or None when the cell is empty."""
+        word = self.text("split").lower()
+        if word and word not in SPLITS:
+            raise self.error("split", f"one of {', '.join(SPLITS)}")
+        return word or None
+
+    def expression(self) -> str | None:
+        """Return the class that a word or a code names, or None for an empty cell and a code without a class."""
+        word = self.text("class").lower()
+        if not word or word in CLASS_OF_WORD:
+            return CLASS_OF_WORD.get(word)
+        code = self.table.number(word)
+        if code is None:
+            raise self.error("class", f"one of {', '.join(CLASSES)}")
+        try:
+            return CLASS_OF_WORD.get(word_of_code(code, self.codes).lower())
+        except CodeError as error:
+            raise self.error("class", str(error)) from None
+
+    def box(self) -> Box | None:
+        """Return the box, or None when all four cells are empty."""
+        left, top, right, bottom = cells = [self.number(name) for name in BOX]
+        if left is not None and top is not None and right is not None and bottom is not None:
+            return left, top, right, bottom
+        if any(value is not None for value in cells):
+            raise self.error(BOX[cells.index(None)], "a number, because the other sides of the box are given")
+        return None
+
+    def error(self, name: str, expected: str) -> UsageError:
+        """Return the error for a cell that cannot be used."""
+        return UsageError(
+            f"Row {self.line} of {self.table}: {name} must be {expected}. Received: {self.row.get(name, '')!r}."
+        )
+
+
+@dataclass
+class LabelTable:
+    """A table of labels whose rows are read one by one.
+
+    columns: the names of its columns in lower case; those that stand for `path` and `class` have these names.
+    notes: how the table was read, and what it lacks.
+    """
+
+    table: Table
+    columns: list[str]
+    codes: Sequence[str] = ()
+    notes: list[Note] = field(default_factory=list)
+
+    def rows(self) -> Iterator[Cells]:
+        """Yield the rows. A short row lacks its last columns. Raises UsageError for a row with too many cells."""
+        for line, cells in self.table.rows:
+            if len(cells) > len(self.columns):
+                raise UsageError(
+                    f"Row {line} of {self.table} has {len(cells)} cells, but there are {len(self.columns)} columns. "
+                    "Put a cell that contains the separator into quotes."
+                )
+            yield Cells(self.table, line, dict(zip(self.columns, map(bare, cells), strict=False)), self.codes)
+
+
+def open_labels(path: Path, codes: Sequence[str] = ()) -> LabelTable:
+    """Return the table of labels in a file.
+
+    codes: class words in the order of their codes, from 0; `none` for a code that means no class. Raises UsageError for
+    a table without paths, with two columns of one name, or with class words in a column that is not read.
+    """
+    check_codes(codes)
+    table = open_table(path, (*COLUMNS, *PATH, *CLASS))
+    table.names = list(map(bare, table.names))
+    columns = [name.lower() for name in table.names]
+    for names in (PATH, CLASS):
+        if (place := table.find(*names)) is not None:
+            columns[place] = names[0]
+    if "path" not in columns:
+        raise UsageError(f"{table} lacks the columns ['path']. Received: {table.names}.")
+    if repeated := sorted({name for name in columns if name and columns.count(name) > 1}):
+        raise UsageError(f"{table} has several columns with the same name: {repeated}.")
+    notes = [Note(note) for note in table.notes]
+    notes += [Note(f"column not read: {name}") for name in sorted(set(columns) - set(COLUMNS))]
+    if not {"class", *AFFECT} & set(columns):
+        notes.append(_unlabelled(path, table, columns))
+    return LabelTable(table, columns, codes, notes)
+
+
+def _unlabelled(path: Path, table: Table, columns: list[str]) -> Note:
+    """The note for a table without labels. Raises UsageError if a column that is not read has class words."""
+    words = {name for name in columns if name not in COLUMNS}
+    found = set[str]()
+    for _, cells in open_table(path, (*COLUMNS, *PATH, *CLASS)).rows:
+        row = {name: bare(cell).lower() for name, cell in zip(columns, cells, strict=False)}
+        known = {name: row[name] for name in words & set(row) if row[name] not in MISSING}
+        found |= {name for name, cell in known.items() if cell in CLASS_OF_WORD}
+        words -= {name for name, cell in known.items() if cell not in CLASS_OF_WORD}
+    if likely := sorted(words & found):
+        raise UsageError(
+            f"{table} has no column class, valence or arousal. Column {likely[0]!r} has class words: name it 'class', "
+            "or remove it to build faces without labels."
+        )
+    likely = [name for name in columns if name not in COLUMNS and any(word in name for word in CLASS)]
+    hint = f"; is column {likely[0]!r} the class?" if likely else ""
+    return Note(f"table without class, valence and arousal: faces have no labels{hint}")
