@@ -11,6 +11,8 @@ FILES = {
     ),
     "requirements.txt": ("train", "What preparing, training, evaluating and exporting need."),
     "requirements-jax.txt": ("jax", "What training under JAX needs as well."),
+    "requirements-excel.txt": ("excel", "What reading tables in .xlsx needs as well."),
+    "requirements-annotations.txt": ("annotations", "What reading files of ELAN and YOLO needs as well."),
     "requirements-beam.txt": ("beam", "What `--beam-runner` needs as well: building records on a cluster."),
     "requirements-wandb.txt": ("wandb", "What `--tracker wandb` needs as well."),
     "requirements-dev.txt": ("dev", "What the tests and the checks of CONTRIBUTING.md need as well."),
@@ -29,6 +31,8 @@ def lines(name: str, text: str) -> list[str]:
             found.append("-r requirements.txt")
         elif requirement == "tfaffect[onnx]":
             found += lines("onnx", text)
+        elif other := re.fullmatch(r"tfaffect\[(\w+)\]", requirement):
+            found.append(f"-r requirements-{other[1]}.txt")
         else:
             found.append(f"{requirement:29}# {reason}")
     return found

@@ -8,8 +8,11 @@ from __future__ import annotations
 import errno
 import os
 import re
+import shlex
+import signal
 import sys
-from collections.abc import Callable, Iterable, Sequence
+from collections.abc import Callable, Iterable, Iterator, Sequence
+from contextlib import contextmanager
 from difflib import get_close_matches
 from pathlib import Path
 from typing import Annotated, Any, NoReturn
@@ -104,6 +107,29 @@ def _program_name() -> str:
 def typed(command: str) -> str:
     """Return `tfaffect COMMAND`, or `python -m tfaffect COMMAND` in a checkout that is not installed."""
     return f"{'tfaffect' if os.path.basename(sys.argv[0]) == 'tfaffect' else 'python -m tfaffect'} {command}"
+
+
+def typed_again(command: str, word: str = "", without: Sequence[str] = ()) -> str:
+    """Return a command with all words that the user typed after it, for a shell: `tfaffect embed 'my photos' --resume`.
+
+    word: one more, at the end. without: flags to leave out.
+    """
+    of_console = os.path.basename(sys.argv[0]) in ("tfaffect", "__main__.py")  # else one of a module: tfaffect/embed.py
+    words = [given for given in sys.argv[1 + of_console * len(command.split()) :] if given not in without]
+    return f"{typed(command)} {shlex.join([*words, *filter(None, [word])])}"
+
+
+@contextmanager
+def sigterm_as_ctrl_c() -> Iterator[None]:
+    """Let SIGTERM raise KeyboardInterrupt. Slurm and Kubernetes send it before they kill, and it ends Python silently.
+
+    Processes that are forked inside inherit this: do not use it around workers that are ended with SIGTERM.
+    """
+    before = signal.signal(signal.SIGTERM, signal.default_int_handler)
+    try:
+        yield
+    finally:
+        signal.signal(signal.SIGTERM, before)
 
 
 def did_you_mean(word: str, known: Iterable[str]) -> str:

@@ -118,7 +118,8 @@ class Config:
     label_smoothing: float = 0.0
     """Fraction of every class distribution that is spread evenly over the classes."""
     teachers: Annotated[tuple[str, ...], tyro.conf.arg(metavar="MODEL...", help_behavior_hint="")] = ()
-    """Distillation: runs or exported models whose mean class probabilities are mixed into the labels."""
+    """Distillation: models whose mean class probabilities are mixed into the labels.
+    Runs, exports, or names of `tfaffect models`."""
     distillation_weight: float = 0.5
     """Fraction of the teachers in the mixed class distribution."""
 
@@ -192,7 +193,10 @@ def load_run(run: Path) -> Config:
         return load(run / "config.json")
     if run.exists() and ((run if run.is_dir() else run.parent) / "model.json").is_file():
         raise UsageError(f"{run} is an export, not a run folder. Name the run that it was exported from.")
-    raise UsageError(f"There is no run folder at {run}. A run folder is what `tfaffect train` writes.")
+    raise UsageError(
+        f"There is no run folder at {run}. A run folder is what `tfaffect train` writes. The models of `tfaffect "
+        "models` are exports: they are calibrated, and cannot be trained, calibrated or exported again."
+    )
 
 
 def load(path: Path) -> Config:

@@ -27,7 +27,7 @@ TYPES: dict[Any, tuple[str, ...]] = {
     bool: ("mirror",),
     str: ("architecture", "weights_sha256"),
     tuple: ("trained", "classes", "affect"),
-    dict: ("corpora", "input", "outputs"),
+    dict: ("corpora", "terms", "warnings", "input", "outputs"),
     dict | None: ("scores", "calibration", "artefact"),
 }
 
@@ -39,6 +39,8 @@ class Contract:
     architecture: the network below the embedding, as a config names it.
     trained: the heads that learned from labels; the other heads return NaN.
     corpora: training corpus -> version.
+    terms: training corpus -> licence, as its build report states it; for a user's own data also how people agreed.
+    warnings: training corpus -> sentences of its build report, where its raw files are a copy that misleads.
     scores: figures with their protocol, as in report.json; None before the first evaluation.
     temperature: the model divides the logits of the classes by it; 1 before calibration.
     mirror: flip test-time augmentation inside the model: logits, valence, arousal and embedding are means over the
@@ -58,6 +60,8 @@ class Contract:
     mirror: bool = False
     calibration: dict | None = None
     artefact: dict | None = None
+    terms: dict[str, str] = field(default_factory=dict)
+    warnings: dict[str, list[str]] = field(default_factory=dict)
     classes: tuple[str, ...] = CLASSES
     affect: tuple[str, ...] = AFFECT
     affect_range: tuple[float, float] | None = (-1.0, 1.0)
@@ -142,7 +146,7 @@ def read(path: Path) -> Contract:
         return _read_from_archive(keras_file)
     beside = (path if path.is_dir() else path.parent) / MEMBER
     if not path.exists():
-        raise UsageError(f"There is no run folder or model at {path}.")
+        raise UsageError(f"There is no run folder or model at {path}. `tfaffect models` lists those that have a name.")
     if (path / "config.json").is_file():
         raise UsageError(f"{path} has no model.keras yet: no epoch of its training has ended.")
     if not beside.is_file():

@@ -47,6 +47,7 @@ def main(
         tyro.conf.Positional[tuple[str, ...]], tyro.conf.arg(metavar="INPUT...", help_behavior_hint="(required)")
     ],
     out: Annotated[Path | None, cli.option("FILE", "print one line per face")] = None,
+    layout: Annotated[str, tyro.conf.arg(metavar="tfaffect|fex")] = "tfaffect",
     model: Annotated[Path | None, cli.option("MODEL", "the most accurate one installed")] = None,
     faces: Annotated[str, tyro.conf.arg(metavar="all|largest|N")] = "all",
     detect: Flag = True,
@@ -67,6 +68,8 @@ def main(
     annotate: Annotated[Path | None, cli.option("DIR")] = None,
     blur_faces: Flag = False,
     timeline: Annotated[Path | None, cli.option("FILE.png")] = None,
+    nova: Annotated[Path | None, cli.option("DIR")] = None,
+    elan: Annotated[Path | None, cli.option("DIR")] = None,
     batch_size: Annotated[int | None, cli.option("N", "the fastest for the model")] = None,
     detect_side: Annotated[int, tyro.conf.arg(metavar="PIXELS")] = 640,
     min_score: Annotated[float, tyro.conf.arg(metavar="CONFIDENCE")] = 0.6,
@@ -88,9 +91,11 @@ def main(
     tfaffect embed list.csv --out faces.csv --faces largest --window 4 --hop 1
 
     Args:
-        inputs: Pictures, videos, folders with all subfolders, a CSV with a column `path`, or - for paths on stdin.
-        out: Table to write: .parquet, .csv or .npz.
-        model: Run folder, or .keras, SavedModel, .tflite or .onnx model with its model.json.
+        inputs: Pictures, videos, folders with all subfolders, a table (.csv, .tsv, .txt, .xlsx) with a column `path`, a
+            .txt list of paths, or - for paths on stdin.
+        out: Table to write: .parquet, .csv or .npz. NAME.columns.json beside it tells what its columns mean.
+        layout: Columns of the table: our own, or those of Py-Feat's class Fex.
+        model: Run folder, .keras, SavedModel, .tflite or .onnx with its model.json, or a name of `tfaffect models`.
         faces: Faces to use in each picture or frame: all, the largest, or the N largest.
         detect: Do not search for faces: every picture is a face crop.
         fps: Frames per second to use of a video.
@@ -98,8 +103,8 @@ def main(
         key_frames: Use only key frames of a video, for a quick survey: other frames are not decoded.
         start: Use frames of videos from this time on. Time 0 is the start of the file, also of its sound.
         end: Use frames of videos before this time.
-        start_column: Column of the CSV with the start of each video, in seconds. Empty cells mean --start.
-        end_column: Column of the CSV with the end of each video, in seconds. Empty cells mean --end.
+        start_column: Column of the table with the start of each video, in seconds. Empty cells mean --start.
+        end_column: Column of the table with the end of each video, in seconds. Empty cells mean --end.
         stream: Number of the video stream, for files with more than one.
         sequence_fps: Use each folder of picture files as one video with this frame rate.
         smooth: Smooth each person's probabilities, valence and arousal over time with this time constant.
@@ -110,6 +115,8 @@ def main(
         annotate: Also write copies of the pictures and videos with boxes, classes, valence and arousal drawn in.
         blur_faces: Make the faces in the annotated copies unrecognisable, to show results without showing people.
         timeline: Also plot classes, valence and arousal of a video over time. Several videos get one file each.
+        nova: Also write the classes, valence and arousal of videos as annotations for NOVA.
+        elan: Also write the classes, valence and arousal of videos as files of ELAN (.eaf).
         batch_size: Faces that the network processes at once.
         detect_side: Longest side to which pictures are scaled for the search for faces. Use 1280 for group photos.
         min_score: Lowest confidence of the face detector, from 0 to 1, at which a face is used.
@@ -118,6 +125,7 @@ def main(
         overwrite: Replace files that exist.
         strict: Exit with status 1 if an input cannot be read.
     """
+    from tfaffect.features import fex
     from tfaffect.features.job import Job
     from tfaffect.features.sample import Options
     from tfaffect.features.sources import Search, find_sources
@@ -132,33 +140,49 @@ def main(
     if hop is not None and window is None:
         raise UsageError("--hop is the time between the starts of two windows: add --window.")
     windows = None if window is None else (window, window / 2 if hop is None else hop)
-    search = Search(RESERVED, start_column, end_column, sequence_fps is not None)
+    reserved = RESERVED | frozenset(fex.SCHEMA.names if layout == "fex" else ())
+    search = Search(reserved, start_column, end_column, sequence_fps is not None)
     sources = find_sources(inputs, sys.stdin, search)
     if blur_faces and not (annotate and detect):
         raise UsageError(
             "--blur-faces blurs found faces in annotated copies. Add --annotate DIR; leave --no-detect out."
         )
     if out is None:
-        if windows or annotate or timeline or resume or overwrite:
-            raise UsageError("--window, --annotate, --timeline, --resume and --overwrite need a table: add --out FILE.")
+        if windows or annotate or timeline or nova or elan or layout != "tfaffect" or resume or overwrite:
+            raise UsageError(
+                "--window, --layout, --annotate, --timeline, --nova, --elan, --resume and --overwrite need a table: "
+                "add --out FILE."
+            )
         _print_lines(
             _open_embedder(model, face_detector, detect_side, min_score, batch_size), sources, options, detect, strict
         )
         return
     paths = [Path(name) for name in inputs]
-    job = Job(sources, out, options, detect, windows, annotate, timeline, paths, blur_faces)
+    job = Job(
+        *(sources, out, options, detect, windows, annotate, timeline, paths, blur_faces),
+        *(layout, nova, elan),
+    )
     job.check(resume, overwrite)
     embedder = _open_embedder(model, face_detector, detect_side, min_score, batch_size)
-    with _progress_bar(len(job.sources)) as advance:
-        counts, done = job.run(embedder, resume, advance)
+    if detect:
+        embedder.find_detector()  # before the progress bar: its download has one too
+    try:
+        with cli.sigterm_as_ctrl_c(), _progress_bar(len(job.sources)) as advance:
+            counts, done = job.run(embedder, resume, advance)
+    except KeyboardInterrupt:  # before the first or after the last input; otherwise `job.run` returns
+        cli.fail(f"Interrupted. {_how_to_go_on()}", status=130)
     _print_summary(job, counts)
     if search.passed_over:
         listed = ", ".join(f"{count:,} {suffix}" for suffix, count in sorted(search.passed_over.items()))
         print(f"  not pictures or videos, passed over: {listed}", file=sys.stderr)
     if done < len(job.sources):
-        cli.fail(f"Interrupted after {done:,} of {len(job.sources):,} inputs. Continue with --resume.", status=130)
+        cli.fail(f"Interrupted after {done:,} of {len(job.sources):,} inputs. {_how_to_go_on()}", status=130)
     if strict and counts.unreadable:
         sys.exit(1)
+
+
+def _how_to_go_on() -> str:
+    return f"To go on: {cli.typed_again('embed', '--resume', without=('--resume', '--overwrite'))}"
 
 
 def _print_lines(embedder: Embedder, sources: list[Source], options: Options, detect: bool, strict: bool) -> None:
@@ -240,8 +264,9 @@ def _print_summary(job: Job, counts: Counts) -> None:
     print(f"; {counts.unreadable:,} not readable" if counts.unreadable else "")
     for path, problem in counts.problems:
         print(f"  {path}: {problem}", file=sys.stderr)
-    if not counts.frames and (job.windows or job.timeline):
-        print("  no video among the inputs: nothing for --window and --timeline")
+    of_videos = {"--window": job.windows, "--timeline": job.timeline, "--nova": job.nova, "--elan": job.elan}
+    if not counts.frames and (asked := [flag for flag, value in of_videos.items() if value]):
+        print(f"  no video among the inputs: nothing for {' and '.join(asked)}")
     if counts.unreadable > len(counts.problems):
         print(f"  and {counts.unreadable - len(counts.problems):,} more, in the column `problem`", file=sys.stderr)
 

@@ -3,7 +3,8 @@
 EXTRAS = {
     **dict.fromkeys(("tensorflow", "keras", "tensorflow_datasets", "etils", "importlib_resources", "pandas"), "train"),
     **dict.fromkeys(("keras_tuner", "tensorboard", "scipy", "sklearn", "matplotlib", "onnx", "tf2onnx"), "train"),
-    **{"onnxruntime": "onnx", "jax": "jax", "wandb": "wandb", "apache_beam": "beam"},
+    **{"onnxruntime": "onnx", "jax": "jax", "wandb": "wandb", "apache_beam": "beam", "openpyxl": "excel"},
+    **dict.fromkeys(("pympi", "yaml"), "annotations"),
 }
 """Module -> the extra of pyproject.toml that installs it."""
 

@@ -85,7 +85,7 @@ def main(
     """Score a model on corrupted faces: robustness.csv and robustness.png in OUT.
 
     Args:
-        model: Run folder, .keras, SavedModel, .tflite or .onnx with its model.json.
+        model: Run folder, .keras, SavedModel, .tflite or .onnx with its model.json, or a name of `tfaffect models`.
         records: Folder of the prepared corpora.
         out: Folder for the table and the plot.
         corpora: Prepared corpora to score on.

@@ -1,5 +1,6 @@
 """Train on prepared corpora, or on drawn faces when no corpus is named."""
 
+import shlex
 import subprocess
 import sys
 from dataclasses import replace
@@ -55,16 +56,18 @@ def main(
         config = draw_faces()
     folder = resume or run or Path("runs", f"{datetime.now():%Y%m%d-%H%M%S}-{'-'.join(config.corpora)}")
     try:
-        if not (resume and only_report_missing(resume)):
-            training.train(config, folder, resume=resume is not None)
+        with cli.sigterm_as_ctrl_c():
+            if not (resume and only_report_missing(resume)):
+                training.train(config, folder, resume=resume is not None)
+            if not devices.first_process():
+                return
+            calibrated = calibrate.calibrate(folder)
+            scores = evaluate.evaluate(folder)
     except KeyboardInterrupt:
-        saved = (folder / "checkpoint").exists()
-        hint = f"Go on where it was: {cli.typed(f'train --resume {folder}')}" if saved else "Nothing was saved yet."
-        cli.fail(f"Interrupted. {hint}", status=130)
-    if not devices.first_process():
-        return
-    calibrated = calibrate.calibrate(folder)
-    print(f"{report.summarise(evaluate.evaluate(folder))}\n\n{calibrate.summarise(calibrated)}")
+        saved = (folder / "checkpoint").exists() or only_report_missing(folder)
+        again = cli.typed(f"train --resume {shlex.quote(str(folder))}")
+        cli.fail(f"Interrupted. {f'Go on where it was: {again}' if saved else 'Nothing was saved yet.'}", status=130)
+    print(f"{report.summarise(scores)}\n\n{calibrate.summarise(calibrated)}")
     if config.corpora == DRAWN_FACES.corpora:
         print("\nThis network knows drawn faces only. It does not read photos.")
     print(f"\nReport:  {folder / 'report' / 'report.html'}\nNext:    {cli.typed(f'export tflite {folder} OUT')}")

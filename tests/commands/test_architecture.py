@@ -6,7 +6,7 @@ import subprocess
 from tests import ROOT
 
 PACKAGES = ("tfaffect", "tfrecords_builders")
-ONE_FILE_ONLY = {"keras_tuner", "torch", "jax", "wandb", "onnx"}
+ONE_FILE_ONLY = {"torch", "jax", "wandb", "onnx", "openpyxl", "pympi"}
 
 
 def imports(path):
@@ -50,6 +50,8 @@ def test_an_optional_package_is_imported_in_one_file_only():
             path for name in PACKAGES for path in sources(name) if package in {i.split(".")[0] for i in imports(path)}
         ]
         assert len(users) <= 1, f"{package} is imported in {users}"
+    users = [path for name in PACKAGES for path in sources(name) if "keras_tuner" in imports(path)]
+    assert {path.parent.name for path in users} == {"tuning"}
 
 
 def test_no_module_has_a_name_that_collects_everything():

@@ -116,11 +116,12 @@ def test_a_module_of_no_extra_keeps_its_trace(module):
         cli.run(command, [], "tfaffect train")
 
 
-@pytest.mark.parametrize("extra", ["train", "onnx", "jax", "wandb", "beam"])
+@pytest.mark.parametrize("extra", ["train", "onnx", "jax", "wandb", "beam", "excel", "annotations"])
 def test_every_package_of_an_extra_is_known(extra):
     listed = tomllib.loads((ROOT / "pyproject.toml").read_text())["project"]["optional-dependencies"][extra]
     names = {re.match(r"[\w-]+", line)[0].replace("-", "_") for line in listed if not line.startswith("tfaffect")}
-    assert names == {module.replace("sklearn", "scikit_learn") for module, known in EXTRAS.items() if known == extra}
+    packages = {"sklearn": "scikit_learn", "pympi": "pympi_ling", "yaml": "PyYAML"}
+    assert names == {packages.get(module, module) for module, known in EXTRAS.items() if known == extra}
 
 
 @pytest.mark.parametrize(

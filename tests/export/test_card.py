@@ -123,6 +123,21 @@ def test_the_card_says_what_the_contract_knows(full):
     assert "never saw a person" not in text
 
 
+def test_a_copy_of_a_corpus_that_misleads_is_named_beside_the_corpora(full):
+    sentences = ["This is nobody/small, a re-pack.", "Its test is not the official one."]
+    received = card.compose(contracts.loads(replace(full, warnings={"mine": sentences}).dumps(), "here"))
+    data = received.partition("## Training data and licence")[2].partition("\n## ")[0]
+    assert "\n- **mine**: This is nobody/small, a re-pack. Its test is not the official one.\n" in data
+    assert "- **" not in card.compose(full).partition("## Training data")[2].partition("\n## ")[0]
+
+
+def test_the_licence_of_each_corpus_stands_beside_it(full):
+    terms = {"videos": "mine. How the people agreed: not stated (--agreement)"}
+    received = card.compose(contracts.loads(replace(full, terms=terms).dumps(), "here"))
+    assert "\n- Licence of **videos**: mine. How the people agreed: not stated (--agreement).\n" in received
+    assert "Licence of **" not in card.compose(full)
+
+
 def test_what_a_head_lacks_is_said_with_its_reason(full):
     trained = card.compose(full)
     assert "Arousal: -; these records have too few labels for it." in trained

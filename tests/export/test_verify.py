@@ -413,6 +413,15 @@ def test_a_table_says_what_it_knows(tmp_path):
     assert third["true_valence"] == 1
 
 
+def test_other_words_for_classes_are_read_as_builds_read_them(tmp_path):
+    write_sorted(tmp_path, "Happy", "angry")
+    assert [photos._labels(photo)["true_happiness"] for photo in photos.find(tmp_path)] == [1, 0]
+    (tmp_path / "labels.csv").write_text("path,class\nHappy/a.png,Surprised\nangry/a.png,SAD")
+    first, second = (photos._labels(photo) for photo in photos.find(tmp_path))
+    assert (first["true_surprise"], second["true_sadness"]) == (1, 1)
+    assert sum(first[name] for name in TRUE) == 1
+
+
 def write_sorted(folder, *names):
     for name in names:
         (folder / name).mkdir()
@@ -424,10 +433,10 @@ def write_sorted(folder, *names):
     [
         (lambda folder: None, "Received: neither"),
         (lambda folder: folder.rmdir(), "There is no folder"),
-        (lambda folder: write_sorted(folder, "happiness", "joy"), "Received: happiness, joy"),
+        (lambda folder: write_sorted(folder, "happiness", "bored"), "Received: bored, happiness"),
         (lambda folder: (folder / "fear").mkdir(), "folders that hold some"),
         (lambda folder: (folder / "labels.csv").write_text("picture\na.png"), "column named path"),
-        (lambda folder: (folder / "labels.csv").write_text("path,class\na.png,joy"), "Received: 'joy'"),
+        (lambda folder: (folder / "labels.csv").write_text("path,class\na.png,bored"), "Received: 'bored'"),
         (lambda folder: (folder / "labels.csv").write_text("path,valence\na.png,1.5"), "from -1 to 1. Received: '1.5'"),
         (lambda folder: (folder / "labels.csv").write_text("path,arousal\na.png,low"), "Received: 'low'"),
         (lambda folder: (folder / "labels.csv").write_text("path,class\na.png,fear"), "cannot be scored: unreadable"),

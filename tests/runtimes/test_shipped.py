@@ -1,16 +1,23 @@
 """The models in the repository: whole, small, what their contracts say, and right about faces."""
 
+import json
 import re
+import shutil
 import subprocess
 import sys
+import tomllib
+from pathlib import Path
 
 import numpy as np
 import pytest
 
+import tfaffect
 from tests import ROOT
 from tfaffect import contract as contracts
 from tfaffect import models
+from tfaffect.errors import UsageError
 from tfaffect.labels import AFFECT, CLASSES
+from tfaffect.media import detector_file
 from tfaffect.runtimes import shipped
 from tfaffect.runtimes.opening import open_model
 
@@ -29,14 +36,166 @@ def test_the_one_that_is_taken_first_is_right_most_often():
     assert shipped.default_model().name == max(shares, key=shares.get)
 
 
-def test_the_list_gives_the_protocol_and_the_licence_once(capsys):
+def test_names_of_models_that_a_wheel_has_are_those_of_the_wheel():
+    packages = tomllib.loads((ROOT / "pyproject.toml").read_text())["tool"]["setuptools"]["package-dir"]
+    packaged = {Path(folder).name for folder in packages.values()}
+    assert packaged == set(shipped.BY_ACCURACY) - set(shipped.CHECKOUT_ONLY)
+
+
+@pytest.mark.parametrize("name", shipped.BY_ACCURACY)
+def test_short_and_full_names_open_the_model_from_any_folder(name, tmp_path, monkeypatch):
+    monkeypatch.chdir(tmp_path)
+    for word in (name, name.removeprefix("fer_plus_"), Path(name)):
+        assert shipped.find(word) == shipped.FOLDER / name
+        assert open_model(word).path == shipped.FOLDER / name / "model.tflite"
+
+
+def test_the_python_interface_takes_a_name(tmp_path, monkeypatch):
+    monkeypatch.chdir(tmp_path)
+    assert tfaffect.Embedder("micro").contract == contracts.read(shipped.FOLDER / "fer_plus_micro")
+
+
+def test_a_run_folder_of_that_name_comes_first(tmp_path, monkeypatch):
+    """Here it is the export of another model, so that the input tells which of both was opened."""
+    shutil.copytree(shipped.FOLDER / "fer_plus_b1", tmp_path / "micro")
+    monkeypatch.chdir(tmp_path)
+    assert open_model("micro").contract.input_size == 96
+    assert open_model("fer_plus_micro").contract.input_size == 48
+    assert shipped.find("./micro") == Path("micro")
+
+
+def test_a_folder_of_that_name_without_a_model_is_an_error_that_names_both(tmp_path, monkeypatch):
+    (tmp_path / "micro").mkdir()
+    monkeypatch.chdir(tmp_path)
+    with pytest.raises(UsageError, match=r"^micro contains no model\.") as caught:
+        open_model("micro")
+    assert str(caught.value).endswith(
+        f"This path comes before the model that tfaffect has: {shipped.FOLDER / 'fer_plus_micro'}."
+    )
+    with pytest.raises(UsageError) as caught:
+        open_model(tmp_path)
+    assert "comes before" not in str(caught.value)
+
+
+@pytest.mark.parametrize("word", ["mirco", "fer_plus", "Micro", "runs/micro"])
+def test_a_name_that_is_unknown_lists_the_known_ones(word, tmp_path, monkeypatch):
+    monkeypatch.chdir(tmp_path)
+    with pytest.raises(
+        UsageError, match=rf"no run folder or model at {word}\..* or a model of `tfaffect models`: small, micro, b1\.$"
+    ):
+        open_model(word)
+
+
+@pytest.fixture
+def installed(tmp_path, monkeypatch):
+    """The folder of the models of a pip install: the wheel's two."""
+    for name in set(shipped.BY_ACCURACY) - set(shipped.CHECKOUT_ONLY):
+        shutil.copytree(shipped.FOLDER / name, tmp_path / "models" / name)
+    monkeypatch.setattr(shipped, "PACKAGED", tmp_path / "models")
+    monkeypatch.setattr(shipped, "FOLDER", tmp_path / "models")
+    return tmp_path / "models"
+
+
+def test_a_pip_install_says_where_the_largest_model_is(installed):
+    with pytest.raises(UsageError, match=r"no model fer_plus_b1\. It is part of a checkout only: get the repository, "):
+        open_model("b1")
+    with pytest.raises(UsageError, match=r"Or name one that is installed: small, micro\.$"):
+        open_model("fer_plus_b1")
+    shutil.rmtree(installed / "fer_plus_micro")
+    with pytest.raises(UsageError, match=r"no model fer_plus_micro\. The installation is incomplete"):
+        open_model("micro")
+
+
+def test_the_list_gives_size_figures_protocol_and_terms_in_80_columns(capsys, monkeypatch):
+    monkeypatch.setenv("COLUMNS", "80")
     models.main()
     printed = capsys.readouterr().out
-    assert printed.startswith(
-        "Accuracy and macro F1 on fer_plus 1.1.0, validation, all records; 3,553 faces: fer_plus_small"
+    lines = printed.splitlines()
+    assert max(len(line) for line in lines if line not in map(str, MODELS)) <= 80
+    (row,) = [line for line in lines if "fer_plus_micro │" in line]
+    assert [cell.strip() for cell in row.strip("│").split("│")] == [
+        *("fer_plus_micro", "micro", "0.3", "48 px", "84.0 %", "66.4 %", "fer_plus 1.1.0")
+    ]
+    assert "Accuracy and macro F1: fer_plus 1.1.0, validation, all records; 3,553 faces." in lines
+    assert "Outputs: expression; 256 features." in lines
+    assert printed.count("Weights carry the terms of the corpora") == 1
+    assert all(str(model) in lines for model in MODELS)
+
+
+def test_the_list_as_json_has_the_same_facts(capsys):
+    models.main(as_json=True)
+    rows = json.loads(capsys.readouterr().out)
+    assert [row["model"] for row in rows] == [*shipped.BY_ACCURACY]
+    assert [row["default"] for row in rows] == [True, False, False]
+    for row in rows:
+        contract = contracts.read(Path(row["path"]) / "model.tflite")
+        assert row["bytes"] == (Path(row["path"]) / "model.tflite").stat().st_size
+        assert row["accuracy"] == contract.scores["expression"]["accuracy"]["value"]
+        assert row["protocol"]["records"] == contract.scores["records"] == 3553
+        assert row["licence"] == contract.licence
+
+
+def test_list_and_check_are_not_mixed():
+    with pytest.raises(UsageError, match="--check and --json"):
+        models.main(check=True, as_json=True)
+
+
+def checked(capsys):
+    """The exit status of `tfaffect models --check`, and its lines."""
+    with pytest.raises(SystemExit) as ended:
+        models.main(check=True)
+    return ended.value.code, capsys.readouterr().out.splitlines()
+
+
+def test_the_check_finds_all_files(face_detector, monkeypatch, capsys):
+    monkeypatch.setenv("TFAFFECT_FACE_DETECTOR", str(face_detector))
+    assert checked(capsys) == (
+        0,
+        [
+            f"Models in {shipped.FOLDER}:",
+            "  fer_plus_small: 1.3 MB, its sha256 is right",
+            "  fer_plus_micro: 0.3 MB, its sha256 is right",
+            "  fer_plus_b1: 8.5 MB, its sha256 is right",
+            "Face detector, named by TFAFFECT_FACE_DETECTOR:",
+            f"  {face_detector}: 0.2 MB, its sha256 is right",
+        ],
     )
-    assert printed.count("validation") == printed.count("Weights carry the terms of the corpora") == 1
-    assert all(str(model) in printed for model in MODELS)
+
+
+def test_the_check_of_a_pip_install_does_not_miss_the_largest_model(installed, face_detector, monkeypatch, capsys):
+    monkeypatch.setenv("TFAFFECT_FACE_DETECTOR", str(face_detector))
+    status, lines = checked(capsys)
+    assert status == 0
+    assert lines[3] == "  fer_plus_b1: not part of a pip install, only of a checkout"
+
+
+def test_the_check_says_what_is_damaged_or_missing(installed, face_detector, monkeypatch, capsys):
+    monkeypatch.setenv("TFAFFECT_FACE_DETECTOR", str(face_detector))
+    content = bytearray((installed / "fer_plus_small" / "model.tflite").read_bytes())
+    content[1000] ^= 1
+    (installed / "fer_plus_small" / "model.tflite").write_bytes(content)
+    (installed / "fer_plus_micro" / "card.md").unlink()
+    status, lines = checked(capsys)
+    assert status == 1
+    assert "model.tflite is not the model that its model.json names: its hash is " in lines[1]
+    assert lines[2].startswith("  fer_plus_micro: card.md not there.")
+
+
+def test_the_check_looks_for_the_detector_and_fetches_nothing(tmp_path, monkeypatch, capsys):
+    monkeypatch.delenv("TFAFFECT_FACE_DETECTOR", raising=False)
+    monkeypatch.setenv("XDG_CACHE_HOME", str(tmp_path))
+    monkeypatch.setattr(detector_file, "URLS", ("http://127.0.0.1:1/nobody answers",))
+    status, lines = checked(capsys)
+    place = tmp_path / "tfaffect" / detector_file.FILE
+    assert status == 1
+    assert lines[4:6] == ["Face detector, downloaded when it is first needed:", f"  {place} is not there."]
+    assert lines[6].endswith(f"sha256 {detector_file.SHA256}):")
+    assert not place.parent.exists()
+    place.parent.mkdir()
+    place.write_bytes(b"half")
+    status, lines = checked(capsys)
+    assert status == 1
+    assert re.match(rf"  {place} is not {detector_file.FILE}\. Received: sha256 [0-9a-f]{{64}}\. Expected", lines[5])
 
 
 @pytest.mark.parametrize("model", MODELS, ids=lambda path: path.name)

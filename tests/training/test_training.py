@@ -48,6 +48,7 @@ def test_the_kept_model_is_that_of_the_best_epoch(run, config):
     model, contract = models.load(run)
     assert contract.trained == ("expression", "valence", "arousal")
     assert contract.corpora == {"synthetic": "1.1.0"}
+    assert contract.terms == {"synthetic": "drawn by this project; no person is shown"}
     outputs, truths, weights = [], [], []
     for pictures, targets, weight in batches.validation_batches(corpora, config):
         outputs.append(model.predict_on_batch(pictures)["valence"])

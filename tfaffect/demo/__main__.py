@@ -20,15 +20,16 @@ def main(
     tfaffect export tflite RUN OUT && tfaffect demo OUT
 
     Args:
-        model_folder: Folder of `tfaffect export tflite`, with model.tflite and model.json.
+        model_folder: Folder of `tfaffect export tflite`, with model.tflite and model.json. Or a name of
+            `tfaffect models`.
         port: Port on this machine; 0 for any free port. The server accepts no other machines.
         face_detector: Weights of the face detector YuNet.
     """
     from tfaffect.demo.addresses import find_files
     from tfaffect.demo.server import open_server
-    from tfaffect.runtimes.shipped import default_model
+    from tfaffect.runtimes import shipped
 
-    model_folder = model_folder or default_model()
+    model_folder = shipped.find(model_folder) if model_folder else shipped.default_model()
     with open_server(find_files(model_folder, face_detector), port) as server:
         print(f"http://localhost:{server.server_port} shows {model_folder}. Press Ctrl-C to stop.", flush=True)
         try:

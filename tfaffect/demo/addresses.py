@@ -9,6 +9,7 @@ from tfaffect import cli
 from tfaffect.contract import MEMBER, check_weights, read
 from tfaffect.errors import UsageError
 from tfaffect.media.detector import find_weights
+from tfaffect.runtimes import shipped
 
 FILE = "model.tflite"
 HERE = Path(__file__).parent
@@ -92,7 +93,10 @@ def _model_files(folder: Path) -> dict[str, Path]:
         export, demo = cli.typed(f"export tflite {folder} OUT"), cli.typed("demo OUT")
         raise UsageError(f"{folder} is a run: first `{export}`, then `{demo}`.")
     if not (folder / FILE).is_file():
-        raise UsageError(f"There is no {FILE} in {folder}. Write one: {cli.typed('export tflite')} RUN {folder}")
+        raise UsageError(
+            f"There is no {FILE} in {folder}. Write one: {cli.typed('export tflite')} RUN {folder}\n"
+            f"Or name {shipped.LISTED}."
+        )
     check_weights(folder / FILE, read(folder))
     return {f"/model/{name}": _inside(folder, folder / name) for name in (FILE, MEMBER)}
 

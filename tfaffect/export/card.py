@@ -9,6 +9,7 @@ from typing import TYPE_CHECKING
 
 from tfaffect import cli
 from tfaffect.contract import CARD, MIRRORED
+from tfaffect.export.card_groups import describe_groups
 from tfaffect.export.markdown import DASH, facts, format_figure, percent, table
 from tfaffect.files import atomic
 from tfaffect.labels import HEADS
@@ -28,14 +29,18 @@ NETWORKS = {
 PEOPLE = {
     "affectnet": "faces from web searches in six languages",
     "afew_va": "actors in clips of films",
+    "crema_d": "actors who speak with acted emotions, each clip labelled by about ten people who saw only the face",
     "emotic": "people in scenes; the labels are of the whole person, not of the face",
     "expw": "faces from web searches for emotions",
+    "fer2013": "grey faces of 48 pixels from web searches, with one label each",
     "fer_plus": "grey faces of 48 pixels from web searches, each labelled by ten people",
+    "folder": "people in a user's own pictures",
     "raf_db": "faces from the web, each labelled by about 40 people",
     "recola": "pairs of French speakers in video calls",
     "savee": "four men who act emotions while they speak",
     "semaine": "people who talk with a character played by another person",
     "sewa": "people of six cultures who watch adverts and talk by video chat",
+    "videos": "people in a user's own videos",
     "synthetic": "drawn faces; no person is shown",
 }
 """Corpus -> the people in it, as its builder describes them."""
@@ -139,7 +144,10 @@ def _describe_input(contract: Contract) -> str:
 def _describe_data(contract: Contract) -> str:
     rows = [[name, version, PEOPLE.get(name, DASH)] for name, version in contract.corpora.items()]
     corpora = table(["corpus", "version", "people in it"], rows) if rows else "The contract names no corpus."
-    return f"## Training data and licence\n\n{corpora}\n\n{contract.licence}"
+    terms = [f"- Licence of **{name}**: {licence}." for name, licence in contract.terms.items()]
+    warnings = [f"- **{name}**: {' '.join(sentences)}" for name, sentences in contract.warnings.items()]
+    remarks = "\n".join(terms + warnings)
+    return "\n\n".join(filter(None, ["## Training data and licence", corpora, remarks, contract.licence]))
 
 
 def _describe_figures(contract: Contract) -> Iterator[str]:
@@ -165,6 +173,7 @@ def _describe_figures(contract: Contract) -> Iterator[str]:
             for name, row in classes.items()
         ]
         yield table(["class", "precision", "recall", "F1", "faces"], rows)
+    yield from describe_groups(contract.scores)
     yield NOTE
 
 
@@ -219,10 +228,12 @@ def main(artefact: cli.Model) -> None:
     """Write the model card (card.md) beside a run or an export.
 
     Args:
-        artefact: Run folder, .keras, SavedModel, .tflite or .onnx with its model.json.
+        artefact: Run folder, .keras, SavedModel, .tflite or .onnx with its model.json, or a name of `tfaffect models`.
     """
     from tfaffect.contract import read
+    from tfaffect.runtimes import shipped
 
+    artefact = shipped.find(artefact)
     contract = read(artefact)
     folder = artefact if artefact.is_dir() else artefact.parent
     if contract.scores is None and (folder / "model.keras").is_file():

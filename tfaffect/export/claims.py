@@ -188,4 +188,5 @@ def scores_of_run(run: Path, contract: Contract) -> dict | None:
     now |= {"answers": MIRRORED if contract.mirror else None}
     if report is None or any(report["protocol"].get(name) != value for name, value in now.items()):
         return None
-    return {"protocol": report["protocol"], **report["scores"]["pooled"]}
+    groups = {"groups": report["groups"]} if "groups" in report else {}
+    return {"protocol": report["protocol"], **report["scores"]["pooled"], **groups}

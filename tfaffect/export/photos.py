@@ -20,7 +20,8 @@ from tfaffect.features.pipeline import Detector
 from tfaffect.features.row import NO_FACE
 from tfaffect.features.sample import Options
 from tfaffect.features.sources import Source, find_sources
-from tfaffect.labels import AFFECT, CLASSES
+from tfaffect.files.class_folders import class_folders
+from tfaffect.labels import AFFECT, CLASS_OF_WORD, CLASSES
 from tfaffect.runtimes.runtime import Runtime
 from tfaffect.scoring.scores import PREDICTED, TRUE, TRUE_AFFECT
 
@@ -34,8 +35,8 @@ def find(folder: Path) -> list[Source]:
     """Return the photos of a folder; their labels are in `carried`, under the names of the table's columns.
 
     The folder has a `labels.csv` with the column path and any of class (or expression), valence, arousal and group; or
-    it has sub-folders named after the classes. Other columns are ignored, also boxes: the detector finds the faces.
-    Raises UsageError for anything else.
+    it has sub-folders named after the classes, by any word of `labels.SYNONYMS`. Other columns are ignored, also boxes:
+    the detector finds the faces. Raises UsageError for anything else.
     """
     if (folder / TABLE).is_file():
         return find_sources([str(folder / TABLE)], io.StringIO())
@@ -111,15 +112,16 @@ def _score_all(labelled: pd.DataFrame) -> dict[str, Figure]:
 
 
 def _in_classes(folder: Path) -> Iterator[Source]:
-    below = sorted(path for path in folder.iterdir() if path.is_dir() and not path.name.startswith("."))
-    if not below or any(path.name.lower() not in CLASSES for path in below):
+    named, others = class_folders(folder)
+    if not named or others:
+        received = ", ".join(path.name for path in sorted([*named, *others]))
         raise UsageError(
             f"{folder} must contain {TABLE}, or a sub-folder for each class ({', '.join(CLASSES)}) and no other. "
-            f"Received: {', '.join(path.name for path in below) or 'neither'}."
+            f"Received: {received or 'neither'}."
         )
-    for path in below:
+    for path, name in named.items():
         for photo in find_sources([str(path)], io.StringIO()):
-            yield Source(photo.path, photo.name, {"class": path.name})
+            yield Source(photo.path, photo.name, {"class": name})
 
 
 def _labels(photo: Source) -> dict[str, object]:
@@ -127,12 +129,12 @@ def _labels(photo: Source) -> dict[str, object]:
     cells = {name.strip().lower(): cell.strip() for name, cell in photo.carried.items()}
     known = {name: cell for name, cell in cells.items() if cell.lower() not in MISSING}
     label = next((known[name].lower() for name in CLASS_COLUMNS if name in known), None)
-    if label not in (None, *CLASSES):
+    if label not in (None, *CLASS_OF_WORD):
         raise UsageError(f"The class of {photo.path} must be one of {', '.join(CLASSES)}. Received: {label!r}.")
     affect = {f"true_{name}": _coordinate(photo, name, known.get(name)) for name in AFFECT}
     return {
         "group": known.get("group", str(photo.path)),
-        **{column: float(name == label) for column, name in zip(TRUE, CLASSES, strict=True)},
+        **{column: float(name == CLASS_OF_WORD.get(label or "")) for column, name in zip(TRUE, CLASSES, strict=True)},
         **{column: affect[column] for column in TRUE_AFFECT},
     }
 

@@ -11,6 +11,8 @@ from tfaffect.contract import Contract
 from tfaffect.records.prepared import open_corpus
 from tfaffect.runtimes.predictions import tabulate, with_tag
 from tfaffect.runtimes.tflite_file import TFLiteFile
+from tfaffect.scoring.groupings import assign
+from tfaffect.scoring.groups import score_groups
 from tfaffect.scoring.protocol import Protocol
 from tfaffect.scoring.scores import score
 
@@ -30,5 +32,6 @@ def rescore(path: Path, contract: Contract, records: Path) -> Contract:
         tabulate(lambda faces: network(faces)._asdict(), corpus, protocol.split, contract.input_size)
         for corpus in corpora
     ]
-    figures = score(with_tag(pd.concat(tables, ignore_index=True), protocol.only))
+    table = with_tag(pd.concat(tables, ignore_index=True), protocol.only)
+    figures = {**score(table), "groups": score_groups(table, assign(table))}
     return replace(contract, scores={"protocol": contract.scores["protocol"], **figures})

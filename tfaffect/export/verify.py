@@ -57,8 +57,10 @@ def verify(
     """
     from tfaffect.export import claims, photos
     from tfaffect.media.detector import FaceDetector, find_weights
+    from tfaffect.runtimes import shipped
     from tfaffect.scoring.protocol import Protocol
 
+    artefact = shipped.find(artefact)
     detector = FaceDetector(find_weights(face_detector)) if faces else None
     labelled = photos.find(faces) if faces else []
     network = _open(artefact)
@@ -181,7 +183,7 @@ def main(
     """Measure the figures that a model claims again; exit with 1 if one is wrong.
 
     Args:
-        artefact: Run folder, .keras, SavedModel, .tflite or .onnx with its model.json.
+        artefact: Run folder, .keras, SavedModel, .tflite or .onnx with its model.json, or a name of `tfaffect models`.
         records: Folder of the prepared corpora.
         split: Split to measure on.
         corpora: Prepared corpora to measure on.

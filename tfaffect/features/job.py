@@ -1,4 +1,4 @@
-"""Runs a plan: writes parts while rows arrive, then the table, windows and plots. It can be interrupted and resumed."""
+"""Runs a plan: writes parts while rows arrive, then all other files. It can be interrupted and resumed."""
 
 from __future__ import annotations
 
@@ -14,16 +14,22 @@ from typing import Any
 import numpy as np
 import pyarrow as pa
 
+from tfaffect.contract import Contract
 from tfaffect.errors import UsageError
-from tfaffect.features import tables
+from tfaffect.features import columns, fex, tables
 from tfaffect.features.annotated import AnnotatedFiles
+from tfaffect.features.dictionary import dictionary_of, write_dictionary
+from tfaffect.features.elan import write_elan
 from tfaffect.features.embedder import Embedder
+from tfaffect.features.nova import write_nova
 from tfaffect.features.parts import Parts, PartWriter
 from tfaffect.features.plan import Plan
 from tfaffect.features.replay import Video, videos
 from tfaffect.features.row import NO_FACE
+from tfaffect.features.series import COLUMNS, read_series
 from tfaffect.features.sources import Source
 from tfaffect.features.tables import AFFECT, PROBABILITIES
+from tfaffect.features.video_names import with_numbers
 from tfaffect.features.windows import windows
 from tfaffect.files import atomic
 from tfaffect.training.interruption import stop_signals
@@ -53,7 +59,7 @@ class Job(Plan):
     """A plan that can be run, interrupted and resumed."""
 
     def run(self, embedder: Embedder, resume: bool = False, progress: Progress | None = None) -> tuple[Counts, int]:
-        """Write the table and its windows, plots and drawings. Return its counts and the number of complete sources.
+        """Write the tables, plots, drawings and annotations. Return its counts and the number of complete sources.
 
         After Ctrl-C some sources are not complete: the table then has the rows until there, and `resume` continues.
         `progress` is called with the number, the source and the seconds of every picture and frame. Raises UsageError
@@ -74,11 +80,11 @@ class Job(Plan):
         parts = Parts(self.out, schema)
         if resume and not parts.exist() and self.out.exists():
             raise UsageError(f"{self.out} is complete: there is nothing to resume.")
-        for path in (self.out, self.windows_out, *self.timelines(1)):
+        for path in self.files:
             atomic.remove_unfinished(path)
         first = parts.resume(facts) if resume and parts.exist() else parts.start(facts)
         done = self._write_parts(embedder, parts, first, progress)
-        counts = self._write_outputs(parts, schema)
+        counts = self._write_outputs(parts, schema, embedder.contract, facts)
         if done == len(self.sources):
             parts.remove()
         return counts, done
@@ -110,18 +116,37 @@ class Job(Plan):
         writer.flush()
         return writer.source
 
-    def _write_outputs(self, parts: Parts, schema: pa.Schema) -> Counts:
+    def _write_outputs(self, parts: Parts, schema: pa.Schema, contract: Contract, facts: dict[str, Any]) -> Counts:
+        batches, known = parts.batches(), columns.ROWS
+        if self.layout == "fex":
+            batches, known = fex.to_fex(batches, self.carried), columns.FEX
+            schema = tables.with_carried(fex.SCHEMA, self.carried).with_metadata(schema.metadata)
         with atomic.write_file(self.out) as partial:
-            tables.writer(self.out)(partial, schema, parts.batches())
+            tables.writer(self.out)(partial, schema, batches)
+        write_dictionary(self.out, schema, known, self.carried, contract, facts)
         if not self.windows:
-            self.windows_out.unlink(missing_ok=True)  # of an earlier run that is replaced
+            for path in (self.windows_out, dictionary_of(self.windows_out)):
+                path.unlink(missing_ok=True)  # of an earlier run that is replaced
         else:
+            schema = tables.with_carried(tables.WINDOW_SCHEMA, self.carried)
             with atomic.write_file(self.windows_out) as partial:
-                schema = tables.with_carried(tables.WINDOW_SCHEMA, self.carried)
                 tables.writer(self.out)(partial, schema, _window_batches(parts, *self.windows, schema))
+            lengths = dict(zip(("window_seconds", "hop_seconds"), self.windows, strict=True))
+            write_dictionary(self.windows_out, schema, columns.WINDOWS, self.carried, contract, {**facts, **lengths})
         if self.timeline:
             self._draw_timelines(parts)
+        if self.nova or self.elan:
+            self._write_annotations(parts, contract.trained)
         return count(parts.batches())
+
+    def _write_annotations(self, parts: Parts, trained: Sequence[str]) -> None:
+        nova, elan, abstain = self.nova_names, self.elan_names, self.options.abstain
+        for number, video in with_numbers(videos(parts.batches(), COLUMNS), self.sources):
+            series = read_series(video)
+            if nova:
+                write_nova(nova.start(number), series, trained, abstain)
+            if elan:
+                write_elan(elan.start(number), self.sources[number].path, series, trained, abstain)
 
     def _draw_timelines(self, parts: Parts) -> None:
         names = [Path(video.path).stem for video in videos(parts.batches(), AFFECT)]

@@ -19,6 +19,8 @@ from tfaffect.networks import efficientnet_b1, residual
 from tfaffect.networks.pytorch import layers as torch_layers
 
 EMBEDDING_SIZE = 256
+EXPORTS = "A .tflite or .onnx, such as the models of `tfaffect models`, cannot be trained: name it with --teachers."
+"""The end of an error about --weights."""
 
 BACKBONES = {"efficientnet_b1": efficientnet_b1.efficientnet_b1, "small": residual.small, "micro": residual.micro}
 """The backbones by the `architecture` of a config: functions of the config."""
@@ -86,11 +88,15 @@ def _pretrained(weights: str, architecture: str) -> keras.Model:
     if path.suffix == ".keras" and path.is_file():
         return load(path)[0]
     if architecture != "efficientnet_b1":
-        raise UsageError(f"The {architecture} network starts from none, or from a run. Received: --weights {weights}.")
+        raise UsageError(
+            f"The {architecture} network starts from none, or from a run. Received: --weights {weights}. {EXPORTS}"
+        )
     if weights == "imagenet":
         return efficientnet_b1.imagenet()
-    if not path.is_file():
-        raise UsageError(f"--weights must be imagenet, none, auto or an existing file. Received: {weights!r}.")
+    if not path.is_file() or path.suffix in (".tflite", ".onnx"):
+        raise UsageError(
+            f"--weights must be imagenet, none, auto, a run or an existing file. Received: {weights!r}. {EXPORTS}"
+        )
     return efficientnet_b1.from_file(path)
 
 

@@ -203,6 +203,8 @@ def contract(config: Config, corpora: list[Prepared]) -> Contract:
         trained=labelled_heads(corpora, "train"),
         mirror=config.mirror,
         corpora={corpus.name: corpus.version for corpus in corpora},
+        terms={c.name: licence for c in corpora if (licence := c.report.get("licence"))},
+        warnings={c.name: found for c in corpora if (found := c.report.get("warnings"))},
         affect_range=(-1.0, 1.0) if config.affect_range == "bounded" else None,
     )
 
