@@ -504,11 +504,12 @@ def test_rows_of_a_folder_are_those_of_all_below_it(model, face_detector, clip, 
 def test_one_process_writes_a_table_at_a_time(folder, model, face_detector, tmp_path):
     out = tmp_path / "faces.parquet"
     first = started(model, face_detector, folder, "--out", out)
-    while first.poll() is None and not (tmp_path / "faces.parquet.parts" / "run.json").exists():
+    begun = tmp_path / "faces.parquet.parts" / "run.json"
+    while first.poll() is None and not begun.exists():
         time.sleep(0.01)
     for how in ("--overwrite", "--resume"):
         status, errors = ended(started(model, face_detector, folder, "--out", out, how))
-        if first.poll() is None:  # otherwise the first was done before the second had begun
+        if begun.exists():  # otherwise the first was done before the second had begun
             assert (status, "Another process is writing" in errors) == (2, True)
     assert ended(first)[0] == 0
 

@@ -1,5 +1,8 @@
 """Annotations for NOVA: a tiny example worked out by hand, and their values read back."""
 
+import json
+import subprocess
+import sys
 from xml.etree import ElementTree
 
 import numpy as np
@@ -117,3 +120,33 @@ def test_a_video_that_starts_late_and_one_of_a_single_frame_keep_their_time(tmp_
 def test_a_video_without_anybody_has_no_annotations(tmp_path):
     write_nova(tmp_path / "a", read_series(Video("a.mp4", {}, iter([(0.0, {}), (0.1, {})]))), HEADS)
     assert list(tmp_path.iterdir()) == []
+
+
+READER = """
+import json, sys
+from pathlib import Path
+from nova_utils.data.handler.file_handler import FileHandler
+
+found = {path.name: FileHandler().load(path).data.tolist() for path in Path(sys.argv[1]).glob("*.annotation")}
+print(json.dumps(found))
+"""
+
+
+@pytest.mark.install
+def test_the_reader_of_novas_developers_reads_them(series, tmp_path):
+    """hcai-nova-utils is installed into an environment of its own: it needs an old pymongo."""
+    write_nova(tmp_path / "out" / "talk", series, HEADS)
+    subprocess.run([sys.executable, "-m", "venv", tmp_path / "venv"], check=True)
+    python = tmp_path / "venv" / "bin" / "python"
+    subprocess.run([python, "-m", "pip", "install", "--quiet", "hcai-nova-utils==1.6.8"], check=True)
+    done = subprocess.run(
+        [python, "-c", READER, tmp_path / "out"], check=True, capture_output=True, text=True
+    )  # it warns that it finds no FFmpeg
+    found = json.loads(done.stdout)
+    nan = pytest.approx(np.nan, nan_ok=True)
+    assert found["talk.track0.valence.annotation"] == [[0.5, 1], [0.25, 1], [-1, 1], [nan, 0], [-0.5, 1]]
+    assert found["talk.track1.arousal.annotation"] == [[nan, 0], [nan, 0], [0.25, 1], [nan, 0], [nan, 0]]
+    happy, sad = CLASSES.index("happiness"), CLASSES.index("sadness")
+    segments = [[0, 500, happy, 0.8125], [500, 750, sad, 1.0], [1000, 1250, sad, 0.5]]  # milliseconds
+    assert found["talk.track0.expression.annotation"] == segments
+    assert found["talk.track1.expression.annotation"] == [[500, 750, happy, 0.5]]

@@ -17,6 +17,8 @@ import cv2
 import numpy as np
 from av.video.reformatter import VideoReformatter
 
+from tfaffect.media.skipping import SkippedFrame, Skipper, Wanted
+
 RESTART_SECONDS = 0.5
 """A time stamp that is earlier than the one before by more than this is a clock that restarts, as in joined files."""
 
@@ -142,16 +144,19 @@ def _choose_stream(path: Path, container: av.container.InputContainer, number: i
     return Video(path, container, stream, float(1 / rate), number, len(streams))
 
 
-def decode(video: Video, key_frames: bool = False) -> Iterator[TimedFrame]:
+def decode(video: Video, key_frames: bool = False, wanted: Wanted | None = None) -> Iterator[TimedFrame]:
     """Yield all frames, or only key frames, in the order of their time stamps, which start at 0 or later and grow.
 
-    Key frames are those that FFmpeg decodes without any other frame, so it skips the work on the others. A stamp that
-    repeats counts half a frame later. When a stamp is earlier than the one before by more than RESTART_SECONDS, the
-    clock has restarted, and time goes on from the last frame. Without stamps, frames are counted.
+    `wanted` tells which frames are looked at; others may have no picture, because they are not decoded. Key frames are
+    those that FFmpeg decodes without any other frame, so it skips the work on the others. A stamp that repeats counts
+    half a frame later. When a stamp is earlier than the one before by more than RESTART_SECONDS, the clock has
+    restarted, and time goes on from the last frame. Without stamps, frames are counted. Raises CannotSkipError for a
+    video that must be decoded again without `wanted`.
     """
     last, shift, start = -np.inf, 0.0, video.start()
     ratio = _pixel_ratio(video.stream)
-    for number, frame in _key_frames(video) if key_frames else enumerate(_frames(video)):
+    skipper = Skipper(video.stream, start, wanted) if wanted else None
+    for number, frame in _key_frames(video) if key_frames else enumerate(_frames(video, skipper)):
         if frame is None or frame.pts is None or frame.time_base is None:
             seconds = max(last, -video.step) + video.step
         else:
@@ -166,19 +171,29 @@ def decode(video: Video, key_frames: bool = False) -> Iterator[TimedFrame]:
         yield TimedFrame(number, last, video.step, partial(_to_picture, video.path, frame, ratio))
 
 
-def _frames(video: Video) -> Iterator[av.VideoFrame | None]:
+def _frames(video: Video, skipper: Skipper | None) -> Iterator[av.VideoFrame | SkippedFrame | None]:
+    if skipper is None:
+        return _decoded(video, video.container.demux(video.stream), lambda: None)
+    return skipper.merge(_decoded(video, skipper.packets(video.container), skipper.stop))
+
+
+def _decoded(
+    video: Video, packets: Iterator[av.Packet], need_all: Callable[[], None]
+) -> Iterator[av.VideoFrame | None]:
     """Yield all frames, deinterlaced from the first interlaced one on; None for a frame that cannot be decoded.
 
-    Errors after the last frame yield nothing: there the end of the file is missing.
+    Errors after the last frame yield nothing: there the end of the file is missing. `need_all` is called before what
+    needs all frames: a place of one that cannot be decoded, and a deinterlacer.
     """
     deinterlacer, failed = None, 0
-    for packet in video.container.demux(video.stream):
+    for packet in packets:
         try:
             frames = packet.decode()
         except UNDECODABLE:
             failed += 1
             continue
         if frames and failed:
+            need_all()
             yield from deinterlacer.push(None) if deinterlacer else ()  # the frame that it holds comes first
             yield from [None] * failed
             deinterlacer, failed = None, 0
@@ -187,6 +202,7 @@ def _frames(video: Video) -> Iterator[av.VideoFrame | None]:
                 yield frame
                 continue
             if deinterlacer is None or not deinterlacer.fits(frame):
+                need_all()
                 yield from deinterlacer.push(None) if deinterlacer else ()
                 deinterlacer = _Deinterlacer(frame)
             yield from deinterlacer.push(frame)
@@ -262,11 +278,12 @@ def _pixel_ratio(stream: av.video.stream.VideoStream) -> Fraction:
 _converters = threading.local()  # one for each thread: a converter is made for one size and cannot be shared
 
 
-def _to_picture(path: Path, frame: av.VideoFrame | None, ratio: Fraction) -> np.ndarray | None:
+def _to_picture(path: Path, frame: av.VideoFrame | SkippedFrame | None, ratio: Fraction) -> np.ndarray | None:
     """Return a frame as players show it: RGB uint8 (height, width, 3), with square pixels, upright.
 
     It needs nothing of the file, which may be closed. Raises UnreadableVideoError.
     """
+    assert not isinstance(frame, SkippedFrame), "nobody looks at it"
     if frame is None:
         return None
     if not hasattr(_converters, "rgb"):

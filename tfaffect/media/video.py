@@ -8,6 +8,7 @@ import os
 from collections.abc import Callable, Generator, Iterable, Iterator
 from dataclasses import dataclass
 from functools import cached_property
+from itertools import islice
 from pathlib import Path
 
 import av
@@ -15,7 +16,8 @@ import numpy as np
 
 from tfaffect.media.animation import animation_frames, is_animated
 from tfaffect.media.containers import is_truncated
-from tfaffect.media.decoding import TimedFrame, UnreadableVideoError, decode, open_video
+from tfaffect.media.decoding import TimedFrame, UnreadableVideoError, Video, decode, open_video
+from tfaffect.media.skipping import CannotSkipError
 
 _log = logging.getLogger(__name__)  # without handlers of the program, Python writes warnings to standard error
 
@@ -115,12 +117,30 @@ def _sample(
     with open_video(path, stream) as video:
         for note in video.notes():
             _log.warning("%s %s", os.fsencode(path).decode("utf-8", "backslashreplace"), note)
-        reached = yield from sample(decode(video, key_frames), path, rate, every, start, end)
+        frames = decode(video, key_frames) if key_frames or rate is None else _decode_wanted(video, rate, start, end)
+        reached = yield from sample(frames, path, rate, every, start, end)
         claimed, codec = max(video.duration(), video.stream.frames * video.step), video.stream.codec_context.name
     if reached is None:
         raise UnreadableVideoError(f"{path} has no frames that can be decoded. Its codec is {codec!r}.")
     if reached < min(claimed - 2 * video.step, end) and is_truncated(path):
         raise TruncatedVideoError(path, reached, claimed)
+
+
+def _decode_wanted(video: Video, rate: float, start: float, end: float) -> Iterator[TimedFrame]:
+    """Yield all frames, of which only those at multiples of 1 / rate seconds surely have a picture."""
+
+    def wanted(seconds: float, following: float) -> bool:
+        first, last = max(start, seconds) - 2 * ROUNDING, min(end, following) + 2 * ROUNDING
+        return math.ceil(first * rate) / rate <= last
+
+    count = 0
+    try:
+        for frame in decode(video, wanted=wanted):
+            yield frame
+            count += 1
+    except CannotSkipError:
+        with open_video(video.path, video.number) as again:
+            yield from islice(decode(again), count, None)
 
 
 def sample(
