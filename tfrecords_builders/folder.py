@@ -7,7 +7,7 @@ the build, and the error names it, because you can correct it. Without a table, 
 import os
 import re
 from collections import Counter
-from collections.abc import Iterator
+from collections.abc import Iterator, Sequence
 from dataclasses import dataclass, field, replace
 from itertools import groupby
 from pathlib import Path
@@ -26,6 +26,7 @@ from tfrecords_builders.own_data import OwnData
 from tfrecords_builders.raw_files import path_below
 
 TABLE = "labels.csv"
+NO_BOXES = Note("no boxes: the complete picture is the face; add --detect for photos")
 
 
 def _words() -> str:
@@ -89,6 +90,7 @@ Without a table, DIR may hold one of these:
         found = forms.find(root)
         if (table := self._table(root)) is not None:
             yield from forms.not_read(found, "a table is there")
+            yield from self._tables_beside(table)
             yield from self._faces_of_table(table)
         elif found and self.table == TABLE:
             for item in forms.faces(root, found, self.classes):
@@ -110,7 +112,10 @@ Without a table, DIR may hold one of these:
                 faces.append(face)  # 0.8 kB; a row has 2
         _check_splits(table.table, splits)
         yield from table.notes
+        if faces and not self.detect and all(face.box is None for face in faces):
+            yield NO_BOXES
         faces.sort(key=_picture)
+        yield from _not_found(path.parent, faces)
         for _, same in groupby(faces, key=_picture):
             yield from numbered(same)
 
@@ -143,12 +148,21 @@ Without a table, DIR may hold one of these:
             raise UsageError(f"The lowest affect must be less than the highest. Received: {received}.")
         if (root / self.table).is_file():
             return root / self.table
-        usual = [Path(TABLE).with_suffix(suffix).name for suffix in SUFFIXES] if self.table == TABLE else []
-        files = sorted(path for path in root.rglob("*") if path.name.lower() in (self.table.lower(), *usual))
+        files = sorted(path for path in root.rglob("*") if path.name.lower() in (self.table.lower(), *self._usual()))
         found = [path for path in files if path.name.lower() == self.table.lower()] or files
         if len(found) > 1:
             raise UsageError(f"{root} must hold one {self.table}. Received: {', '.join(map(str, found))}.")
         return found[0] if found else None
+
+    def _usual(self) -> list[str]:
+        """The names of tables that are read without an option, or none where an option names the table."""
+        return [Path(TABLE).with_suffix(suffix).name for suffix in SUFFIXES] if self.table == TABLE else []
+
+    def _tables_beside(self, table: Path) -> Iterator[Note]:
+        """Yield a note for every other table that would be read if this one were not there."""
+        for path in sorted(table.parent.iterdir()):
+            if path != table and path.name.lower() in self._usual() and path.is_file():
+                yield Note(f"{path.name} is there too and is not read; choose it with --table {path.name}")
 
     def _affect(self, cells: Cells, name: str) -> float | None:
         value, low, high = cells.number(name), self.affect_low, self.affect_high
@@ -161,8 +175,17 @@ def _image(folder: Path, name: str) -> Path | None:
     """The picture that a row names below the folder of the table, or None for a path that leads out of it."""
     if (image := path_below(folder, name)) is None:
         return None
-    as_written = "\\" in name and os.path.lexists(folder / name)  # a file name may contain a backslash
+    # A file name may contain a backslash.
+    as_written = "\\" in name and not os.path.isabs(name) and os.path.lexists(folder / name)
     return existing(folder, name if as_written else image.relative_to(folder).as_posix())
+
+
+def _not_found(folder: Path, faces: Sequence[Face]) -> Iterator[Note]:
+    """Yield a note that names the first missing pictures. The faces of a picture must be side by side."""
+    missing = [name for name, _ in groupby(face.key for face in faces) if not os.path.isfile(folder / name)]
+    if missing:
+        more = f" and {len(missing) - 3:,} more" if len(missing) > 3 else ""
+        yield Note(f"pictures not found: {', '.join(missing[:3])}{more}")
 
 
 def _picture(face: Face) -> str:

@@ -1,5 +1,6 @@
 """A user's own table of labels: its columns under their usual names, and its cells as labels."""
 
+import re
 from collections.abc import Iterator, Sequence
 from dataclasses import dataclass, field
 from pathlib import Path
@@ -18,6 +19,9 @@ CLASS = ("class", "label", "emotion", "expression")
 
 BOX = ("left", "top", "right", "bottom")
 COLUMNS = ("path", "class", *AFFECT, "group", "split", *BOX, "sex", "age", "ethnicity", "tags")
+
+_PERSON = re.compile(r"(?<![a-z])(subject|person|participant|proband|patient|speaker|actor)s?(id)?(?![a-z])|^id$")
+"""Names of columns that say who is shown, in lower case: subject, person_id, actor 1 ..."""
 
 
 @dataclass(frozen=True)
@@ -125,7 +129,17 @@ def open_labels(path: Path, codes: Sequence[str] = ()) -> LabelTable:
     notes += [Note(f"column not read: {name}") for name in sorted(set(columns) - set(COLUMNS))]
     if not {"class", *AFFECT} & set(columns):
         notes.append(_unlabelled(path, table, columns))
+    if "group" not in columns:
+        notes.append(_ungrouped(columns))
     return LabelTable(table, columns, codes, notes)
+
+
+def _ungrouped(columns: list[str]) -> Note:
+    """The note for a table without groups. It names the column that is most likely the group."""
+    likely = [name for name in columns if name not in COLUMNS and _PERSON.search(name)]
+    likely.sort(key=lambda name: name == "id")  # `id` may also number the rows
+    hint = f"; is column {likely[0]!r} the group?" if likely else ""
+    return Note(f"no column group: a picture is a group, so the same person may be in several splits{hint}")
 
 
 def _unlabelled(path: Path, table: Table, columns: list[str]) -> Note:

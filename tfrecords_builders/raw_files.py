@@ -27,8 +27,29 @@ def innermost(folder: Path) -> Path:
 
 
 def path_below(root: Path, name: str) -> Path | None:
-    """Return the path of a label row below `root`, or None for an absolute path or one with `..` in it."""
-    parts = name.strip().replace("\\", "/").split("/")
-    if not name.strip() or "\0" in name or ".." in parts or parts[0] == "" or parts[0].endswith(":"):
+    """Return the path of a label row below `root`, or None for a path outside it or one with `..` in it.
+
+    An absolute path must lie in `root` after links are followed.
+    """
+    name = name.strip().replace("\\", "/")
+    parts = name.split("/")
+    if not name or "\0" in name or ".." in parts:
+        return None
+    if Path(name).is_absolute():
+        return _absolute_below(root, Path(name))
+    if parts[0] == "" or parts[0].endswith(":"):
         return None
     return root.joinpath(*parts)
+
+
+def _absolute_below(root: Path, path: Path) -> Path | None:
+    """The path below `root`, as its row spells it where that is possible, or None for a path outside."""
+    try:
+        real_root, real_path = Path(os.path.realpath(root)), Path(os.path.realpath(path))
+    except ValueError:  # a character that no file name can have
+        return None
+    if not real_path.is_relative_to(real_root):
+        return None
+    if path.is_relative_to(root.absolute()):
+        return root / path.relative_to(root.absolute())
+    return root / real_path.relative_to(real_root)

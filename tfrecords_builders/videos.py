@@ -11,6 +11,7 @@ videos that cannot be read, gaps in ratings, and videos that are longer or short
 - Splits are drawn by group. Without a column `group` a video is a group, and then one person may be in several splits.
 """
 
+import os
 from collections.abc import Iterator, Sequence
 from dataclasses import dataclass, field, replace
 from functools import lru_cache, partial
@@ -26,16 +27,18 @@ from tfaffect.labels import CLASSES, SPLITS, Expression
 from tfrecords_builders import recordings, traces
 from tfrecords_builders.annotations import raters, sniffing, steps
 from tfrecords_builders.annotations.agreement import Agreement
+from tfrecords_builders.annotations.first_few import FirstFew
 from tfrecords_builders.annotations.labels import Classes, class_map
 from tfrecords_builders.annotations.rated_row import Labels, RowReader
-from tfrecords_builders.annotations.video_table import VIDEO, facts, open_videos, video_name
+from tfrecords_builders.annotations.video_table import VIDEO, facts, open_videos, row_named, video_name
 from tfrecords_builders.base import Box, Face, Frame, Note, Skip
 from tfrecords_builders.label_table import Cells
 from tfrecords_builders.own_data import OwnData
 from tfrecords_builders.traces import Trace
 
 TABLE = "labels.csv"
-UNREADABLE = Skip("video missing or cannot be decoded")
+MISSING = Skip("video missing")
+UNREADABLE = Skip("video cannot be decoded")
 TOO_LONG = Skip("video longer than a day, as its header says")
 
 
@@ -94,17 +97,17 @@ several raters. FILE is recognised by its content:
         table = open_videos(self._table(root))
         yield from table.notes
         folder = table.table.path.parent
-        by_video: dict[str, list[Cells]] = {}
+        by_video, few = dict[str, list[Cells]](), FirstFew()
         for cells in table.rows():
             name = video_name(folder, cells.row.get("path", ""))
             if isinstance(name, Skip):
-                yield name
+                yield row_named(name, cells, few)
             else:
                 by_video.setdefault(name, []).append(cells)
         unit = "" if self.time_unit == "stated" else self.time_unit
         read = lru_cache(maxsize=8)(partial(sniffing.read, unit=unit))  # rows of a video often name the same files
         limits = self.affect_low, self.affect_high
-        reader = RowReader(folder, limits, class_map(self.class_map), self.annotation_delay, read)
+        reader = RowReader(folder, limits, class_map(self.class_map), self.annotation_delay, read, few)
         agreement = Agreement()
         for name, rows in by_video.items():
             yield from self._video(name, rows, reader, agreement)
@@ -116,13 +119,13 @@ several raters. FILE is recognised by its content:
         about, video = facts(name, rows), reader.folder / name
         seconds = _seconds(video)
         if isinstance(seconds, Skip):
-            yield seconds
+            yield row_named(seconds, rows[0], reader.few)
             return
         labels = Labels()
         for cells in rows:
             labels.add(reader.labels(cells, video, seconds))
         if not labels:
-            yield recordings.NO_RATINGS
+            yield row_named(recordings.NO_RATINGS, rows[0], reader.few)
             return
         affect = {name: self._gold(rows[-1], name, given) for name, given in labels.affect.items() if given}
         whole = not any(cells.text("end") for cells in rows)
@@ -202,6 +205,8 @@ several raters. FILE is recognised by its content:
 def _seconds(video: Path) -> float | Skip:
     from tfaffect.media.video import UnreadableVideoError, duration
 
+    if not os.path.isfile(video):  # unlike Path.is_file, also for names that are too long
+        return MISSING
     try:
         seconds = duration(video)
     except UnreadableVideoError:

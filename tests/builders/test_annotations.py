@@ -89,7 +89,7 @@ def test_nova_free_labels_are_in_the_data(tmp_path):
 def test_the_first_wrong_line_of_nova_is_named(tmp_path):
     path = fakes.write_nova(tmp_path / "x.annotation", "valence", samples=[0, 0.5, 1.5, 9], low=0, high=1)
     with pytest.raises(
-        UsageError, match=r"Line 3 of .*x.annotation: .* in \[0, 1\], that the file states.* Received: 1.5"
+        UsageError, match=r"Line 3 of .*x.annotation~: .* in \[0, 1\], that the file states.* Received: 1.5"
     ):
         curves(path)
     fakes.write(tmp_path / "x.annotation~", "0;1", "much;1")
@@ -355,6 +355,69 @@ def test_labels_are_words_or_are_mapped(tmp_path):
     for pair in ("smile", "=happy", "smile=glad"):
         with pytest.raises(UsageError, match=re.escape(f"Received: {pair!r}")):
             class_map([pair])
+
+
+@pytest.mark.parametrize("binary", [False, True])
+def test_an_error_of_a_sample_names_the_file_with_the_samples(tmp_path, binary):
+    """The header beside it has neither lines nor samples."""
+    path = fakes.write_nova(tmp_path / "x.annotation", "valence", samples=[0, 0.5, 9], binary=binary)
+    refused(path, f"{'Sample' if binary else 'Line'} 3 of {path}~:", "Received: 9")
+    path = fakes.write_stream(tmp_path / "x.stream", [[0, 0], [0, 7]], ascii=not binary)
+    refused(path, f"{'Sample' if binary else 'Line'} 2 of {path}~:", "Received: 7")
+    path = fakes.write_nova_classes(tmp_path / "y.annotation", [(0, 1, "happiness"), (1, 2, "smile")], binary)
+    refused(path, f"{'Segment' if binary else 'Line'} 2 of {path}~:", "'smile' is no class")
+    with pytest.raises(UsageError, match=rf"{'Segment' if binary else 'Line'} 1 of .*/y.annotation~: a rating must be"):
+        ratings(path, sniffing.read(path)[0], UNIT)
+    path = fakes.write_nova_classes(tmp_path / "z.annotation", [(0, 1, "0.5"), (1, 2, "3")], binary)
+    with pytest.raises(UsageError, match=rf"{'Segment' if binary else 'Line'} 2 of .*/z.annotation~: .* in \[-1, 1\]"):
+        ratings(path, sniffing.read(path)[0], UNIT)
+
+
+def write_one(tmp_path, name):
+    """Write a table, a joystick file, a curve of NOVA and a tier of ELAN whose only track has a name."""
+    yield fakes.write(tmp_path / "x.csv", f"seconds,{name}", "0,0.1", "1,0.2")
+    yield fakes.write_nova(tmp_path / "x.annotation", name, samples=[0.1, 0.2])
+    yield fakes.write_elan(tmp_path / "x.eaf", {name: [(0, 1, "0.1")]})
+
+
+@pytest.mark.parametrize("name", ["arousal", "Arousal rated", "emotion", "class_1"])
+def test_the_only_track_may_not_have_the_name_of_another_dimension(tmp_path, name):
+    other = "arousal" if "arousal" in name.lower() else "class"
+    for path in write_one(tmp_path, name):
+        tracks = sniffing.read(path)
+        with pytest.raises(UsageError, match=rf"named for valence, .*{name!r}. Name the file in the column {other}"):
+            choosing.one_dimension(path, tracks, "valence", "")
+        assert choosing.one_dimension(path, tracks, "valence", name) == tracks, "the tier says that it is meant"
+    path = fakes.write_elan(tmp_path / "y.eaf", {"valence": [(0, 1, "0.1")]})
+    with pytest.raises(UsageError, match=r"named for class, .*'valence'. Name the file in the column valence"):
+        choosing.one_dimension(path, sniffing.read(path), "class", "")
+    path = fakes.write(tmp_path / "case.csv", "jstime,Y", "0,0.1", "50,0.2")
+    with pytest.raises(UsageError, match=r"named for valence, .*'arousal'"):
+        choosing.one_dimension(path, sniffing.read(path), "valence", "")
+
+
+def test_the_only_track_may_have_a_name_that_is_no_dimension(tmp_path):
+    for name, unknown in (("pleasure", True), ("valence_2", False), ("rating", False), ("0", False), ("y", True)):
+        for path in write_one(tmp_path, name):
+            (track,) = choosing.one_dimension(path, sniffing.read(path), "valence", "")
+            assert (track.name, choosing.is_unknown(track, "valence")) == (name, unknown)
+
+
+def test_all_columns_are_raters_only_where_none_is_of_another_dimension(tmp_path):
+    path = fakes.write(tmp_path / "x.csv", "seconds,valence,arousal,class", "0,0.1,0.2,sad", "1,0.1,0.2,sad")
+    tracks = sniffing.read(path)
+    with pytest.raises(UsageError, match=r"no raters of valence: 'arousal', 'class'\. FILE#\* takes all"):
+        choosing.one_dimension(path, tracks, "valence", "*")
+    assert [track.name for track in choosing.one_dimension(path, tracks, "class", "*")] == ["class"]
+    assert {name: len(found) for name, found in choosing.all_dimensions(path, tracks, "*").items()} == {
+        "valence": 1,
+        "arousal": 1,
+        "class": 1,
+    }
+    path = fakes.write(tmp_path / "y.csv", "seconds,valence_anna,ben", "0,0.1,0.2", "1,0.1,0.2")
+    assert len(choosing.one_dimension(path, sniffing.read(path), "valence", "*")) == 2
+    with pytest.raises(UsageError, match=r"has no track for class\. Name one as FILE#TIER"):
+        choosing.one_dimension(path, sniffing.read(path), "class", "*")
 
 
 def test_a_track_is_chosen_by_its_name_or_as_the_only_one(tmp_path):

@@ -5,7 +5,7 @@ import os
 
 import pytest
 
-from tests.builders.test_folder import read
+from tests.builders.test_folder import NO_BOXES, NO_GROUP, read
 from tests.fakes import folder as fakes
 from tfaffect.errors import UsageError
 from tfaffect.features import kinds
@@ -145,7 +145,7 @@ def test_a_table_wins_over_class_folders_and_says_so(tmp_path):
     fakes.write_table(tmp_path, ["path", "class"], [["happy/1.jpg", "fear"]])
     faces, _, notes = read(tmp_path)
     assert labels(faces) == {"happy/1.jpg": ("fear", None)}
-    assert notes == {"class folders: not read, because a table is there": 1}
+    assert notes == {"class folders: not read, because a table is there": 1, NO_BOXES: 1, NO_GROUP: 1}
 
 
 def test_a_table_that_is_named_and_missing_is_an_error_although_there_are_class_folders(tmp_path):

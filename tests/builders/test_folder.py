@@ -1,16 +1,21 @@
 import json
 import re
 from collections import Counter
+from pathlib import Path
 
 import pytest
 
 from tests.fakes import folder as fakes
 from tfaffect.errors import UsageError
-from tfaffect.labels import CLASS_OF_WORD, CLASSES
+from tfaffect.labels import CLASS_OF_WORD, CLASSES, SPLITS
 from tfrecords_builders.__main__ import main
 from tfrecords_builders.base import Face, Note, RawFolderError, Skip
 from tfrecords_builders.folder import Folder
 from tfrecords_builders.prepare import prepare
+from tfrecords_builders.raw_files import path_below
+
+NO_BOXES = "no boxes: the complete picture is the face; add --detect for photos"
+NO_GROUP = "no column group: a picture is a group, so the same person may be in several splits"
 
 
 def read(root, **options):
@@ -32,6 +37,7 @@ def write(root, columns, *rows):
 def test_a_table_by_hand(tmp_path):
     fakes.write_labels(tmp_path)
     assert list(Folder().faces(tmp_path)) == [
+        Note(NO_BOXES),
         Face(
             key="anna/1.jpg",
             group="anna",
@@ -70,7 +76,7 @@ def test_splits_boxes_and_all_other_columns_by_hand(tmp_path):
         "c.jpg": ("c.jpg", "test", (0, 0, 64, 64)),
     }
     assert not skips
-    assert not notes
+    assert notes == {NO_GROUP: 1}
 
 
 def test_a_path_alone_is_enough_and_makes_unlabelled_faces(tmp_path):
@@ -178,7 +184,7 @@ def test_columns_that_are_not_read_are_noted(tmp_path):
     write(tmp_path, "path,Class,valance,remark", ["a.jpg", "fear", 0.5, "x"])
     faces, _, notes = read(tmp_path)
     assert faces["a.jpg"].expression == "fear"
-    assert notes == {"column not read: remark": 1, "column not read: valance": 1}
+    assert notes == {"column not read: remark": 1, "column not read: valance": 1, NO_BOXES: 1, NO_GROUP: 1}
 
 
 def test_a_table_without_paths_is_refused(tmp_path):
@@ -231,14 +237,14 @@ def test_another_name_stands_for_class_and_is_said(tmp_path, column):
     write(tmp_path, f"path,{column}", ["a.jpg", "sad"])
     faces, _, notes = read(tmp_path)
     assert faces["a.jpg"].expression == "sadness"
-    assert notes == {f"column {column!r} is read as class": 1}
+    assert notes == {f"column {column!r} is read as class": 1, NO_BOXES: 1, NO_GROUP: 1}
 
 
 def test_class_itself_comes_before_other_names(tmp_path):
     write(tmp_path, "path,emotion,label,class", ["a.jpg", "x", "3", "fear"])
     faces, _, notes = read(tmp_path)
     assert faces["a.jpg"].expression == "fear"
-    assert notes == {"column not read: emotion": 1, "column not read: label": 1}
+    assert notes == {"column not read: emotion": 1, "column not read: label": 1, NO_BOXES: 1, NO_GROUP: 1}
 
 
 def test_two_columns_that_may_be_the_class_are_an_error_that_names_both(tmp_path):
@@ -296,7 +302,7 @@ def test_classes_are_an_option_of_the_command(tmp_path):
     assert report["options"]["classes"] == ["sad", "angry"]
     counts = [split["expression"] for split in report["splits"].values()]
     assert [sum(split[name] for split in counts) for name in ("sadness", "anger")] == [5, 5]
-    assert report["notes"] == {"column 'label' is read as class": 1}
+    assert report["notes"] == {"column 'label' is read as class": 1, NO_BOXES: 1, NO_GROUP: 1}
 
 
 def test_a_table_without_labels_says_so(tmp_path):
@@ -306,7 +312,7 @@ def test_a_table_without_labels_says_so(tmp_path):
     (note,) = (note for note in read(tmp_path)[2] if note.startswith("table"))
     assert note.endswith("faces have no labels; is column 'emotion_id' the class?")
     write(tmp_path, "path,arousal", ["a.jpg", "0.5"])
-    assert not read(tmp_path)[2]
+    assert read(tmp_path)[2] == {NO_BOXES: 1, NO_GROUP: 1}
 
 
 def test_a_table_without_labels_names_the_column_with_class_words(tmp_path):
@@ -323,7 +329,13 @@ def test_the_table_may_be_of_another_kind_without_an_option(tmp_path, suffix):
         fakes.write_table(tmp_path, fakes.COLUMNS, fakes.ROWS, name=f"labels{suffix}", delimiter="\t")
     assert len(read(tmp_path)[0]) == len(fakes.ROWS)
     fakes.write_table(tmp_path, ["path"], [["c.jpg"]])
-    assert list(read(tmp_path)[0]) == ["c.jpg"], "labels.csv comes first"
+    faces, _, notes = read(tmp_path)
+    assert list(faces) == ["c.jpg"], "labels.csv comes first"
+    other = f"labels{suffix}"
+    assert notes[f"{other} is there too and is not read; choose it with --table {other}"] == 1
+    faces, _, notes = read(tmp_path, table=other)
+    assert len(faces) == len(fakes.ROWS)
+    assert not any("is there too" in note for note in notes), "the user chose"
 
 
 def test_two_tables_of_other_kinds_are_an_error_that_names_both(tmp_path):
@@ -331,3 +343,114 @@ def test_two_tables_of_other_kinds_are_an_error_that_names_both(tmp_path):
         fakes.write_table(tmp_path, ["path"], [["a.jpg"]], name=name)
     with pytest.raises(UsageError, match=r"must hold one labels\.csv\. Received: .*labels\.tsv, .*labels\.txt"):
         read(tmp_path)
+
+
+def test_every_other_table_beside_the_table_is_named_in_any_case_of_letters(tmp_path):
+    write(tmp_path / "mine", "path", ["a.jpg"])
+    for name in ("Labels.XLSX", "labels.txt", "labels.json", "other.csv"):
+        (tmp_path / "mine" / name).touch()
+    (tmp_path / "mine" / "labels.tsv").mkdir()
+    assert [note for note in read(tmp_path)[2] if "too" in note] == [
+        "Labels.XLSX is there too and is not read; choose it with --table Labels.XLSX",
+        "labels.txt is there too and is not read; choose it with --table labels.txt",
+    ]
+
+
+def test_pictures_without_any_box_are_said_once(tmp_path):
+    write(tmp_path, "path,group", ["a.jpg", 1], ["b.jpg", 2])
+    assert read(tmp_path)[2][NO_BOXES] == 1
+    assert NO_BOXES not in read(tmp_path, detect=True)[2]
+    columns = "path,left,top,right,bottom"
+    write(tmp_path, columns, ["a.jpg", "", "", "", ""], ["b.jpg", "", "", "", ""])
+    assert read(tmp_path)[2][NO_BOXES] == 1, "empty columns are as good as none"
+    write(tmp_path, columns, ["a.jpg", 1, 2, 30, 40], ["b.jpg", "", "", "", ""])
+    assert NO_BOXES not in read(tmp_path)[2]
+
+
+@pytest.mark.parametrize(
+    ("missing", "note"),
+    [
+        (["a/1.jpg"], "pictures not found: a/1.jpg"),
+        (["c.jpg", "a/1.jpg", "b.jpg"], "pictures not found: a/1.jpg, b.jpg, c.jpg"),
+        (["c.jpg", "a/1.jpg", "b.jpg", "d.jpg", "e.jpg"], "pictures not found: a/1.jpg, b.jpg, c.jpg and 2 more"),
+    ],
+)
+def test_the_first_missing_pictures_are_named(tmp_path, missing, note):
+    rows = [[name, 1, 1, 30, 30] for name in ("a/0.jpg", *missing)]
+    write(tmp_path, "path,left,top,right,bottom", *rows, [missing[0], 2, 2, 30, 30])
+    assert not any(found.startswith("pictures not found") for found in read(tmp_path)[2])
+    for name in missing:
+        (tmp_path / name).unlink()
+    (tmp_path / missing[0]).mkdir()  # a folder is no picture
+    faces, _, notes = read(tmp_path)
+    assert len(faces) == len(missing) + 2, "they stay annotated, and the build counts them as skipped"
+    assert [found for found in notes if found.startswith("pictures not found")] == [note]
+
+
+def test_missing_pictures_are_named_on_screen_and_in_the_report(tmp_path, capsys):
+    rows = [[f"{number}.jpg", "fear", split] for number, split in enumerate(SPLITS)]
+    write(tmp_path / "raw", "path,class,split", *rows, ["x.jpg", "fear", "train"])
+    (tmp_path / "raw" / "x.jpg").unlink()
+    main(["folder", "--raw", str(tmp_path / "raw"), "--records", str(tmp_path / "records"), "--max-skipped", "0.3"])
+    assert "pictures not found: x.jpg" in capsys.readouterr().out
+    report = json.loads((tmp_path / "records" / "folder" / "1.0.0" / "build_report.json").read_text())
+    assert report["notes"] == {NO_GROUP: 1, NO_BOXES: 1, "pictures not found: x.jpg": 1}
+    assert report["skipped"] == {"picture file missing or unreadable": 1}
+
+
+@pytest.mark.parametrize(
+    ("columns", "likely"),
+    [
+        ("Subject", "subject"),
+        ("id,PERSON_ID", "person_id"),
+        ("participantID", "participantid"),
+        ("Proband Nr", "proband nr"),
+        ("speaker1", "speaker1"),
+        ("Actors", "actors"),
+        ("ID", "id"),
+        ("image_id,factor,personality,video,valid,sex", None),
+    ],
+)
+def test_a_missing_group_is_noted_with_the_column_that_may_be_it(tmp_path, columns, likely):
+    write(tmp_path, f"path,class,{columns}", ["a.jpg", "fear"])
+    hint = f"; is column {likely!r} the group?" if likely else ""
+    assert [note for note in read(tmp_path)[2] if "group" in note] == [f"{NO_GROUP}{hint}"]
+    write(tmp_path, f"path,class,group,{columns}", ["a.jpg", "fear"])
+    assert not any("group" in note for note in read(tmp_path)[2])
+
+
+def test_an_absolute_path_inside_the_raw_folder_is_the_path_below_it(tmp_path, monkeypatch):
+    raw = tmp_path / "raw"
+    (tmp_path / "link").symlink_to(raw, target_is_directory=True)
+    write(raw, "path,class", [f"{raw}/sub/a.jpg", "fear"], [f" {tmp_path}/link/b.jpg", "anger"], ["sub/a.jpg", "fear"])
+    monkeypatch.chdir(tmp_path)
+    for root in (raw, tmp_path / "link", Path("raw"), Path("link")):
+        faces, skips, _ = read(root)
+        assert {key: face.image for key, face in faces.items()} == {
+            "b.jpg": root / "b.jpg",
+            "sub/a.jpg": root / "sub" / "a.jpg",
+        }
+        assert skips == {"picture and box listed before": 1}
+
+
+def test_an_absolute_path_outside_the_raw_folder_stays_refused(tmp_path):
+    raw = tmp_path / "raw"
+    raw.mkdir()
+    (tmp_path / "raw2").mkdir()
+    (raw / "out").symlink_to(tmp_path / "raw2", target_is_directory=True)
+    (raw / "loop").symlink_to(raw / "loop")
+    outside = ["/", "/etc/a.jpg", f"{raw}2/a.jpg", f"{raw}/out/a.jpg", f"{raw}/../raw2/a.jpg", f"{raw}/../raw/a.jpg"]
+    for name in [*outside, f"{raw}/\0", f"{raw}/\ud800", f"{tmp_path}", "C:/a.jpg", "C:\\a.jpg"]:
+        assert path_below(raw, name) is None, name
+    assert path_below(raw, f"{raw}/a.jpg") == raw / "a.jpg"
+    assert path_below(raw, f"{raw}/loop") == raw / "loop"
+    assert path_below(raw, f"{raw}\\sub\\a.jpg") == raw / "sub" / "a.jpg"
+    assert path_below(raw, f"{raw}/{'n' * 5000}") == raw / ("n" * 5000)
+
+
+def test_a_file_outside_with_a_backslash_in_its_name_is_not_read(tmp_path):
+    raw = tmp_path / "raw"
+    write(raw, "path", [f"{raw}\\a.jpg"])
+    fakes.picture(tmp_path / "raw\\a.jpg", 0)
+    (face,) = read(raw)[0].values()
+    assert face.image == raw / "a.jpg"

@@ -200,6 +200,13 @@ def test_without_groups_every_video_is_one_and_the_report_warns(folder):
         ("valence", [("gone.csv",)], "valence must be a number, or the name of a file below"),
         ("valence", [("../a.csv",)], "valence must be a number, or the name of a file below"),
         ("class", [("glad",)], "class must be a class, or the name of a file below"),
+        ("valence", [("gone.csv",)], "There is no file 'gone.csv' below it. Received: 'gone.csv'."),
+        ("valence", [("gone.csv#joy",)], "There is no file 'gone.csv' below it. Received: 'gone.csv#joy'."),
+        ("class", [("glad",)], "There is no file 'glad' below it."),
+        ("valence", [("../a.csv",)], "'../a.csv' is outside it, or contains '..'. Received: '../a.csv'."),
+        ("annotation", [("/a.csv#joy",)], "'/a.csv' is outside it, or contains '..'."),
+        ("valence", [("arousal.csv",)], "arousal.csv was named for valence, but its only track for this is called"),
+        ("valence", [("both.csv#*",)], "both.csv has tracks that are no raters of valence: 'arousal'. FILE#* takes"),
         ("annotation", [("0.5",)], "annotation must be the name of a file below"),
         ("valence,start", [("slow.csv", -1)], "start must be 0 or more seconds"),
         ("valence,start,end", [("slow.csv", 2, 1)], "end must be later than the start"),
@@ -213,9 +220,70 @@ def test_without_groups_every_video_is_one_and_the_report_warns(folder):
 def test_a_wrong_cell_is_named(folder, columns, rows, words):
     write_ratings(folder.parent, "a.csv", (0, 0.1), (1, 0.1))
     fakes.write(folder / "named.csv", "seconds,valence", "0,0.1", "1,0.1")
+    fakes.write(folder / "arousal.csv", "seconds,arousal", "0,0.1", "1,0.1")
+    fakes.write(folder / "both.csv", "seconds,valence,arousal", "0,0.1,0.1", "1,0.1,0.1")
     table(folder, columns, *rows)
     with pytest.raises(UsageError, match=re.escape(words)):
         read(folder)
+
+
+def test_the_tier_says_that_another_name_is_meant(folder):
+    fakes.write(folder / "x.csv", "seconds,arousal", *(f"{time},{time / 10}" for time in fakes.times()))
+    table(folder, "valence,group", ("x.csv#arousal", "g"))
+    faces, _, notes = read(folder)
+    assert valences(faces) == pytest.approx([0.02 * place for place in range(10)])
+    assert not [note for note in notes if "is read as" in note]
+
+
+def test_the_report_says_that_another_name_is_read_as_the_label(tmp_path):
+    names = [f"sub/{letter}" for letter in "abcde"]
+    for name in names:
+        fakes.write_clip(tmp_path / f"{name}.mp4")
+        fakes.write(tmp_path / f"{name}.csv", "seconds,pleasure", *(f"{time},{time / 10}" for time in fakes.times()))
+    fakes.write_elan(tmp_path / "a.eaf", {"mood": fakes.CLASSES})
+    rows = [(f"{name}.mp4", f"{name}.csv", "a.eaf" if "a" in name else "", "g") for name in names]
+    fakes.write_table(tmp_path, "path,valence,annotation,group", *rows)
+    faces, _, notes = read(tmp_path)
+    assert valences(faces[:10]) == pytest.approx([0.02 * place for place in range(10)])
+    assert faces[0].expression == "happiness"
+    assert {note: count for note, count in notes.items() if "is read as" in note} == {
+        "column pleasure of sub/a.csv is read as valence": 1,
+        "column pleasure of sub/b.csv is read as valence": 1,
+        "column pleasure of sub/c.csv is read as valence": 1,
+        "column pleasure of other files is read as valence": 2,
+        "tier mood of a.eaf is read as class": 1,
+    }
+
+
+def test_videos_and_rows_that_are_left_out_are_named(folder):
+    fakes.write(folder / "text.mp4", "no video")
+    gone = [(f"gone{number}.mp4", 0.5, "g") for number in range(5)]
+    others = [("text.mp4", 0.5, "g"), ("../a.mp4", 0.5, "g"), ("", 0.5, "g"), (VIDEO, "", "g")]
+    fakes.write_table(folder, "path,valence,group", *gone, ("gone1.mp4", 0.5, "g"), *others)
+    faces, skips, _ = read(folder)
+    assert not faces
+    assert skips == {
+        "video missing: gone0.mp4 (row 2)": 1,
+        "video missing: gone1.mp4 (row 3)": 1,
+        "video missing: gone2.mp4 (row 4)": 1,
+        "video missing: other files": 2,
+        "video cannot be decoded: text.mp4 (row 8)": 1,
+        "path points outside the raw folder: ../a.mp4 (row 9)": 1,
+        "row without a path: (row 10)": 1,
+        "video without ratings: a.mp4 (row 11)": 1,
+    }
+    with pytest.raises(UsageError, match=r"video missing: gone0.mp4 \(row 2\)"):
+        prepare(Videos(), folder, folder / "records", face_detector=find_green)
+
+
+@pytest.mark.parametrize(("delay", "last"), [(0.0, 1.8), (0.4, 1.4)])
+def test_a_frame_at_the_time_of_the_last_rating_gives_no_record(folder, delay, last):
+    """The ratings end at 2 s, and the video is longer."""
+    fakes.write_clip(folder / VIDEO, 4)
+    table(folder, "valence,group", ("slow.csv", "g"))
+    faces, _, _ = read(folder, annotation_delay=delay)
+    assert faces[-1].image.seconds == last
+    assert faces[-1].valence == pytest.approx((last + delay) / 10)
 
 
 def test_the_unit_of_times_is_asked_for(folder):

@@ -39,12 +39,17 @@ def test_verify(records):
     assert found["claimed on"]["evaluated on"] == "fer_plus 1.1.0"
 
 
-def test_card(tmp_path, monkeypatch):
-    shutil.copytree(MICRO, tmp_path / "models" / "fer_plus_micro")
+def test_card_is_printed_for_a_name_and_written_for_a_path(tmp_path, monkeypatch, capsys):
+    folder = tmp_path / "models" / "fer_plus_micro"
+    shutil.copytree(MICRO, folder)
     monkeypatch.setattr(shipped, "FOLDER", tmp_path / "models")
-    (tmp_path / "models" / "fer_plus_micro" / "card.md").unlink()
+    (folder / "card.md").unlink()
+    expected = (MICRO / "card.md").read_text()
     card.main(Path("micro"))
-    assert (tmp_path / "models" / "fer_plus_micro" / "card.md").read_text() == (MICRO / "card.md").read_text()
+    assert capsys.readouterr().out == expected + "\n"
+    assert not (folder / "card.md").exists()
+    card.main(folder)
+    assert (folder / "card.md").read_text() == expected
 
 
 def test_demo(face_detector, tmp_path):

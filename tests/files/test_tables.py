@@ -15,6 +15,8 @@ from tfaffect.files.workbooks import as_text
 from tfrecords_builders.base import Face, Note
 from tfrecords_builders.folder import Folder
 
+NO_BOXES = "no boxes: the complete picture is the face; add --detect for photos"
+NO_GROUP = "no column group: a picture is a group, so the same person may be in several splits"
 PLAIN = "path,class,valence,group\nä 1.jpg,happy,0.5,Zoë\nb.jpg,,-1,7\n"
 SEMICOLONS = "path;class;valence;group\nä 1.jpg;happy;0,5;Zoë\nb.jpg;;-1;7\n"
 TABS = PLAIN.replace(",", "\t")
@@ -137,14 +139,19 @@ def test_times_of_a_list_may_have_decimal_commas(tmp_path):
 def test_cp1252_is_said_by_both_programs(tmp_path, caplog):
     (tmp_path / "labels.csv").write_bytes(WRITTEN["cp1252"])
     _, notes = faces(tmp_path)
-    assert notes == ["not UTF-8, so read as cp1252, the encoding of Windows: check letters with accents"]
+    missing = "pictures not found: b.jpg, ä 1.jpg"
+    assert notes == [
+        "not UTF-8, so read as cp1252, the encoding of Windows: check letters with accents",
+        NO_BOXES,
+        missing,
+    ]
     carried(tmp_path / "labels.csv")
     (record,) = caplog.records
     assert record.getMessage() == f"{tmp_path}/labels.csv: {notes[0]}."
     assert record.levelno == logging.WARNING, "without a set-up of logging, Python prints it to standard error"
     caplog.clear()
     (tmp_path / "labels.csv").write_bytes(WRITTEN["plain"])
-    assert faces(tmp_path)[1] == []
+    assert faces(tmp_path)[1] == [NO_BOXES, missing]
     carried(tmp_path / "labels.csv")
     assert not caplog.records
 
@@ -177,7 +184,7 @@ def test_what_is_no_table_is_refused_by_both_programs(tmp_path, content, reason)
 def test_another_name_stands_for_path_and_is_said(tmp_path, caplog, name):
     (tmp_path / "labels.csv").write_text(f"class,{name}\nfear,a.jpg\n")
     found, notes = faces(tmp_path)
-    assert notes == [f"column {name!r} is read as path"]
+    assert notes == [f"column {name!r} is read as path", NO_GROUP, NO_BOXES, "pictures not found: a.jpg"]
     assert found["a.jpg"].expression == "fear"
     assert carried(tmp_path / "labels.csv") == [("a.jpg", {"class": "fear"})]
     assert [record.getMessage() for record in caplog.records] == [f"{tmp_path}/labels.csv: {notes[0]}."]

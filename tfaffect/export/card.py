@@ -227,14 +227,19 @@ def _describe_use(contract: Contract) -> Iterator[str]:
 def main(artefact: cli.Model) -> None:
     """Write the model card (card.md) beside a run or an export.
 
+    For a name of `tfaffect models` the card is printed instead: its file belongs to the installation.
+
     Args:
         artefact: Run folder, .keras, SavedModel, .tflite or .onnx with its model.json, or a name of `tfaffect models`.
     """
     from tfaffect.contract import read
     from tfaffect.runtimes import shipped
 
-    artefact = shipped.find(artefact)
+    given, artefact = artefact, shipped.find(artefact)
     contract = read(artefact)
+    if artefact != given:
+        print(compose(contract))
+        return
     folder = artefact if artefact.is_dir() else artefact.parent
     if contract.scores is None and (folder / "model.keras").is_file():
         from tfaffect.export.claims import scores_of_run

@@ -35,9 +35,10 @@ def steps_per_epoch(corpora: list[Prepared], config: Config) -> int:
     """
     total, needed = sum(faces_per_epoch(corpora, config)), config.batch_size * config.gradient_accumulation_steps
     if total < needed:
+        most = max(1, total // config.gradient_accumulation_steps)
         raise UsageError(
-            f"An epoch has {total} training faces, less than one step of the optimizer needs. "
-            f"Received: {config.batch_size=}, {config.gradient_accumulation_steps=}."
+            f"An epoch has {total} training faces, less than one step of the optimizer needs. Use --batch-size {most} "
+            f"or less. Received: {config.batch_size=}, {config.gradient_accumulation_steps=}."
         )
     return total // needed * config.gradient_accumulation_steps
 

@@ -214,8 +214,10 @@ def _weights(config: Config, quiet: bool) -> str:
     if weights not in ("imagenet", "none") and Path(weights).exists():  # the run may resume in another working folder
         weights = str(Path(weights).absolute())
     if config.weights == "auto" and not quiet:
-        random = "random weights: ImageNet's could not be downloaded. --weights PATH accepts efficientnetb1_notop.h5"
-        print(f"The backbone starts from {'ImageNet weights' if weights == 'imagenet' else random}.")
+        start = "ImageNet weights" if weights == "imagenet" else "random weights"
+        if weights != "imagenet" and config.architecture == "efficientnet_b1":
+            start += ": ImageNet's could not be downloaded. --weights PATH accepts efficientnetb1_notop.h5"
+        print(f"The backbone starts from {start}.")
     return weights
 
 

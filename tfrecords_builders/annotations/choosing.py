@@ -13,6 +13,9 @@ from tfrecords_builders.label_table import CLASS
 ALL = "*"
 """The tier that stands for all of a file: each is a rater."""
 
+PLAIN = {"value", "values", "rating", "ratings", "score", "scores"}
+"""Words in the name of a track that do not say what it rates."""
+
 WORDS = {**{name: {name} for name in AFFECT}, "class": {*CLASS, *(f"{word}s" for word in CLASS)}}
 """Dimension -> words in the name of a track of this dimension."""
 
@@ -31,23 +34,24 @@ def of_video(path: Path, tracks: Sequence[Track], video: Path) -> list[Track]:
 def one_dimension(path: Path, tracks: Sequence[Track], dimension: str, tier: str) -> list[Track]:
     """Return the track of a dimension in a file, or all with the tier `*`.
 
-    Without a tier it is the one whose name says so, or the only one. Raises UsageError where none or several fit.
+    Without a tier it is the one whose name says so, or the only one. Raises UsageError where none or several fit, and
+    for a track that is named after another dimension, unless the tier names it.
     """
     fitting = [track for track in tracks if dimension != "class" or isinstance(track, Tier)]
     if tier == ALL:
-        return fitting
-    if tier:
+        found = _raters(path, fitting, dimension)
+    elif tier:
         found = [track for track in tracks if track.name == tier]
         found = found or [track for track in tracks if track.name.lower() == tier.lower()]
     else:
-        found = _named(fitting, dimension) or fitting
-    if len(found) == 1:
+        found = _named(fitting, dimension) or _only(path, fitting, dimension)
+    if len(found) == 1 or (found and tier == ALL):
         return found
     names = _few([track.name for track in tracks])
+    wanted = f"for {dimension}" if tier in ("", ALL) else f"called {tier!r}"
     raise UsageError(
-        f"{printable(path)} has {len(found) or 'no'} {'tracks' if len(found) > 1 else 'track'} "
-        f"{f'called {tier!r}' if tier else f'for {dimension}'}. Name one as FILE#TIER, or all as FILE#{ALL} where each "
-        f"is a rater. Tracks in the file: {names}."
+        f"{printable(path)} has {len(found) or 'no'} {'tracks' if len(found) > 1 else 'track'} {wanted}. "
+        f"Name one as FILE#TIER, or all as FILE#{ALL} where each is a rater. Tracks in the file: {names}."
     )
 
 
@@ -56,7 +60,7 @@ def all_dimensions(path: Path, tracks: Sequence[Track], tier: str) -> dict[str, 
 
     With a tier, only that one. Raises UsageError where no name says what a track is, or several say the same.
     """
-    if tier:
+    if tier not in ("", ALL):
         tracks = one_dimension(path, tracks, "valence", tier)
     tiers = [track for track in tracks if isinstance(track, Tier)]
     found: dict[str, list[Track]] = {name: _named(tracks, name) for name in AFFECT}
@@ -73,6 +77,39 @@ def all_dimensions(path: Path, tracks: Sequence[Track], tier: str) -> dict[str, 
             f"Tracks in the file: {_few([track.name for track in tracks])}."
         )
     return found
+
+
+def is_unknown(track: Track, dimension: str) -> bool:
+    """Return whether the name of a track says something else than its dimension. `rating` and `0` say nothing."""
+    return not _named([track], dimension) and bool({*re.findall(r"[^\W\d_]+", track.name.lower())} - PLAIN)
+
+
+def _only(path: Path, tracks: list[Track], dimension: str) -> list[Track]:
+    """The tracks. Raises UsageError where the only one is named after another dimension."""
+    if len(tracks) == 1 and (other := _other(tracks[0], dimension)):
+        shown = _few([tracks[0].name])
+        raise UsageError(
+            f"{printable(path)} was named for {dimension}, but its only track for this is called {shown}. Name the "
+            f"file in the column {other}. If the track does hold {dimension}, name it as FILE#TIER."
+        )
+    return tracks
+
+
+def _raters(path: Path, tracks: list[Track], dimension: str) -> list[Track]:
+    """The tracks, each of a rater. Raises UsageError where some are named after another dimension."""
+    if others := [track.name for track in tracks if _other(track, dimension)]:
+        raise UsageError(
+            f"{printable(path)} has tracks that are no raters of {dimension}: {_few(others)}. FILE#{ALL} takes all "
+            "tracks of a file. Name the tracks of the raters instead: FILE#TIER;FILE#TIER."
+        )
+    return tracks
+
+
+def _other(track: Track, dimension: str) -> str:
+    """The other dimension after which a track is named, or an empty text."""
+    if _named([track], dimension):
+        return ""
+    return next((name for name in WORDS if _named([track], name)), "")
 
 
 def _named(tracks: Sequence[Track], dimension: str) -> list[Track]:

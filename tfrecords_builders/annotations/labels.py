@@ -53,7 +53,9 @@ def ratings(path: Path, track: Track, limits: tuple[float, float]) -> Trace:
     outside = np.flatnonzero(_is_outside(track.values, low, high))
     if len(outside):
         place = f"{track.counted} {track.numbers[outside[0]]}"
-        raise _out_of_range(path, place, float(track.values[outside[0]]), low, high, stated=track.limits is not None)
+        raise _out_of_range(
+            track.data or path, place, float(track.values[outside[0]]), low, high, stated=track.limits is not None
+        )
     values = np.clip((2 * track.values - low - high) / (high - low), -1, 1)
     trace = Trace.of(zip(track.seconds.tolist(), values.tolist(), strict=True))
     return traces.checked(Trace(trace.seconds, trace.values, (*track.notes, *trace.notes)), path)
@@ -69,11 +71,11 @@ def _rated_segments(path: Path, tier: Tier, limits: tuple[float, float]) -> Step
         value = to_number(part.label)
         if value is None:
             raise UsageError(
-                f"{part.place.capitalize()} of {printable(path)}: a rating must be a number. "
+                f"{part.place.capitalize()} of {printable(tier.data or path)}: a rating must be a number. "
                 f"Received: {part.label[:50]!r}."
             )
         if _is_outside(value, low, high):
-            raise _out_of_range(path, part.place, value, low, high, stated=False)
+            raise _out_of_range(tier.data or path, part.place, value, low, high, stated=False)
         spans.append((part.start, part.end, float(np.clip((2 * value - low - high) / (high - low), -1, 1))))
     if not spans:
         raise UsageError(f"{printable(path)} has no rating in {tier.name!r}: no segment of it has a number.")
@@ -101,9 +103,9 @@ def classes(path: Path, track: Track, known: Mapping[str, str | None]) -> tuple[
             notes.append(Note(f"label that --class-map does not name: {printable(part.label)[:50]!r}"))
         elif word not in MISSING:
             raise UsageError(
-                f"{part.place.capitalize()} of {printable(path)}: {part.label[:50]!r} is no class. Classes: "
-                f"{', '.join(CLASSES)}. Name the class of each label: --class-map '{part.label[:50]}=happiness' ..., "
-                f"or {NO_CLASS} for no class."
+                f"{part.place.capitalize()} of {printable(track.data or path)}: {part.label[:50]!r} is no class. "
+                f"Classes: {', '.join(CLASSES)}. Name the class of each label: "
+                f"--class-map '{part.label[:50]}=happiness' ..., or {NO_CLASS} for no class."
             )
     found = {name: Steps.over(parts) for name, parts in spans.items()}
     for steps in found.values():

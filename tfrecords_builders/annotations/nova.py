@@ -38,7 +38,7 @@ def read(path: Path, header: Element) -> list[Track]:
         return [_continuous(path, data, scheme, info, binary)]
     if kind == "DISCRETE" or (kind == "FREE" and not binary):
         items = _items(path, scheme) if kind == "DISCRETE" else None
-        return [Tier(scheme.get("name", ""), tuple(_segments(data, items, binary)))]
+        return [Tier(scheme.get("name", ""), tuple(_segments(data, items, binary)), data=data)]
     raise UsageError(
         f"{printable(path)} has the scheme {kind or 'without a type'}{' in binary form' if binary else ''}. Only "
         "CONTINUOUS, DISCRETE and, in ASCII form, FREE are read."
@@ -54,7 +54,8 @@ def _continuous(path: Path, data: Path, scheme: Element, info: Element, binary: 
     if binary:
         scores = _records(data, SCORE)["score"].astype(float)
         samples = np.arange(len(scores))
-        found = Curve(name, samples / rate, np.where(np.isinf(scores), np.nan, scores), samples + 1, "sample", limits)
+        scores = np.where(np.isinf(scores), np.nan, scores)
+        found = Curve(name, samples / rate, scores, samples + 1, "sample", limits, data=data)
     else:
         lines = read_text(data).rstrip().splitlines()
         cells = [(number + 1, number / rate, line.partition(";")[0]) for number, line in enumerate(lines)]

@@ -6,12 +6,13 @@ from pathlib import Path
 
 import numpy as np
 
-from tfaffect.files.paths import existing
+from tfaffect.files.paths import existing, printable
 from tfaffect.labels import AFFECT, CLASS_OF_WORD
 from tfrecords_builders.annotations import choosing
+from tfrecords_builders.annotations.first_few import FirstFew
 from tfrecords_builders.annotations.labels import Classes, classes, ratings
 from tfrecords_builders.annotations.steps import Steps, between
-from tfrecords_builders.annotations.tracks import Track
+from tfrecords_builders.annotations.tracks import Tier, Track
 from tfrecords_builders.base import Note
 from tfrecords_builders.label_table import Cells
 from tfrecords_builders.raw_files import path_below
@@ -48,6 +49,7 @@ class RowReader:
     class_map: the classes of labels that are no words for a class.
     delay: of ratings that people gave while the video played, in seconds. Constants and segments have none.
     read: returns the tracks in a file.
+    few: the files that notes have named.
     """
 
     folder: Path
@@ -55,6 +57,7 @@ class RowReader:
     class_map: Mapping[str, str | None]
     delay: float
     read: Callable[[Path], list[Track]]
+    few: FirstFew = field(default_factory=FirstFew)
 
     def labels(self, cells: Cells, video: Path, seconds: float) -> Labels:
         """Return the labels of a row for its video, which lasts some seconds.
@@ -70,14 +73,14 @@ class RowReader:
             for path, tier in self._files(cells, dimension):
                 tracks = choosing.of_video(path, self.read(path), video)
                 for track in choosing.one_dimension(path, tracks, dimension, tier):
-                    self._add(found, dimension, path, track)
+                    self._add(found, dimension, path, track, tier)
         for path, tier in self._files(cells, "annotation"):
             tracks = choosing.of_video(path, self.read(path), video)
             for dimension, chosen in choosing.all_dimensions(path, tracks, tier).items():
                 if chosen and cells.text(dimension):
                     raise cells.error("annotation", f"a file without {dimension}, which has its own column")
                 for track in chosen:
-                    self._add(found, dimension, path, track)
+                    self._add(found, dimension, path, track, tier)
         return self._within(found, *_window(cells))
 
     def _constant(self, cells: Cells, dimension: str, seconds: float) -> Trace | Classes | None:
@@ -106,10 +109,12 @@ class RowReader:
             if whole and whole.is_file():
                 yield whole, ""
                 continue
-            file, _, tier = name.rpartition("#")
+            file, _, tier = name.rpartition("#") if "#" in name else (name, "", "")
             path = self._path(file)
-            if not path or not path.is_file():
-                raise cells.error(column, f"{kind} below {self.folder}")
+            if not path:
+                raise cells.error(column, f"{kind} below {self.folder}. {file!r} is outside it, or contains '..'")
+            if not path.is_file():
+                raise cells.error(column, f"{kind} below {self.folder}. There is no file {file!r} below it")
             yield path, tier
 
     def _path(self, name: str) -> Path | None:
@@ -118,7 +123,11 @@ class RowReader:
             return None
         return existing(self.folder, path.relative_to(self.folder).as_posix())
 
-    def _add(self, found: Labels, dimension: str, path: Path, track: Track) -> None:
+    def _add(self, found: Labels, dimension: str, path: Path, track: Track, tier: str) -> None:
+        if not tier and choosing.is_unknown(track, dimension):
+            what = f"{'tier' if isinstance(track, Tier) else 'column'} {printable(track.name)[:50]}"
+            file = self.few.name(f"{what} {dimension}", printable(path.relative_to(self.folder).as_posix()))
+            found.notes.append(Note(f"{what} of {file} is read as {dimension}"))
         if dimension == "class":
             segments, notes = classes(path, track, self.class_map)
             found.notes += notes

@@ -38,7 +38,7 @@ def read(path: Path, header: Element) -> list[Track]:
     values = _binary(path, data, info, int(width))
     seconds = _seconds(path, header, rate, len(values))
     numbers = np.arange(1, len(values) + 1)
-    return [Curve(str(place), seconds, values[:, place], numbers, "sample") for place in range(int(width))]
+    return [Curve(str(place), seconds, values[:, place], numbers, "sample", data=data) for place in range(int(width))]
 
 
 def _ascii(path: Path, data: Path, header: Element, rate: float, width: int, separator: str) -> list[Track]:

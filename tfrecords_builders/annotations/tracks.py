@@ -22,6 +22,7 @@ class Curve:
     numbers: int (samples,), where the file has each sample; `counted` says what is counted: "line" or "sample".
     limits: the lowest and the highest rating that the file allows, where it says so.
     wrong: what is wrong with the first cell that is no number; it is an error only for a curve that is used.
+    data: the file with the samples, where it is not the file that was named.
     """
 
     name: str
@@ -32,6 +33,7 @@ class Curve:
     limits: tuple[float, float] | None = None
     wrong: str = ""
     notes: tuple[Note, ...] = ()
+    data: Path | None = None
 
 
 @dataclass(frozen=True, slots=True)
@@ -46,12 +48,17 @@ class Segment:
 
 @dataclass(frozen=True)
 class Tier:
-    """Segments of one kind. `media` is the file name of the video that they describe, where the file says so."""
+    """Segments of one kind.
+
+    media: the file name of the video that they describe, where the file says so.
+    data: the file with the segments, where it is not the file that was named.
+    """
 
     name: str
     segments: tuple[Segment, ...]
     media: str = ""
     notes: tuple[Note, ...] = ()
+    data: Path | None = None
 
 
 Track = Curve | Tier
@@ -73,7 +80,7 @@ def curve(
             break
     numbers = np.array([line for line, _, _ in cells], int)
     seconds = np.array([time for _, time, _ in cells], float)
-    return Curve(name, seconds, np.array(values, float), numbers, limits=limits, wrong=wrong, notes=notes)
+    return Curve(name, seconds, np.array(values, float), numbers, limits=limits, wrong=wrong, notes=notes, data=path)
 
 
 def segment(path: Path, times: Sequence[float | None], label: str, place: str) -> Segment:

@@ -5,10 +5,11 @@ from pathlib import Path
 from typing import Any
 
 from tfaffect.errors import UsageError
-from tfaffect.files.paths import existing
+from tfaffect.files.paths import existing, printable
 from tfaffect.files.separated import bare
 from tfaffect.files.tables import PATH, open_table
 from tfaffect.labels import AFFECT
+from tfrecords_builders.annotations.first_few import FirstFew
 from tfrecords_builders.base import OUTSIDE_RAW, Note, Skip
 from tfrecords_builders.label_table import CLASS, Cells, LabelTable
 from tfrecords_builders.raw_files import path_below
@@ -50,6 +51,12 @@ def video_name(folder: Path, name: str) -> str | Skip:
     if (path := path_below(folder, name)) is None:
         return OUTSIDE_RAW
     return existing(folder, path.relative_to(folder).as_posix()).relative_to(folder).as_posix()
+
+
+def row_named(skip: Skip, cells: Cells, few: FirstFew) -> Skip:
+    """Return a skip whose reason also names the video and its row, for the first few of each reason."""
+    place = f"{printable(cells.row.get('path', '')).strip()} (row {cells.line})".strip()
+    return Skip(f"{skip.reason}: {few.name(skip.reason, place)}", skip.intended)
 
 
 def facts(name: str, rows: Sequence[Cells]) -> dict[str, Any]:
