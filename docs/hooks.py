@@ -45,7 +45,9 @@ def list_of_corpora() -> str:
     if {name for name, *_ in rows} != corpora.keys():
         raise PluginError(f"README.md must list the corpora {sorted(corpora)}. Received: {rows}.")
     package = griffe.load("tfrecords_builders", search_paths=[ROOT])
-    return TEMPLATES.get_template("corpora_list.jinja").render(rows=rows, corpora=corpora, package=package)
+    licences = {name: type(corpus).licence for name, corpus in corpora.items()}  # without a user's own statements
+    page = TEMPLATES.get_template("corpora_list.jinja")
+    return page.render(rows=rows, corpora=corpora, licences=licences, package=package)
 
 
 class FieldLists(griffe.Extension):

@@ -129,6 +129,7 @@ def _build(corpus: Corpus, raw: Path, records: Path, **options: Any) -> None:
 
 def _tables(report: dict[str, Any]) -> Any:
     from rich.console import Group
+    from rich.markup import escape
     from rich.table import Table
 
     from tfaffect.labels import AFFECT, CLASSES
@@ -145,14 +146,15 @@ def _tables(report: dict[str, Any]) -> Any:
         kept.add_row(name, *(f"{split[name]:,}" for split in splits), end_section=name == AFFECT[-1])
     for tag in sorted({tag for split in splits for tag in split["annotated_tags"]}):
         counts = (f"{split['tags'].get(tag, 0):,} of {split['annotated_tags'].get(tag, 0):,}" for split in splits)
-        kept.add_row(f"tag {tag}", *counts)
+        kept.add_row(f"tag {escape(tag)}", *counts)
     rest = Table(title="Skipped annotations, and defects of those that were kept", title_justify="left")
     rest.add_column("count", justify="right")
     rest.add_column("reason")
     for reason, count in report["skipped"].items():
-        rest.add_row(f"{count:,}", f"{'left out' if reason in report['decisions'] else 'skipped'}: {reason}")
+        kind = "left out" if reason in report["decisions"] else "skipped"
+        rest.add_row(f"{count:,}", f"{kind}: {escape(reason)}")
     for reason, count in report["notes"].items():
-        rest.add_row(f"{count:,}", f"kept: {reason}")
+        rest.add_row(f"{count:,}", f"kept: {escape(reason)}")
     return Group(*(table for table in (kept, rest) if table.row_count))
 
 
