@@ -93,7 +93,7 @@ def main(
     Args:
         inputs: Pictures, videos, folders with all subfolders, a table (.csv, .tsv, .txt, .xlsx) with a column `path`, a
             .txt list of paths, or - for paths on stdin.
-        out: Table to write: .parquet, .csv or .npz. NAME.columns.json beside it tells what its columns mean.
+        out: Table to write: .parquet, .csv or .npz. FILE.columns.json beside it tells what its columns mean.
         layout: Columns of the table: our own, or those of Py-Feat's class Fex.
         model: Run folder, .keras, SavedModel, .tflite or .onnx with its model.json, or a name of `tfaffect models`.
         faces: Faces to use in each picture or frame: all, the largest, or the N largest.

@@ -120,16 +120,16 @@ def test_the_layout_of_py_feat_and_the_dictionaries(embed, clip, tmp_path):  # n
     assert table["approx_time"].unique().tolist() == ["00:00", "00:01", "00:02"]
     emotions = table[table["FaceScore"] > 0][list(fex.EMOTIONS.values())]
     np.testing.assert_allclose(emotions.sum(axis=1), 1, atol=1e-5)
-    rows, windows = (json.loads((tmp_path / f"faces{n}.columns.json").read_text()) for n in ("", ".windows"))
+    rows, windows = (json.loads((tmp_path / f"faces{n}.csv.columns.json").read_text()) for n in ("", ".windows"))
     assert list(rows["columns"]) == list(table.columns)
     assert list(windows["columns"]) == list(pd.read_csv(tmp_path / "faces.windows.csv").columns)
     assert (windows["run"]["window_seconds"], windows["run"]["hop_seconds"]) == (2, 1)
     (tmp_path / "faces.csv").unlink()
     (tmp_path / "faces.windows.csv").unlink()
-    assert "faces.columns.json exists already" in embed(clip, "--out", tmp_path / "faces.csv", status=2).stderr
+    assert "faces.csv.columns.json exists already" in embed(clip, "--out", tmp_path / "faces.csv", status=2).stderr
     embed(clip, "--every", "10", "--out", tmp_path / "faces.csv", "--overwrite")
-    assert not (tmp_path / "faces.windows.columns.json").exists()
-    assert "path" in json.loads((tmp_path / "faces.columns.json").read_text())["columns"]
+    assert not (tmp_path / "faces.windows.csv.columns.json").exists()
+    assert "path" in json.loads((tmp_path / "faces.csv.columns.json").read_text())["columns"]
 
 
 def test_killed_while_annotations_are_written_the_run_goes_on(

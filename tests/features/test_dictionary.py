@@ -43,7 +43,7 @@ def test_the_file_has_a_line_for_each_column(tmp_path, suffix):
     write_dictionary(table, schema, columns.ROWS, ["ü word"], CONTRACT, RUN)
     text = dictionary_of(table).read_text(encoding="utf-8")
     found = json.loads(text)
-    assert dictionary_of(table).name == "faces.columns.json"
+    assert dictionary_of(table).name == f"faces{suffix}.columns.json"
     assert list(found["columns"]) == schema.names
     assert sum(line.startswith("    ") and '"meaning"' in line for line in text.splitlines()) == len(schema)
     assert found["table"] == table.name
@@ -70,4 +70,4 @@ def test_the_statistics_of_windows_have_their_own_units_and_ranges(tmp_path):
     assert found["expression_fear_deviation"]["range"] == [0, 0.5]
     assert (found["arousal_slope"]["unit"], found["arousal_slope"]["range"]) == ("1 / second", [None, None])
     assert math.isclose(found["face_share"]["range"][1], 1)
-    assert dictionary_of(table).name == "faces.windows.columns.json"
+    assert dictionary_of(table).name == "faces.windows.csv.columns.json"

@@ -422,7 +422,7 @@ def test_a_run_that_was_stopped_goes_on_to_the_same_table(
         assert not out.exists()
     assert ended(started(model, face_detector, folder, "--out", out, "--resume"))[0] == 0
     pd.testing.assert_frame_equal(pd.read_parquet(out), whole, check_exact=False, check_dtype=False, atol=1e-5)
-    left = ["faces.columns.json", "faces.parquet", "sitecustomize.py"]
+    left = ["faces.parquet", "faces.parquet.columns.json", "sitecustomize.py"]
     assert sorted(path.name for path in tmp_path.iterdir()) == left
     status, errors = ended(started(model, face_detector, folder, "--out", out, "--resume"))
     assert status == 2
@@ -553,7 +553,7 @@ tables.{name} = killed
     assert [path.name for path in folder.glob("*.npz")] == there
     assert any(folder.glob(".faces*.npz-*/*")), "a table was under way"
     assert ended(started(model, face_detector, *arguments, "--resume"))[0] == 0
-    dictionaries = ["faces.columns.json", "faces.windows.columns.json"]
+    dictionaries = ["faces.npz.columns.json", "faces.windows.npz.columns.json"]
     assert sorted(path.name for path in folder.iterdir()) == sorted([*dictionaries, "faces.npz", "faces.windows.npz"])
     assert np.load(out)["frame"].tolist() == list(range(30))
     assert np.load(folder / "faces.windows.npz")["begin_seconds"].tolist() == [0, 1, 2]

@@ -29,8 +29,8 @@ MISSING = {
 
 
 def dictionary_of(table: Path) -> Path:
-    """Return the file of a table's data dictionary: `faces.columns.json` beside `faces.csv`."""
-    return table.with_suffix(".columns.json")
+    """Return the file of a table's data dictionary: `faces.csv.columns.json` beside `faces.csv`."""
+    return table.with_name(f"{table.name}.columns.json")
 
 
 def write_dictionary(
