@@ -12,7 +12,7 @@ from tfaffect.labels import AFFECT, CLASS_OF_WORD, CLASSES, SPLITS
 from tfrecords_builders.base import Box, Note
 from tfrecords_builders.class_codes import MISSING, NO_CLASS, CodeError, check_codes, word_of_code
 
-__all__ = ["BOX", "CLASS", "COLUMNS", "MISSING", "NO_CLASS", "Cells", "LabelTable", "open_labels"]
+__all__ = ["BOX", "CLASS", "COLUMNS", "MISSING", "NO_CLASS", "Cells", "LabelTable", "named_columns", "open_labels"]
 
 CLASS = ("class", "label", "emotion", "expression")
 """The column with the class, and the names that stand for it where it is missing."""
@@ -108,6 +108,23 @@ class LabelTable:
             yield Cells(self.table, line, dict(zip(self.columns, map(bare, cells), strict=False)), self.codes)
 
 
+def named_columns(table: Table, *synonyms: Sequence[str]) -> list[str]:
+    """Return the names of a table's columns in small letters, with the first of each `synonyms` for any of them.
+
+    Raises UsageError for a table without paths or with two columns of one name.
+    """
+    table.names = list(map(bare, table.names))
+    columns = [name.lower() for name in table.names]
+    for names in synonyms:
+        if (place := table.find(*names)) is not None:
+            columns[place] = names[0]
+    if "path" not in columns:
+        raise UsageError(f"{table} lacks the columns ['path']. Received: {table.names}.")
+    if repeated := sorted({name for name in columns if name and columns.count(name) > 1}):
+        raise UsageError(f"{table} has several columns with the same name: {repeated}.")
+    return columns
+
+
 def open_labels(path: Path, codes: Sequence[str] = ()) -> LabelTable:
     """Return the table of labels in a file.
 
@@ -116,15 +133,7 @@ def open_labels(path: Path, codes: Sequence[str] = ()) -> LabelTable:
     """
     check_codes(codes)
     table = open_table(path, (*COLUMNS, *PATH, *CLASS))
-    table.names = list(map(bare, table.names))
-    columns = [name.lower() for name in table.names]
-    for names in (PATH, CLASS):
-        if (place := table.find(*names)) is not None:
-            columns[place] = names[0]
-    if "path" not in columns:
-        raise UsageError(f"{table} lacks the columns ['path']. Received: {table.names}.")
-    if repeated := sorted({name for name in columns if name and columns.count(name) > 1}):
-        raise UsageError(f"{table} has several columns with the same name: {repeated}.")
+    columns = named_columns(table, PATH, CLASS)
     notes = [Note(note) for note in table.notes]
     notes += [Note(f"column not read: {name}") for name in sorted(set(columns) - set(COLUMNS))]
     if not {"class", *AFFECT} & set(columns):

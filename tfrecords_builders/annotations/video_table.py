@@ -6,12 +6,11 @@ from typing import Any
 
 from tfaffect.errors import UsageError
 from tfaffect.files.paths import existing, printable
-from tfaffect.files.separated import bare
 from tfaffect.files.tables import PATH, open_table
 from tfaffect.labels import AFFECT
 from tfrecords_builders.annotations.first_few import FirstFew
 from tfrecords_builders.base import OUTSIDE_RAW, Note, Skip
-from tfrecords_builders.label_table import CLASS, Cells, LabelTable
+from tfrecords_builders.label_table import CLASS, Cells, LabelTable, named_columns
 from tfrecords_builders.raw_files import path_below
 
 VIDEO = (*PATH, "video")
@@ -28,15 +27,7 @@ def open_videos(path: Path) -> LabelTable:
     Raises UsageError for a table without paths or without a column for labels, or with two columns of one name.
     """
     table = open_table(path, (*COLUMNS, *VIDEO, *CLASS))
-    table.names = list(map(bare, table.names))
-    columns = list(map(str.lower, table.names))
-    for names in (VIDEO, CLASS):
-        if (place := table.find(*names)) is not None:
-            columns[place] = names[0]
-    if "path" not in columns:
-        raise UsageError(f"{table} lacks the columns ['path']. Received: {table.names}.")
-    if repeated := sorted({name for name in columns if name and columns.count(name) > 1}):
-        raise UsageError(f"{table} has several columns with the same name: {repeated}.")
+    columns = named_columns(table, VIDEO, CLASS)
     if not {*AFFECT, "class", "annotation"} & {*columns}:
         raise UsageError(f"{table} has no column valence, arousal, class or annotation. Received: {table.names}.")
     notes = [Note(note) for note in table.notes]
