@@ -16,6 +16,8 @@ from tfrecords_builders.build_counts import BuildCounts
 from tfrecords_builders.fer_plus import FerPlus
 from tfrecords_builders.prepare import assign_splits, read_annotations
 
+pytestmark = pytest.mark.slow
+
 
 @pytest.fixture(scope="module")
 def build(tmp_path_factory):
@@ -71,7 +73,6 @@ def test_no_picture_is_in_two_splits(build):
     assert Counter(face.split for face in build[1]) == {"train": 28_389 - 336, "validation": 3_553}
 
 
-@pytest.mark.slow
 def test_every_format_says_the_same_of_real_faces(build, run, tmp_path):
     """1e-3 is what is promised; these float32 files are seen to stay below 1e-5."""
     faces = [face.image() for face in build[1] if face.split == "validation"][:200]
