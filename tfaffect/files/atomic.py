@@ -10,6 +10,7 @@ from collections.abc import Iterator
 from contextlib import contextmanager, suppress
 from glob import escape
 from pathlib import Path
+from typing import TextIO
 
 LOCK, REPLACED = ".writing", ".replaced"
 """Names in the temporary folder: the file that the writer locks, and the earlier version of the output."""
@@ -65,7 +66,7 @@ def locked(path: Path) -> Iterator[None]:
     while True:
         with open(name, "w") as lock:
             fcntl.flock(lock, fcntl.LOCK_EX | fcntl.LOCK_NB)
-            if not (name.exists() and os.path.samestat(os.fstat(lock.fileno()), name.stat())):
+            if not _is_still(lock, name):
                 continue  # its holder removed the file between our opening and locking
             try:
                 yield
@@ -74,14 +75,26 @@ def locked(path: Path) -> Iterator[None]:
             return
 
 
+def _is_still(file: TextIO, path: Path) -> bool:
+    """Return whether an open file is the one that has this path now."""
+    try:
+        return os.path.samestat(os.fstat(file.fileno()), path.stat())
+    except FileNotFoundError:
+        return False
+
+
 @contextmanager
 def _temporary_folder(path: Path) -> Iterator[Path]:
     """Yield a temporary folder on the same file system, so that a rename is atomic."""
     path.parent.mkdir(parents=True, exist_ok=True)
-    with (
-        tempfile.TemporaryDirectory(dir=path.parent, prefix=f".{path.name}-") as parent,
-        open(Path(parent, LOCK), "w") as lock,
-    ):
-        with suppress(OSError):  # a file system without locks: `remove_unfinished` removes nothing
-            fcntl.flock(lock, fcntl.LOCK_EX)
-        yield Path(parent)
+    while True:
+        with (
+            tempfile.TemporaryDirectory(dir=path.parent, prefix=f".{path.name}-") as parent,
+            open(Path(parent, LOCK), "w") as lock,
+        ):
+            with suppress(OSError):  # a file system without locks: `remove_unfinished` removes nothing
+                fcntl.flock(lock, fcntl.LOCK_EX)
+            if not _is_still(lock, Path(parent, LOCK)):
+                continue  # another process removed the folder as unfinished between our opening and locking
+            yield Path(parent)
+            return
