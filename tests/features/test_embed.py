@@ -615,7 +615,7 @@ def test_ctrl_c_ends_soon_where_nobody_is_seen(model, face_detector, tmp_path):
         (["{folder}/index.csv"], "has a column without a name"),
         (["{folder}/walk.avi", "--out", "{folder}/folder.csv", "--overwrite"], "folder.csv is a folder. Name a file."),
         (["{folder}/walk.avi", "--out", "{folder}/" + "x/" * 3000 + "faces.csv"], "File name too long"),
-        (["{folder}/" + "x/" * 3000 + "walk.avi"], "There is no picture, video, folder or CSV at"),
+        (["{folder}/" + "x/" * 3000 + "walk.avi"], "There is no picture, video, folder, table or list"),
     ],
 )
 def test_what_would_fail_or_destroy_is_refused_at_the_start(embed, clip, tmp_path, arguments, expected):

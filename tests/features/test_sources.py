@@ -153,6 +153,14 @@ def test_the_command_says_on_standard_error_how_a_table_was_read(folder):
     ]
 
 
+def test_a_table_of_videos_for_the_builder_is_read_too(folder, caplog):
+    (folder / "list.csv").write_text("Video,group\na.mp4,anna\n")
+    assert [(source.name, source.carried) for source in found("list.csv")] == [("a.mp4", {"group": "anna"})]
+    assert "list.csv: column 'Video' is read as path." in caplog.text
+    (folder / "list.csv").write_text("video,file\nclip 1,a.jpg\n")
+    assert [(source.name, source.carried) for source in found("list.csv")] == [("a.jpg", {"video": "clip 1"})]
+
+
 @pytest.mark.parametrize("encoding", ["utf-8", "utf-8-sig", "utf-16", "cp1252"])
 def test_a_text_file_is_a_list_of_paths(folder, encoding):
     touch("t/in ü, 1.jpg")
@@ -208,7 +216,7 @@ def test_everything_can_be_mixed_in_order(folder):
 @pytest.mark.parametrize("typed", ["missing.jpg", "missing.csv", "*.jpg", "", "a\0b"])
 def test_a_name_that_does_not_exist_is_refused_when_it_is_typed(typed):
     touch("a.jpg")
-    with pytest.raises(UsageError, match="There is no picture, video, folder or CSV at"):
+    with pytest.raises(UsageError, match="There is no picture, video, folder, table or list"):
         found("a.jpg", typed)
 
 

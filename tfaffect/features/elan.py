@@ -15,6 +15,7 @@ from xml.etree.ElementTree import Element, SubElement
 
 from tfaffect.features.elan_curves import to_text, to_url, write_curves, write_xml
 from tfaffect.features.series import Segment, Series
+from tfaffect.files import remote
 from tfaffect.labels import CLASSES, HEADS
 
 ENDINGS = r"\.eaf|_tsconf\.xml|\.track\d+\.csv"
@@ -62,8 +63,10 @@ def _header(folder: Path, video: Path, curves: Sequence[Path]) -> Element:
 
 def _link(name: str, path: Path, folder: Path) -> dict[str, str]:
     """Return the attributes of a link: absolute, and relative to the folder of the .eaf, for when both were moved."""
-    relative = Path(os.path.relpath(path, folder)).as_posix()
     kind = "text/xml" if path.suffix == ".xml" else MimeTypes().guess_type(path.name)[0]
+    if url := remote.address(path):
+        return {name: to_text(url), "MIME_TYPE": kind or UNKNOWN_TYPE}
+    relative = Path(os.path.relpath(path, folder)).as_posix()
     return {
         name: to_url(path),
         f"RELATIVE_{name}": to_text(relative if relative.startswith("../") else f"./{relative}"),

@@ -10,6 +10,7 @@ from pathlib import Path
 from tfaffect.errors import UsageError
 from tfaffect.features.kinds import PICTURES, is_named_like_media
 from tfaffect.features.source import Search
+from tfaffect.files import remote
 from tfaffect.files.paths import printable
 
 
@@ -21,6 +22,8 @@ def search_folder(folder: Path, search: Search) -> list[Path]:
     Hidden files and folders are left out. Links are followed last and no folder is entered twice. So loops end, and a
     file is found under its real path if that is inside the folder.
     """
+    if remote.address(folder):
+        return _search_remote(folder, search)
     found, entered, queue = set(), set(), deque([folder])
     while queue:
         current = queue.popleft()
@@ -41,7 +44,29 @@ def search_folder(folder: Path, search: Search) -> list[Path]:
                 found.add(path)
             else:
                 search.passed_over[path.suffix.lower() or "no suffix"] += 1
-    return sorted(found, key=lambda path: ([_natural_key(part) for part in path.parts], path))
+    return sorted(found, key=_order)
+
+
+def _search_remote(folder: Path, search: Search) -> list[Path]:
+    if search.sequences:
+        raise UsageError(f"--sequence-fps reads folders of this machine only. Received: {remote.address(folder)}.")
+    try:
+        files = remote.find(folder)
+    except OSError as error:
+        raise UsageError(f"The folder {remote.address(folder)} cannot be read: {error.strerror}.") from error
+    found = []
+    for path in files:
+        if any(part.startswith(".") for part in path.relative_to(folder).parts):
+            continue
+        if is_named_like_media(path):
+            found.append(path)
+        else:
+            search.passed_over[remote.suffix(path) or "no suffix"] += 1
+    return sorted(found, key=_order)
+
+
+def _order(path: Path) -> tuple[list[list[str | int]], Path]:
+    return [_natural_key(part) for part in path.parts], path
 
 
 def sequence(folder: Path) -> list[str]:

@@ -10,11 +10,14 @@ from contextlib import suppress
 from pathlib import Path
 from typing import Literal
 
+from tfaffect.files import remote
 from tfaffect.media.animation import is_animated
 from tfaffect.media.decoding import RAW_JPEG
 
+JPEG = (".jpg", ".jpeg", ".jpe", ".jfif")
+
 PICTURES = (
-    *(".jpg", ".jpeg", ".jpe", ".jfif", ".png", ".gif", ".bmp", ".dib", ".tif", ".tiff", ".webp", ".jp2"),
+    *(*JPEG, ".png", ".gif", ".bmp", ".dib", ".tif", ".tiff", ".webp", ".jp2"),
     *(".ppm", ".pgm", ".pbm", ".pnm", ".avif", ".heic", ".heif"),
 )
 """Suffixes of pictures in folders. HEIC is included although it cannot be decoded: a row with the reason is written."""
@@ -24,6 +27,9 @@ VIDEOS = (
     *(".ts", ".mts", ".m2ts", ".vob", ".m2v", ".mxf", ".dv", ".h264", ".264", ".h265", ".hevc", ".mjpeg", ".mjpg"),
 )
 """Suffixes of videos in folders. A `.ts` file is used only if it is an MPEG transport stream: TypeScript has it too."""
+
+START_BYTES = 200
+"""First bytes of a file that are looked at."""
 
 _PICTURE_SIGNATURE = re.compile(
     rb"\xff\xd8\xff|\x89PNG|GIF8|BM|II[*+]\0|MM\0[*+]|RIFF....WEBP|\0\0\0\x0cjP  |\xff\x4f\xff\x51|P[1-7]\s"
@@ -41,25 +47,36 @@ _VIDEO_SIGNATURE = re.compile(
 def kind(path: Path) -> Literal["picture", "video"]:
     """Return how to read a file: by its first bytes, else by its suffix, else as a picture.
 
-    The content is not checked further. Raises OSError if the file cannot be read.
+    The content is not checked further. A `.jpg` at an address is a picture without a look at it: that saves a request,
+    which takes as long as a small picture. Raises OSError if the file cannot be read.
     """
+    suffix = remote.suffix(path)
+    if suffix in JPEG and remote.address(path):
+        return "picture"
+    head = _start(path)
+    if _PICTURE_SIGNATURE.match(head) and suffix not in RAW_JPEG:
+        return "video" if is_animated(path) else "picture"
+    return "video" if _VIDEO_SIGNATURE.match(head) or suffix in VIDEOS else "picture"
+
+
+def _start(path: Path) -> bytes:
+    """Return the first bytes of a file. Raises OSError for what is no file."""
+    if remote.address(path):
+        return remote.read_start(path, START_BYTES)
     try:
         mode = os.stat(path).st_mode
         if not (stat.S_ISREG(mode) or stat.S_ISDIR(mode)):
             raise OSError(errno.EINVAL, "Not a file", os.fspath(path))  # opening a pipe would block
         with open(path, "rb") as file:
-            head = file.read(200)
+            return file.read(START_BYTES)
     except ValueError as error:
         raise OSError(errno.EINVAL, f"Not a valid file name ({error})") from error
-    if _PICTURE_SIGNATURE.match(head) and path.suffix.lower() not in RAW_JPEG:
-        return "video" if is_animated(path) else "picture"
-    return "video" if _VIDEO_SIGNATURE.match(head) or path.suffix.lower() in VIDEOS else "picture"
 
 
 def is_named_like_media(path: Path) -> bool:
     """Return whether a suffix is that of a picture or video, and for `.ts` whether the content is one too."""
-    if path.suffix.lower() != ".ts":
-        return path.suffix.lower() in (*PICTURES, *VIDEOS)
-    with suppress(OSError), open(path, "rb") as file:
-        return _VIDEO_SIGNATURE.match(file.read(200)) is not None
+    if (suffix := remote.suffix(path)) != ".ts":
+        return suffix in (*PICTURES, *VIDEOS)
+    with suppress(OSError):
+        return _VIDEO_SIGNATURE.match(remote.read_start(path, START_BYTES)) is not None
     return True

@@ -8,9 +8,13 @@ from pathlib import Path
 
 from tfaffect.errors import UsageError
 from tfaffect.features.source import Search, Source
+from tfaffect.files import remote
 from tfaffect.files.paths import existing, printable
 from tfaffect.files.separated import read_lines
 from tfaffect.files.tables import PATH, Table, open_table
+
+VIDEO = "video"
+"""The column with the paths where no other one is: so the table of `tfaffect build videos` can be embedded too."""
 
 SHOWN = 10
 """Names of columns that an error shows."""
@@ -24,9 +28,10 @@ def read_listed(path: Path, search: Search) -> Iterator[Source]:
 
     Paths are relative to the folder of the file. Raises UsageError for a table that cannot be used.
     """
-    table = open_table(path, (*PATH, search.start_column, search.end_column))
+    table = open_table(path, (*PATH, VIDEO, search.start_column, search.end_column))
     place = table.find(*PATH)
-    if place is None and path.suffix.lower() == ".txt":
+    place = table.find(PATH[0], VIDEO) if place is None else place
+    if place is None and remote.suffix(path) == ".txt":
         yield from _read_list(path)
         return
     if place is None:
@@ -41,7 +46,7 @@ def read_listed(path: Path, search: Search) -> Iterator[Source]:
         seconds = [None if time is None else _seconds(table, line, cells[time]) for time in times]
         if not (name := cells.pop(place)):
             raise UsageError(f"Line {line} of {table} has no path.")
-        yield Source(existing(folder, name), name, dict(zip(names, cells, strict=True)), *seconds)
+        yield Source(_path(folder, name), name, dict(zip(names, cells, strict=True)), *seconds)
 
 
 def _read_list(path: Path) -> Iterator[Source]:
@@ -49,7 +54,12 @@ def _read_list(path: Path) -> Iterator[Source]:
     for name in read_lines(path, notes):
         _say(printable(path), notes)
         notes.clear()
-        yield Source(existing(path.parent, name), name)
+        yield Source(_path(path.parent, name), name)
+
+
+def _path(folder: Path, name: str) -> Path:
+    """Return the path of a listed file. Only files of this machine are found under other spellings of their names."""
+    return remote.join(folder, name) if remote.address(name) or remote.address(folder) else existing(folder, name)
 
 
 def _say(table: object, notes: Collection[str]) -> None:

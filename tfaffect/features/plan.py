@@ -59,8 +59,18 @@ class Plan:
     @property
     def files(self) -> list[Path]:
         """All files beside each other that a run may write: tables with their data dictionaries, and plots."""
+        return [*self.tables, *self.timelines(1)]
+
+    @property
+    def tables(self) -> list[Path]:
+        """The table of rows, that of windows, and their data dictionaries."""
         tables_out = (self.out, self.windows_out)
-        return [*tables_out, *map(dictionary_of, tables_out), *self.timelines(1)]
+        return [*tables_out, *map(dictionary_of, tables_out)]
+
+    @property
+    def is_started(self) -> bool:
+        """Whether a run to the same table was interrupted."""
+        return Parts(self.out, tables.SCHEMA).exist()
 
     @property
     def nova_names(self) -> VideoNames | None:
@@ -77,7 +87,7 @@ class Plan:
         tables.writer(self.out)
         self._check_options(resume, overwrite)
         self._check_outputs()
-        if not (overwrite or resume) and Parts(self.out, tables.SCHEMA).exist():  # first: its other files exist too
+        if not (overwrite or resume) and self.is_started:  # first: its other files exist too
             raise UsageError(f"A run to {self.out} was interrupted. Add --resume to continue, or --overwrite.")
         if self.annotate:
             AnnotatedFiles(self.annotate, self.sources).check(resume or overwrite)

@@ -10,6 +10,9 @@ from typing import Any
 
 import av
 
+from tfaffect.errors import UsageError
+from tfaffect.files import remote
+
 COPIED = ("aac", "mp3", "opus", "flac")
 """Codecs that an mp4 can hold and browsers play. Sound in another codec, such as AC-3 or PCM, is encoded as AAC."""
 
@@ -29,8 +32,9 @@ class Sound:
 
     def __enter__(self) -> Sound:
         with suppress(av.error.FFmpegError):  # animations and folders of pictures are no files of FFmpeg
-            if self._source is not None and self._source.is_file():
-                source = self._stack.enter_context(av.open(f"file:{self._source}", metadata_errors="ignore"))
+            if self._source is not None and remote.is_file(self._source):
+                file = self._stack.enter_context(remote.opened_for_ffmpeg(self._source))
+                source = self._stack.enter_context(av.open(file, metadata_errors="ignore"))
                 if source.streams.audio:
                     self._packets = self._copied(source, source.streams.audio[0])
                     self._next = next(self._packets, None)
@@ -41,9 +45,14 @@ class Sound:
 
     def copy_until(self, seconds: float) -> None:
         """Write the packets that begin before a time of the video."""
-        while self._next is not None and float(self._next.pts * self._next.time_base) <= seconds - self._start:
-            self._container.mux(self._next)
-            self._next = next(self._packets, None)
+        try:
+            while self._next is not None and float(self._next.pts * self._next.time_base) <= seconds - self._start:
+                self._container.mux(self._next)
+                self._next = next(self._packets, None)
+        except remote.RemoteError as error:
+            raise UsageError(
+                f"The sound of {error.filename} cannot be read: {error.strerror}. Try --resume."
+            ) from error
 
     def _copied(self, source: av.container.InputContainer, stream: Any) -> Iterator[av.Packet]:
         shift = round((Fraction(source.start_time or 0, av.time_base) + Fraction(self._start)) / stream.time_base)

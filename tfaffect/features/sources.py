@@ -4,15 +4,16 @@ from __future__ import annotations
 
 import io
 import os
-from collections.abc import Iterator, Sequence
+from collections.abc import Callable, Iterator, Sequence
 from pathlib import Path
 from typing import TextIO
 
 from tfaffect.errors import UsageError
 from tfaffect.features.folders import search_folder, sequence
-from tfaffect.features.kinds import kind
+from tfaffect.features.kinds import is_named_like_media, kind
 from tfaffect.features.listed import read_listed
 from tfaffect.features.source import Search, Source
+from tfaffect.files import remote
 from tfaffect.files.paths import printable
 from tfaffect.files.tables import SUFFIXES
 from tfaffect.files.workbooks import OLDER
@@ -24,7 +25,8 @@ def find_sources(inputs: Sequence[str], stdin: TextIO, search: Search | None = N
     """Return the sources that inputs name, in order. A source that is named twice is returned twice.
 
     An input is a picture, a video, a folder (see `search_folder`), a table or list of paths (see `read_listed`), or `-`
-    for paths on `stdin`, one per line. The other columns of a table are copied to the output.
+    for paths on `stdin`, one per line. Each may be at an address, such as s3://bucket/clips/. The other columns of a
+    table are copied to the output.
 
     Raises UsageError for an input that does not exist, an invalid table, and if there is no source at all. A file in a
     table or list need not exist: its row will have the reason.
@@ -35,13 +37,19 @@ def find_sources(inputs: Sequence[str], stdin: TextIO, search: Search | None = N
         if name == "-":
             for line in _lines(stdin):
                 sources.extend(_expand(line, search))
-        elif not os.path.exists(name):
-            raise UsageError(f"There is no picture, video, folder or CSV at {printable(name)!r}.")
+        elif not _exists(name):
+            known = f" Addresses begin with {':// or '.join(remote.PACKAGES)}://." if "://" in name else ""
+            raise UsageError(
+                f"There is no picture, video, folder, table or list (.csv, .tsv, .xlsx, .txt) at {printable(name)!r}."
+                f"{known}"
+            )
         else:
             sources.extend(_expand(name, search))
     if not sources:
         received = ", ".join(map(printable, inputs)) or "nothing"
-        raise UsageError(f"Name pictures, videos, folders that hold some, a CSV of paths, or -. Received: {received}.")
+        raise UsageError(
+            f"Name pictures, videos, folders that hold some, a table or list of paths, or -. Received: {received}."
+        )
     return sources
 
 
@@ -66,11 +74,31 @@ def _lines(stdin: TextIO) -> Iterator[str]:
 
 
 def _expand(name: str, search: Search) -> Iterator[Source]:
-    path = Path(name)
-    if os.path.isdir(path):
+    path = remote.to_path(name)
+    is_table = remote.suffix(path) in (*SUFFIXES, *OLDER)
+    if _is_folder(path, name, is_table):
         for found in search_folder(path, search):
-            yield Source(found, printable(found))
-    elif path.suffix.lower() in (*SUFFIXES, *OLDER) and os.path.isfile(path):
+            yield Source(found, remote.address(found) or printable(found))
+    elif is_table and remote.is_file(path):
         yield from read_listed(path, search)
     else:
         yield Source(path, printable(name))
+
+
+def _is_folder(path: Path, name: str, is_table: bool) -> bool:
+    """Return whether a path is a folder. An address is asked only if neither a slash nor a suffix tells."""
+    if not remote.address(path):
+        return os.path.isdir(path)
+    return name.endswith("/") or not (is_table or is_named_like_media(path) or not _asked(remote.is_folder, path))
+
+
+def _exists(name: str) -> bool:
+    path = remote.to_path(name)
+    return _asked(remote.exists, path) if remote.address(path) else os.path.exists(name)
+
+
+def _asked(question: Callable[[Path], bool], path: Path) -> bool:
+    try:
+        return question(path)
+    except OSError as error:
+        raise UsageError(f"{remote.address(path)} cannot be read: {error.strerror}.") from error

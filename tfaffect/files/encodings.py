@@ -6,6 +6,8 @@ import codecs
 from pathlib import Path
 
 from tfaffect.errors import UsageError
+from tfaffect.files import remote
+from tfaffect.files.paths import printable
 
 CP1252 = "cp1252"
 """The encoding of Windows programs in western Europe and America."""
@@ -27,7 +29,7 @@ def encoding_of(path: Path) -> str:
         else:
             return encoding
     tried = f"complete {marked.removesuffix('-sig').upper()}" if marked else "UTF-8, UTF-16 or cp1252"
-    raise UsageError(f"{path} is not text in {tried} ({reason}). Save it with the encoding UTF-8.")
+    raise UsageError(f"{printable(path)} is not text in {tried} ({reason}). Save it with the encoding UTF-8.")
 
 
 def read_text(path: Path) -> str:
@@ -37,8 +39,7 @@ def read_text(path: Path) -> str:
 
 def _marked(path: Path) -> str:
     """The encoding that the first bytes of a file state, or an empty text."""
-    with open(path, "rb") as file:
-        head = file.read(3)
+    head = remote.read_start(path, 3)
     if head == codecs.BOM_UTF8:
         return "utf-8-sig"
     return "utf-16" if head[:2] in (codecs.BOM_UTF16_LE, codecs.BOM_UTF16_BE) else ""
@@ -46,7 +47,7 @@ def _marked(path: Path) -> str:
 
 def _decode(path: Path, encoding: str) -> None:
     decoder = codecs.getincrementaldecoder(encoding)()
-    with open(path, "rb") as file:
+    with remote.open_file(path) as file:
         while block := file.read(BLOCK):
             decoder.decode(block)
     decoder.decode(b"", final=True)

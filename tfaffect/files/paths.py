@@ -6,10 +6,20 @@ import os
 from pathlib import Path
 from unicodedata import normalize
 
+from tfaffect.files.remote import with_addresses
+
 
 def printable(name: str | Path) -> str:
-    """Return a name with the bytes that are not UTF-8 written as `\\xe9`, so that it can be printed and stored."""
-    return str(name).encode("utf-8", "surrogateescape").decode("utf-8", "backslashreplace")
+    """Return a name as it can be printed and stored: with `\\xe9` for a byte that is not UTF-8.
+
+    Addresses have their two slashes again, of which pathlib removes one.
+    """
+    return with_addresses(str(name).encode("utf-8", "surrogateescape").decode("utf-8", "backslashreplace"))
+
+
+def cache_folder() -> Path:
+    """Return the folder for files that can be made again: downloads, and tables on their way to a bucket."""
+    return Path(os.environ.get("XDG_CACHE_HOME") or Path.home() / ".cache", "tfaffect")
 
 
 def existing(folder: Path, name: str) -> Path:

@@ -8,6 +8,7 @@ from collections.abc import Collection, Iterator, Sequence
 from pathlib import Path
 
 from tfaffect.errors import UsageError
+from tfaffect.files import remote
 from tfaffect.files.encodings import CP1252, encoding_of
 from tfaffect.files.paths import printable
 
@@ -28,7 +29,7 @@ def read_rows(path: Path, known: Collection[str], columns: int, notes: list[str]
     read as cp1252, with a note. Raises UsageError for a file that cannot be read.
     """
     encoding = _encoding(path, notes)
-    with open(path, newline="", encoding=encoding) as file:
+    with remote.open_text(path, encoding, newline="") as file:
         first = file.readline()
         skipped = 0
         if named := _NAMED_SEPARATOR.match(first):
@@ -37,7 +38,7 @@ def read_rows(path: Path, known: Collection[str], columns: int, notes: list[str]
             first = file.readline()
     if "\0" in first:
         raise UsageError(f"{printable(path)} is not a table: its first line has null characters.")
-    order = SEPARATORS if path.suffix.lower() == ".csv" else ("\t", *SEPARATORS)
+    order = SEPARATORS if remote.suffix(path) == ".csv" else ("\t", *SEPARATORS)
     if named and named[1] in SEPARATORS:
         separator = named[1]
     else:
@@ -51,7 +52,7 @@ def read_lines(path: Path, notes: list[str]) -> Iterator[str]:
     Empty lines are left out. Encodings are as in `read_rows`.
     """
     encoding = _encoding(path, notes)
-    with open(path, encoding=encoding) as file:
+    with remote.open_text(path, encoding) as file:
         for line in map(str.strip, file):
             if name := line[1:-1].strip() if line[:1] == line[-1:] == '"' else line:
                 yield name
@@ -74,7 +75,7 @@ def _encoding(path: Path, notes: list[str]) -> str:
 
 def _read(path: Path, encoding: str, separator: str, skipped: int) -> Rows:
     try:
-        with open(path, newline="", encoding=encoding) as file:
+        with remote.open_text(path, encoding, newline="") as file:
             for _ in range(skipped):
                 file.readline()
             reader = csv.reader(file, delimiter=separator, skipinitialspace=True)

@@ -1,4 +1,7 @@
-"""Places for records: a local folder, or a bucket that TensorFlow reads (gs://, s3:// ...)."""
+"""Places for records: a local folder, or a bucket that TensorFlow reads (gs://, s3:// ...).
+
+The inputs and outputs of `embed` are read and written by `files.remote`, without TensorFlow.
+"""
 
 from __future__ import annotations
 

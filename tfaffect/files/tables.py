@@ -10,7 +10,7 @@ from itertools import chain
 from pathlib import Path
 
 from tfaffect.errors import UsageError
-from tfaffect.files import separated, workbooks
+from tfaffect.files import remote, separated, workbooks
 from tfaffect.files.paths import printable
 from tfaffect.files.separated import Rows, bare
 
@@ -71,7 +71,7 @@ def open_table(path: Path, known: Collection[str] = (), header: Sequence[str] = 
     Raises UsageError for a file that cannot be read, here or while its rows are read.
     """
     notes: list[str] = []
-    workbook = path.suffix.lower() in (*workbooks.SUFFIXES, *workbooks.OLDER)
+    workbook = remote.suffix(path) in (*workbooks.SUFFIXES, *workbooks.OLDER)
     if workbook:
         separator, rows = "", workbooks.read_rows(path, notes)
     else:

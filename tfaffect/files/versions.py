@@ -18,6 +18,7 @@ PACKAGES = (
     "numpy",
     "pandas",
     "opencv-python-headless",
+    "cykooz-resizer",
     "av",
     "ai-edge-litert",
     "jax",

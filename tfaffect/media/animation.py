@@ -11,6 +11,7 @@ from pathlib import Path
 import numpy as np
 from PIL import Image
 
+from tfaffect.files import remote
 from tfaffect.media import faces
 from tfaffect.media.decoding import TimedFrame, UnreadableVideoError
 from tfaffect.media.depth import to_8_bits
@@ -33,10 +34,9 @@ SIGNATURE = re.compile(rb"GIF8|RIFF....WEBP|\x89PNG|....ftypavis|II[*+]\0|MM\0[*
 
 def is_animated(path: Path) -> bool:
     """Return whether a file is a picture of several frames or pages. Raises OSError if it cannot be read."""
-    with open(path, "rb") as file:
-        if not SIGNATURE.match(file.read(16)):
-            return False
-        file.seek(0)
+    if not SIGNATURE.match(remote.read_start(path, 16)):
+        return False
+    with remote.open_whole(path) as file:
         try:
             return bool(getattr(open_header(file), "is_animated", False))
         except BROKEN:
@@ -47,7 +47,7 @@ def animation_frames(path: Path) -> Iterator[TimedFrame]:
     """Yield the frames of an animation at its own times. Raises UnreadableVideoError for a broken one."""
     seconds = 0.0
     try:
-        with open(path, "rb") as file:
+        with remote.open_whole(path) as file:
             picture = open_header(file) or Image.open(file, formats=FORMATS)  # the second raises the error
             for number in range(getattr(picture, "n_frames", 1)):
                 picture.seek(number)

@@ -5,6 +5,8 @@ from __future__ import annotations
 import os
 from pathlib import Path
 
+from tfaffect.files import remote
+
 
 def is_truncated(path: Path) -> bool:
     """Return whether a file ends in zeros, or before the outermost boxes of its container end.
@@ -12,8 +14,8 @@ def is_truncated(path: Path) -> bool:
     A number of frames below the container's claim is no proof: complete files can have it too, such as an MP4 that was
     trimmed without encoding it again (4 seconds claimed, 2 played), or Matroska with a longer sound track (6 and 4).
     """
-    size = os.path.getsize(path)
-    with open(path, "rb") as file:
+    with remote.open_file(path) as file:
+        size = file.seek(0, os.SEEK_END)
         file.seek(max(0, size - 4096))
         if not any(file.read()):
             return True

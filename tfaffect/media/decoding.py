@@ -17,6 +17,8 @@ import cv2
 import numpy as np
 from av.video.reformatter import VideoReformatter
 
+from tfaffect.files import remote
+from tfaffect.files.paths import printable
 from tfaffect.media.skipping import SkippedFrame, Skipper, Wanted
 
 RESTART_SECONDS = 0.5
@@ -45,8 +47,7 @@ class UnreadableVideoError(ValueError):
     """A file that is not a video, or one without frames."""
 
     def __init__(self, message: str):
-        # a message with a file name that is not UTF-8 could not be stored
-        super().__init__(message.encode("utf-8", "surrogateescape").decode("utf-8", "backslashreplace"))
+        super().__init__(printable(message))  # a message with a file name that is not UTF-8 could not be stored
 
 
 @dataclass(frozen=True)
@@ -112,15 +113,17 @@ def open_video(path: Path, stream: int = 0) -> Iterator[Video]:
     `stream` chooses among the video streams. Pipes are refused because FFmpeg would wait for them, and pictures because
     they have one frame.
     """
-    if not os.path.isfile(path):
+    if not remote.is_file(path):
         raise UnreadableVideoError(f"{path} is not a video.")
     name: Any = os.fsencode(path)  # OpenCV 5.0 crashes on a str that is not UTF-8; its stubs do not list bytes
-    if path.suffix.lower() not in RAW_JPEG and cv2.haveImageReader(name):
+    is_local = remote.address(path) is None  # OpenCV opens no others; `kind` has told pictures from videos by then
+    if is_local and path.suffix.lower() not in RAW_JPEG and cv2.haveImageReader(name):
         raise UnreadableVideoError(f"{path} is not a video.")
     try:
-        # without "file:", "10:30.mp4" has the protocol "10"
-        with av.open(f"file:{path}", metadata_errors="ignore") as container:
+        with remote.opened_for_ffmpeg(path) as file, av.open(file, metadata_errors="ignore") as container:
             yield _choose_stream(path, container, stream)
+    except remote.RemoteError as error:
+        raise UnreadableVideoError(f"{path} cannot be read: {error.strerror}.") from error
     except av.error.FFmpegError as error:
         raise UnreadableVideoError(f"{path} is not a video that can be decoded: {error.strerror}.") from error
 

@@ -9,6 +9,7 @@ from pathlib import Path
 from tfaffect.errors import UsageError
 from tfaffect.files import atomic
 from tfaffect.files.download import DownloadError, download
+from tfaffect.files.paths import cache_folder
 
 FILE = "face_detection_yunet_2026may.onnx"
 URLS = (
@@ -67,7 +68,7 @@ def advice() -> str:
 
 
 def _cached() -> Path:
-    return Path(os.environ.get("XDG_CACHE_HOME") or Path.home() / ".cache", "tfaffect", FILE)
+    return cache_folder() / FILE
 
 
 def _download(target: Path) -> None:

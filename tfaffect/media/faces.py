@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import threading
+from collections.abc import Callable
 from contextlib import nullcontext
 from io import BytesIO
 from pathlib import Path
@@ -11,14 +12,17 @@ import cv2
 import numpy as np
 from PIL import Image, ImageOps
 
+from tfaffect.files import remote
 from tfaffect.media import limits
 from tfaffect.media.depth import decode_by_stated_depth
 from tfaffect.media.limits import UnreadablePictureError
 from tfaffect.media.margin import MARGIN
 
 __all__ = ["Box", "EmptyBoxError", "UnreadablePictureError", "crop", "decode", "encode", "letterbox", "read", "resize"]
+__all__ += ["is_grey", "to_grey"]
 
 Box = tuple[float, float, float, float]
+Resize = Callable[[np.ndarray, int, int], np.ndarray]
 
 STRIP = 512
 """Rows of a picture that are flattened at once. All at once would take 24 bytes per pixel, strips take 7."""
@@ -65,7 +69,7 @@ def read(path: Path, upright: bool = False) -> np.ndarray:
 
     Raises OSError, and UnreadablePictureError also for a picture that is too large, see `limits`.
     """
-    encoded = Path(path).read_bytes()
+    encoded = remote.read_bytes(Path(path))
     with _one_large if limits.is_large(encoded) else nullcontext():
         return decode(encoded, upright)
 
@@ -76,7 +80,7 @@ def read_reduced(path: Path, upright: bool = False) -> tuple[np.ndarray, int]:
     That is 1, or 2 for a picture of more than `limits.FULL_PIXELS` pixels. Multiplied by it, places are those of the
     full picture. Raises the same errors as `read`.
     """
-    encoded = Path(path).read_bytes()
+    encoded = remote.read_bytes(Path(path))
     if not limits.is_large(encoded):
         return decode(encoded, upright), 1
     with _one_large:
@@ -135,23 +139,41 @@ def crop(picture: np.ndarray, box: Box, margin: float = MARGIN) -> np.ndarray:
     return picture[rows, columns]
 
 
-def letterbox(picture: np.ndarray, size: int) -> np.ndarray:
+def letterbox(picture: np.ndarray, size: int, resizer: Resize | None = None) -> np.ndarray:
     """Scale a picture (height, width, 3) uint8 into (size, size, 3), centred between black bars.
 
-    The aspect ratio is kept: the scaled sides are rounded down, but are at least 1.
+    The aspect ratio is kept: the scaled sides are rounded down, but are at least 1. `resizer` is used instead of
+    `resize`.
     """
     height, width = picture.shape[:2]
     if (height, width) == (size, size):
         return picture
     scale = size / max(height, width)
     # The small term corrects floating-point errors: without it, size * (width / width) can be rounded to size - 1.
-    scaled = resize(picture, max(1, int(height * scale + 1e-6)), max(1, int(width * scale + 1e-6)))
+    scaled = (resizer or resize)(picture, max(1, int(height * scale + 1e-6)), max(1, int(width * scale + 1e-6)))
     if scaled.shape[:2] == (size, size):
         return scaled
     square = np.zeros((size, size, 3), np.uint8)
     top, left = (size - scaled.shape[0]) // 2, (size - scaled.shape[1]) // 2
     square[top : top + scaled.shape[0], left : left + scaled.shape[1]] = scaled
     return square
+
+
+def to_grey(pictures: np.ndarray) -> np.ndarray:
+    """Return RGB uint8 pictures (..., height, width, 3) with the luma of ITU-R BT.601 in all three channels.
+
+    OpenCV computes it with whole numbers. A picture that is grey already stays as it is, to the bit.
+    """
+    if not pictures.size:
+        return pictures
+    tall = np.ascontiguousarray(pictures).reshape(-1, *pictures.shape[-2:])
+    return cv2.cvtColor(cv2.cvtColor(tall, cv2.COLOR_RGB2GRAY), cv2.COLOR_GRAY2RGB).reshape(pictures.shape)
+
+
+def is_grey(picture: np.ndarray) -> bool:
+    """Return whether red, green and blue are equal in every pixel of a picture (height, width, 3)."""
+    red, green, blue = np.moveaxis(picture, -1, 0)
+    return np.array_equal(red, green) and np.array_equal(red, blue)
 
 
 def resize(picture: np.ndarray, height: int, width: int) -> np.ndarray:

@@ -4,7 +4,6 @@ from __future__ import annotations
 
 import logging
 import math
-import os
 from collections.abc import Callable, Generator, Iterable, Iterator
 from dataclasses import dataclass
 from functools import cached_property
@@ -14,6 +13,8 @@ from pathlib import Path
 import av
 import numpy as np
 
+from tfaffect.files import remote
+from tfaffect.files.paths import printable
 from tfaffect.media.animation import animation_frames, is_animated
 from tfaffect.media.containers import is_truncated
 from tfaffect.media.decoding import TimedFrame, UnreadableVideoError, Video, decode, open_video
@@ -111,12 +112,12 @@ def sample_frames(
 def _sample(
     path: Path, stream: int, rate: float | None, every: int, key_frames: bool, start: float, end: float
 ) -> Iterator[VideoFrame]:
-    if os.path.isfile(path) and is_animated(path):
+    if remote.is_file(path) and is_animated(path):
         yield from sample(animation_frames(path), path, rate, every, start, end)
         return
     with open_video(path, stream) as video:
         for note in video.notes():
-            _log.warning("%s %s", os.fsencode(path).decode("utf-8", "backslashreplace"), note)
+            _log.warning("%s %s", printable(path), note)
         frames = decode(video, key_frames) if key_frames or rate is None else _decode_wanted(video, rate, start, end)
         reached = yield from sample(frames, path, rate, every, start, end)
         claimed, codec = max(video.duration(), video.stream.frames * video.step), video.stream.codec_context.name
