@@ -8,10 +8,11 @@ outputs = Embedder("exports/model.tflite")(crops)
 from __future__ import annotations
 
 import math
+import shlex
 import sys
 from collections.abc import Callable, Iterator
 from contextlib import contextmanager
-from functools import lru_cache
+from functools import lru_cache, partial
 from pathlib import Path
 from typing import TYPE_CHECKING, Annotated
 
@@ -21,9 +22,10 @@ from tfaffect import cli
 from tfaffect.errors import UsageError, counted
 
 if TYPE_CHECKING:
+    from tfaffect.features.cluster.sharing import Shared
     from tfaffect.features.embedder import Embedder
     from tfaffect.features.job import Counts, Job
-    from tfaffect.features.sample import Options
+    from tfaffect.features.sample import Options, Prior
     from tfaffect.features.sources import Source
 
 # Modules that need NumPy, OpenCV or pyarrow are imported inside functions, so that --help takes under half a second.
@@ -63,6 +65,7 @@ def main(
     smooth: Annotated[float | None, cli.option("SECONDS", "no smoothing")] = None,
     smooth_embeddings: Flag = False,
     abstain: Annotated[float, tyro.conf.arg(metavar="PROBABILITY")] = 0.0,
+    prior: Annotated[str, cli.option("training|uniform|estimate|FILE", "as the model answers")] = "",
     window: Annotated[float | None, cli.option("SECONDS")] = None,
     hop: Annotated[float | None, cli.option("SECONDS", "half a window")] = None,
     annotate: Annotated[Path | None, cli.option("DIR")] = None,
@@ -77,6 +80,11 @@ def main(
     resume: Flag = False,
     overwrite: Flag = False,
     strict: Flag = False,
+    shard: Annotated[str | None, cli.option("I/N", "all sources in one job")] = None,
+    piece_minutes: Annotated[float | None, cli.option("MINUTES", "whole videos")] = None,
+    beam_runner: Annotated[str | None, cli.option("RUNNER")] = None,
+    beam_options: Annotated[tuple[str, ...], cli.option("NAME=VALUE...")] = (),
+    merge: Annotated[Path | None, cli.option("FOLDER")] = None,
 ) -> None:
     """Find faces in pictures and videos and write one row of features per face.
 
@@ -92,8 +100,9 @@ def main(
 
     Args:
         inputs: Pictures, videos, folders with all subfolders, a table (.csv, .tsv, .txt, .xlsx) with a column `path`, a
-            .txt list of paths, or - for paths on stdin.
-        out: Table to write: .parquet, .csv or .npz. FILE.columns.json beside it tells what its columns mean.
+            .txt list of paths, or - for paths on stdin. They may be at gs://, s3:// or https://.
+        out: Table to write: .parquet, .csv or .npz. FILE.columns.json beside it tells what its columns mean. It may be
+            at gs:// or s3://.
         layout: Columns of the table: our own, or those of Py-Feat's class Fex.
         model: Run folder, .keras, SavedModel, .tflite or .onnx with its model.json, or a name of `tfaffect models`.
         faces: Faces to use in each picture or frame: all, the largest, or the N largest.
@@ -110,6 +119,8 @@ def main(
         smooth: Smooth each person's probabilities, valence and arousal over time with this time constant.
         smooth_embeddings: With --smooth: smooth the 256 features too.
         abstain: Name no class below this probability. The model card tells how often a named class is then right.
+        prior: Class shares to which the probabilities are turned: training, uniform, estimate (found from the answers
+            themselves), or a .json or .csv file of class and share. docs/rare_classes.md tells when each is right.
         window: Also write a table of windows of this length: mean, deviation, slope, minimum, maximum per person.
         hop: Time from the start of one window to the start of the next.
         annotate: Also write copies of the pictures and videos with boxes, classes, valence and arousal drawn in.
@@ -124,8 +135,16 @@ def main(
         resume: Continue an interrupted run.
         overwrite: Replace files that exist.
         strict: Exit with status 1 if an input cannot be read.
+        shard: Do part I of N of the work, from 1. All N jobs have the same inputs and flags, and --out is a folder.
+        piece_minutes: With --shard or --beam-runner: cut longer videos into pieces, which several jobs share.
+        beam_runner: Do the work on a cluster with Apache Beam, for example FlinkRunner. --out is a folder.
+        beam_options: Options of the Beam pipeline, without dashes.
+        merge: Make one table of the folder that jobs with --shard filled: FOLDER.parquet, or the file of --out.
     """
-    from tfaffect.features import fex
+    if merge:
+        _merge(merge, out, inputs, overwrite)
+        return
+    from tfaffect.features import fex, uploading
     from tfaffect.features.job import Job
     from tfaffect.features.sample import Options
     from tfaffect.features.sources import Search, find_sources
@@ -135,8 +154,14 @@ def main(
     model = model or default_model()
     options = Options(
         *(_parse_faces(faces), fps, every, smooth, smooth_embeddings, abstain),
-        *(key_frames, start, end, stream, sequence_fps),
+        *(key_frames, start, end, stream, sequence_fps, _population(prior, model) if prior else None),
     )
+    if prior == "estimate" and (out is None or annotate or shard or beam_runner):
+        raise UsageError(
+            "--prior estimate needs the answers for all faces before it can turn the first one: it needs --out FILE, "
+            "and does not go together with --annotate, --shard and --beam-runner. Run it on some of the inputs with "
+            "--out faces.csv, then run again with --prior faces.csv.columns.json."
+        )
     if hop is not None and window is None:
         raise UsageError("--hop is the time between the starts of two windows: add --window.")
     windows = None if window is None else (window, window / 2 if hop is None else hop)
@@ -147,6 +172,22 @@ def main(
         raise UsageError(
             "--blur-faces blurs found faces in annotated copies. Add --annotate DIR; leave --no-detect out."
         )
+    if shard is None and beam_runner is None:
+        if piece_minutes is not None or beam_options:
+            raise UsageError("--piece-minutes and --beam-options need --shard I/N or --beam-runner RUNNER.")
+    else:
+        if out is None or annotate or timeline or nova or elan or layout != "tfaffect" or overwrite:
+            raise UsageError(
+                "--shard and --beam-runner need --out FOLDER, and not --layout, --annotate, --timeline, --nova, --elan "
+                "or --overwrite."
+            )
+        from tfaffect.features.cluster.sharing import Sharing, share
+
+        sharing = Sharing(shard, beam_runner, beam_options, piece_minutes)
+        open_embedder = partial(_open_embedder, model, face_detector, detect_side, min_score, batch_size)
+        shared = share(sharing, out, sources, open_embedder, options, detect, windows, resume, _progress_bar)
+        _print_shared(out, shared, strict)
+        return
     if out is None:
         if windows or annotate or timeline or nova or elan or layout != "tfaffect" or resume or overwrite:
             raise UsageError(
@@ -158,20 +199,27 @@ def main(
         )
         return
     paths = [Path(name) for name in inputs]
+    out, target = uploading.local_file(out), out
     job = Job(
         *(sources, out, options, detect, windows, annotate, timeline, paths, blur_faces),
         *(layout, nova, elan),
     )
+    uploading.check(job, target, resume, overwrite)
     job.check(resume, overwrite)
     embedder = _open_embedder(model, face_detector, detect_side, min_score, batch_size)
     if detect:
         embedder.find_detector()  # before the progress bar: its download has one too
     try:
-        with cli.sigterm_as_ctrl_c(), _progress_bar(len(job.sources)) as advance:
+        with _progress_bar(len(job.sources)) as advance:
             counts, done = job.run(embedder, resume, advance)
     except KeyboardInterrupt:  # before the first or after the last input; otherwise `job.run` returns
         cli.fail(f"Interrupted. {_how_to_go_on()}", status=130)
-    _print_summary(job, counts)
+    if done == len(job.sources):
+        uploading.upload(job, target)
+    _print_counts(target, counts)
+    _print_what_is_not_written(job, counts)
+    if prior == "estimate":
+        _print_estimate(counts)
     if search.passed_over:
         listed = ", ".join(f"{count:,} {suffix}" for suffix, count in sorted(search.passed_over.items()))
         print(f"  not pictures or videos, passed over: {listed}", file=sys.stderr)
@@ -214,6 +262,31 @@ def _open_embedder(
     )
 
 
+def _population(prior: str, model: Path) -> Prior:
+    """Return the class shares that --prior names. Print a note if they were divided by their sum."""
+    from tfaffect import contract
+    from tfaffect.runtimes.opening import model_file
+    from tfaffect.scoring import priors
+
+    read, notes = contract.read(model_file(model)), list[str]()
+    if prior == priors.ESTIMATE:
+        priors.check(prior, read)
+        return "estimate"
+    shares = priors.target_shares(prior, read, notes)
+    print(*notes, sep="\n", end="\n" * len(notes), file=sys.stderr)
+    return tuple(map(float, shares))
+
+
+def _print_estimate(counts: Counts) -> None:
+    from tfaffect.scoring import priors
+
+    if counts.estimated is None:
+        print("  no face with class probabilities, so no class shares were estimated")
+    else:
+        print(f"  estimated class shares: {priors.describe(counts.estimated.values())}")
+        print(priors.WARNING, file=sys.stderr)
+
+
 def _parse_faces(faces: str) -> int | None:
     """Return the largest number of faces that --faces allows per picture; None for all."""
     words = {"all": None, "largest": 1}
@@ -226,7 +299,10 @@ def _parse_faces(faces: str) -> int | None:
 
 @contextmanager
 def _progress_bar(sources: int) -> Iterator[Callable[[int, Source, float | None], None]]:
-    """Yield a function that advances the bar. A video advances it by fractions, by its time."""
+    """Yield a function that advances the bar. A video advances it by fractions, by its time.
+
+    SIGTERM raises KeyboardInterrupt meanwhile.
+    """
     from rich.console import Console
     from rich.progress import BarColumn, Progress, TextColumn, TimeRemainingColumn
 
@@ -245,7 +321,8 @@ def _progress_bar(sources: int) -> Iterator[Callable[[int, Source, float | None]
         TextColumn("{task.percentage:.0f} %"),
     )
     console = Console(stderr=True)
-    with Progress(*columns, TimeRemainingColumn(), TextColumn("left"), console=console, transient=True) as bar:
+    bar = Progress(*columns, TimeRemainingColumn(), TextColumn("left"), console=console, transient=True)
+    with cli.sigterm_as_ctrl_c(), bar:
         task = bar.add_task("", total=sources, done=0)
         done = 0
 
@@ -258,17 +335,42 @@ def _progress_bar(sources: int) -> Iterator[Callable[[int, Source, float | None]
         yield advance
 
 
-def _print_summary(job: Job, counts: Counts) -> None:
-    print(f"{job.out}: {counted(counts.rows, 'row')}, {counted(counts.faces, 'face')}", end="")
+def _print_counts(out: Path, counts: Counts) -> None:
+    from tfaffect.files.paths import printable
+
+    print(f"{printable(out)}: {counted(counts.rows, 'row')}, {counted(counts.faces, 'face')}", end="")
     print(f"; {counts.empty:,} pictures or frames without a face" if counts.empty else "", end="")
     print(f"; {counts.unreadable:,} not readable" if counts.unreadable else "")
     for path, problem in counts.problems:
         print(f"  {path}: {problem}", file=sys.stderr)
+    if counts.unreadable > len(counts.problems):
+        print(f"  and {counts.unreadable - len(counts.problems):,} more, in the column `problem`", file=sys.stderr)
+
+
+def _print_what_is_not_written(job: Job, counts: Counts) -> None:
     of_videos = {"--window": job.windows, "--timeline": job.timeline, "--nova": job.nova, "--elan": job.elan}
     if not counts.frames and (asked := [flag for flag, value in of_videos.items() if value]):
         print(f"  no video among the inputs: nothing for {' and '.join(asked)}")
-    if counts.unreadable > len(counts.problems):
-        print(f"  and {counts.unreadable - len(counts.problems):,} more, in the column `problem`", file=sys.stderr)
+
+
+def _print_shared(out: Path, shared: Shared, strict: bool) -> None:
+    """Print the counts of one job's part of a shared folder, and how to go on. Exit where it is not as asked."""
+    _print_counts(out, shared.counts)
+    if shared.left:
+        cli.fail(f"Interrupted before {counted(shared.left, 'task')}. {_how_to_go_on()}", status=130)
+    if shared.is_complete:
+        print(f"  complete: {cli.typed(f'embed --merge {shlex.quote(str(out))}')} makes one table of it")
+    if strict and shared.counts.unreadable:
+        sys.exit(1)
+
+
+def _merge(folder: Path, out: Path | None, inputs: tuple[str, ...], overwrite: bool) -> None:
+    from tfaffect.features.cluster.merging import merge
+
+    if inputs:
+        raise UsageError(f"--merge reads a folder with rows and no inputs. Received: {', '.join(inputs)}.")
+    out = out or folder.with_name(f"{folder.name}.parquet")
+    _print_counts(out, merge(folder, out, overwrite))
 
 
 if __name__ == "__main__":

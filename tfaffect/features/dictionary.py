@@ -9,10 +9,11 @@ from typing import Any
 
 import pyarrow as pa
 
-from tfaffect.contract import Contract
+from tfaffect.contract import TURNED_GREY, Contract
 from tfaffect.features.columns import DETECTOR, FILE, LINKER, NETWORK, Column, describe
 from tfaffect.features.tables import ARRAYS
 from tfaffect.features.video_names import write_text
+from tfaffect.scoring.priors import ESTIMATED
 
 RULES = {
     "seconds": "Time 0 is the start of the file, also of its sound, and not of its first picture. The time stamps of "
@@ -40,29 +41,42 @@ def write_dictionary(
     carried: Sequence[str],
     contract: Contract,
     run: Mapping[str, Any],
+    to: Path | None = None,
 ) -> None:
     """Write the data dictionary of a table, with one line for each column.
 
     known: the descriptions of its layout. carried: its columns that were copied from an input. run: the options and
-    measurements on which the rows depend.
+    measurements on which the rows depend. to: the file, for a table of several files that `table` names with a pattern.
     """
     facts: dict[str, Any] = {
-        "table": table.name,
+        "table": str(table) if to else table.name,
         "missing": MISSING[table.suffix.lower()],
         "rules": RULES,
         "sources": _sources(contract, run),
         "run": run,
     }
+    entries = {name: column.entry() for name, column in describe(schema, known, carried)}
+    _write(to or dictionary_of(table), table, facts, entries)
+
+
+def copy_dictionary(source: Path, table: Path) -> None:
+    """Write the data dictionary of a table that was made of those that the dictionary `source` describes."""
+    facts = json.loads(source.read_text("utf-8"))
+    facts |= {"table": table.name, "missing": MISSING[table.suffix.lower()]}
+    _write(dictionary_of(table), table, facts, facts.pop("columns"))
+
+
+def _write(path: Path, table: Path, facts: dict[str, Any], entries: Mapping[str, object]) -> None:
     if table.suffix.lower() == ".npz":
         facts["arrays"] = {
-            name: f"{columns[0]} ... {columns[-1]}" for name, columns in ARRAYS.items() if columns[0] in schema.names
+            name: f"{columns[0]} ... {columns[-1]}" for name, columns in ARRAYS.items() if columns[0] in entries
         } | {"classes": "the names of the classes, in the order of the array `probabilities`"}
     text = json.dumps(facts, indent=2, ensure_ascii=False, allow_nan=False)
     lines = [
-        f"    {json.dumps(name, ensure_ascii=False)}: {json.dumps(column.entry(), ensure_ascii=False)}"
-        for name, column in describe(schema, known, carried)
+        f"    {json.dumps(name, ensure_ascii=False)}: {json.dumps(entry, ensure_ascii=False)}"
+        for name, entry in entries.items()
     ]
-    write_text(dictionary_of(table), [text.removesuffix("\n}") + ",", '  "columns": {', ",\n".join(lines), "  }", "}"])
+    write_text(path, [text.removesuffix("\n}") + ",", '  "columns": {', ",\n".join(lines), "  }", "}"])
 
 
 def _sources(contract: Contract, run: Mapping[str, Any]) -> dict[str, Any]:
@@ -76,13 +90,16 @@ def _sources(contract: Contract, run: Mapping[str, Any]) -> dict[str, Any]:
                 "weights_sha256": contract.weights_sha256,
                 "trained": list(contract.trained),
                 "corpora": contract.corpora,
+                "class_shares": contract.class_shares,
                 "licence": contract.licence,
             },
             "protocol": {
                 "input": contract.preprocessing(),
                 "crop": contract.input.get("crop") if searched else "every picture is a face crop",
                 "crop_margin": contract.crop_margin,
+                **({"turned_grey": TURNED_GREY} if contract.colour == "grey" else {}),
                 "probabilities": f"softmax of the logits, which are divided by the temperature {contract.temperature}",
+                "prior": _prior(run),
                 "mirror": "means over the face and its mirror image" if contract.mirror else "none",
                 "filter": filtered,
                 "filter_of_features": filtered if run["smooth_embeddings"] else "none",
@@ -97,3 +114,11 @@ def _sources(contract: Contract, run: Mapping[str, Any]) -> dict[str, Any]:
         LINKER: {"model": "a Kalman filter and the overlap of boxes", "protocol": "tfaffect/features/tracks.py"},
         FILE: {"model": None, "protocol": "read from the input, or counted in it"},
     }
+
+
+def _prior(run: Mapping[str, Any]) -> str:
+    """Return for which class shares the probabilities are right."""
+    if not run.get("prior"):
+        return "none: the probabilities are right for the class shares of the model's `class_shares.answers`"
+    shares = "run.estimated_prior, estimated from all faces of this table" if ESTIMATED in run else "run.prior"
+    return f"turned by Bayes from the model's `class_shares.answers` to the class shares of {shares}"

@@ -6,7 +6,7 @@ import hashlib
 import json
 from collections.abc import Callable, Iterable, Iterator, Sequence
 from contextlib import ExitStack, closing, nullcontext
-from dataclasses import asdict, dataclass
+from dataclasses import asdict, dataclass, replace
 from itertools import islice
 from pathlib import Path
 from typing import Any
@@ -24,14 +24,18 @@ from tfaffect.features.embedder import Embedder
 from tfaffect.features.nova import write_nova
 from tfaffect.features.parts import Parts, PartWriter
 from tfaffect.features.plan import Plan
+from tfaffect.features.population import Rows, Turned, estimate
 from tfaffect.features.replay import Video, videos
 from tfaffect.features.row import NO_FACE
+from tfaffect.features.sample import Options
 from tfaffect.features.series import COLUMNS, read_series
 from tfaffect.features.sources import Source
 from tfaffect.features.tables import AFFECT, PROBABILITIES
 from tfaffect.features.video_names import with_numbers
 from tfaffect.features.windows import windows
 from tfaffect.files import atomic
+from tfaffect.scoring import priors
+from tfaffect.scoring.priors import ESTIMATED
 from tfaffect.training.interruption import stop_signals
 
 Progress = Callable[[int, Source, float | None], None]
@@ -44,7 +48,8 @@ WINDOWS_AT_ONCE = 1024
 class Counts:
     """Counts of a table: rows, rows of videos, faces, pictures and frames without a face, and unreadable inputs.
 
-    `problems` has the path and reason of the first ten unreadable inputs.
+    `problems` has the path and reason of the first ten unreadable inputs, `estimated` the class shares that were
+    estimated from the faces.
     """
 
     rows: int
@@ -53,6 +58,7 @@ class Counts:
     empty: int
     unreadable: int
     problems: Sequence[tuple[str, str]]
+    estimated: dict[str, float] | None = None
 
 
 class Job(Plan):
@@ -75,7 +81,7 @@ class Job(Plan):
             return self._run(embedder, resume, progress)
 
     def _run(self, embedder: Embedder, resume: bool, progress: Progress | None) -> tuple[Counts, int]:
-        facts = self._facts(embedder)
+        facts = facts_of(self.sources, embedder, self.options, self.detect)
         schema = tables.with_carried(tables.SCHEMA, self.carried).with_metadata({"tfaffect": json.dumps(facts)})
         parts = Parts(self.out, schema)
         if resume and not parts.exist() and self.out.exists():
@@ -84,10 +90,22 @@ class Job(Plan):
             atomic.remove_unfinished(path)
         first = parts.resume(facts) if resume and parts.exist() else parts.start(facts)
         done = self._write_parts(embedder, parts, first, progress)
-        counts = self._write_outputs(parts, schema, embedder.contract, facts)
+        rows, facts = self._for_population(parts, embedder.contract, facts)
+        schema = schema.with_metadata({"tfaffect": json.dumps(facts)})
+        counts = self._write_outputs(rows, schema, embedder.contract, facts)
         if done == len(self.sources):
             parts.remove()
-        return counts, done
+        return replace(counts, estimated=facts.get(ESTIMATED)), done
+
+    def _for_population(self, parts: Parts, contract: Contract, facts: dict[str, Any]) -> tuple[Rows, dict[str, Any]]:
+        """Return the rows turned to the class shares that are estimated from them, and the facts with these shares."""
+        if self.options.prior != priors.ESTIMATE:
+            return parts, facts
+        shares = estimate(parts, contract)
+        if shares is None:
+            return parts, {**facts, ESTIMATED: None}
+        turned = Turned(parts, priors.answer_shares(contract), shares, self.options.abstain)
+        return turned, {**facts, ESTIMATED: priors.named(shares)}
 
     def _write_parts(self, embedder: Embedder, parts: Parts, first: int, progress: Progress | None) -> int:
         """Write the rows of all sources from `first` on; return the number of complete sources."""
@@ -116,7 +134,7 @@ class Job(Plan):
         writer.flush()
         return writer.source
 
-    def _write_outputs(self, parts: Parts, schema: pa.Schema, contract: Contract, facts: dict[str, Any]) -> Counts:
+    def _write_outputs(self, parts: Rows, schema: pa.Schema, contract: Contract, facts: dict[str, Any]) -> Counts:
         batches, known = parts.batches(), columns.ROWS
         if self.layout == "fex":
             batches, known = fex.to_fex(batches, self.carried), columns.FEX
@@ -129,8 +147,9 @@ class Job(Plan):
                 path.unlink(missing_ok=True)  # of an earlier run that is replaced
         else:
             schema = tables.with_carried(tables.WINDOW_SCHEMA, self.carried)
+            found = window_batches(parts.batches(), *self.windows, schema)
             with atomic.write_file(self.windows_out) as partial:
-                tables.writer(self.out)(partial, schema, _window_batches(parts, *self.windows, schema))
+                tables.writer(self.out)(partial, schema, found)
             lengths = dict(zip(("window_seconds", "hop_seconds"), self.windows, strict=True))
             write_dictionary(self.windows_out, schema, columns.WINDOWS, self.carried, contract, {**facts, **lengths})
         if self.timeline:
@@ -139,7 +158,7 @@ class Job(Plan):
             self._write_annotations(parts, contract.trained)
         return count(parts.batches())
 
-    def _write_annotations(self, parts: Parts, trained: Sequence[str]) -> None:
+    def _write_annotations(self, parts: Rows, trained: Sequence[str]) -> None:
         nova, elan, abstain = self.nova_names, self.elan_names, self.options.abstain
         for number, video in with_numbers(videos(parts.batches(), COLUMNS), self.sources):
             series = read_series(video)
@@ -148,27 +167,32 @@ class Job(Plan):
             if elan:
                 write_elan(elan.start(number), self.sources[number].path, series, trained, abstain)
 
-    def _draw_timelines(self, parts: Parts) -> None:
+    def _draw_timelines(self, parts: Rows) -> None:
         names = [Path(video.path).stem for video in videos(parts.batches(), AFFECT)]
         with_values = videos(parts.batches(), (*PROBABILITIES, *AFFECT))
         for video, path in zip(with_values, self.timelines(len(names), names), strict=True):
             with atomic.write_file(path) as partial:
                 _draw_timeline(video, partial)
 
-    def _facts(self, embedder: Embedder) -> dict[str, Any]:
-        """Everything that the rows depend on; also stored in the metadata of a Parquet file."""
-        listed = json.dumps([[source.name, dict(source.carried)] for source in self.sources])
-        return {
-            "model": embedder.contract.weights_sha256,
-            "inputs": f"{len(self.sources)} ({hashlib.sha256(listed.encode()).hexdigest()[:12]})",
-            "detect_sides": embedder.detect_sides if self.detect else None,
-            "min_score": embedder.min_score if self.detect else None,
-            **asdict(self.options),
-        }
+
+def facts_of(sources: Sequence[Source], embedder: Embedder, options: Options, detect: bool) -> dict[str, Any]:
+    """Return everything that rows depend on; it is also stored in the metadata of a Parquet file."""
+    listed = json.dumps([[source.name, dict(source.carried)] for source in sources])
+    return {
+        "model": embedder.contract.weights_sha256,
+        "inputs": f"{len(sources)} ({hashlib.sha256(listed.encode()).hexdigest()[:12]})",
+        "detect_sides": embedder.detect_sides if detect else None,
+        "min_score": embedder.min_score if detect else None,
+        **asdict(options),
+        "prior": priors.named(options.prior) if isinstance(options.prior, tuple) else options.prior,
+    }
 
 
-def _window_batches(parts: Parts, seconds: float, hop: float, schema: pa.Schema) -> Iterator[pa.RecordBatch]:
-    for video in videos(parts.batches(), tables.VALUES):
+def window_batches(
+    rows: Iterable[pa.RecordBatch], seconds: float, hop: float, schema: pa.Schema
+) -> Iterator[pa.RecordBatch]:
+    """Yield the windows of the videos in a table of rows."""
+    for video in videos(rows, tables.VALUES):
         found = windows(video.frames, seconds, hop)
         while some := list(islice(found, WINDOWS_AT_ONCE)):
             yield tables.to_window_batch(some, video.path, video.carried, schema)

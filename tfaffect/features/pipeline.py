@@ -15,15 +15,17 @@ import numpy as np
 
 from tfaffect.contract import Contract
 from tfaffect.features.ordered import Stream, ordered_map
+from tfaffect.features.population import for_population
 from tfaffect.features.row import NO_FACE, Row
 from tfaffect.features.sample import Options, Sample, scaled
 from tfaffect.features.smoothing import Smoother
 from tfaffect.features.sources import Source, kind, sequence
 from tfaffect.features.tracks import Linker
+from tfaffect.files import processors
 from tfaffect.media import faces, video
 from tfaffect.media.animation import sequence_frames
 from tfaffect.media.detector import Detection
-from tfaffect.runtimes.runtime import Runtime
+from tfaffect.runtimes.runtime import Outputs, Runtime
 
 Detector = Callable[[np.ndarray, int | None], list[Detection]]
 
@@ -54,14 +56,14 @@ def describe(
     """
     ahead = 4 if keep_pictures else 2 * network.batch_size + 8
     detect = partial(_detect, detector, options.faces, network.contract, keep_pictures)
-    run = partial(_run_network, network, options.abstain)
-    workers = min(WORKERS, os.cpu_count() or 1)
+    run = partial(_run_network, for_population(network, options.prior), options.abstain)
+    workers = min(WORKERS, processors.count())
     with (
         closing(ordered_map(detect, _read(sources, options), workers, ahead)) as detected,
-        closing(ordered_map(run, _batches(_link(detected), network.batch_size), BATCHES, results_ahead=1)) as batches,
+        closing(ordered_map(run, _batches(link(detected), network.batch_size), BATCHES, results_ahead=1)) as batches,
     ):
-        samples = _repeat_rows(chain.from_iterable(batches))
-        yield from samples if options.smooth is None else _smooth(samples, options.smooth, options.smooth_embeddings)
+        samples = repeat_rows(chain.from_iterable(batches))
+        yield from samples if options.smooth is None else smooth(samples, options.smooth, options.smooth_embeddings)
 
 
 def _read(sources: Sequence[tuple[int, Source]], options: Options) -> Stream[Sample]:
@@ -140,7 +142,7 @@ def _is_inside(picture: np.ndarray, box: faces.Box) -> bool:
     return True
 
 
-def _link(samples: Iterator[Sample]) -> Stream[Sample]:
+def link(samples: Iterator[Sample]) -> Stream[Sample]:
     """Set the tracks of each video's faces. Faces without a row are linked too, because the largest face may change.
 
     Tracks end where the size of the frames changes: boxes before and after it cannot be compared.
@@ -176,7 +178,9 @@ def _batches(samples: Iterator[Sample], size: int) -> Stream[list[Sample]]:
     yield batch
 
 
-def _run_network(network: Runtime, abstain: float, samples: Sequence[Sample]) -> Sequence[Sample]:
+def _run_network(
+    network: Callable[[np.ndarray], Outputs], abstain: float, samples: Sequence[Sample]
+) -> Sequence[Sample]:
     """Run the network on a batch and make its rows."""
     crops = [crop for sample in samples for crop in sample.crops]
     outputs = zip(*network(np.stack(crops)), strict=True) if crops else iter(())
@@ -200,7 +204,7 @@ def _rows(sample: Sample, outputs: Iterable[tuple], abstain: float) -> Iterator[
         yield face_row(expression=expression, valence=float(valence), arousal=float(arousal), embedding=embedding)
 
 
-def _repeat_rows(samples: Iterable[Sample]) -> Iterator[Sample]:
+def repeat_rows(samples: Iterable[Sample]) -> Iterator[Sample]:
     """Copy the rows of a frame that stays on screen to each later time."""
     rows: Sequence[Row] = ()
     picture, detections = None, list[Detection]()
@@ -212,7 +216,7 @@ def _repeat_rows(samples: Iterable[Sample]) -> Iterator[Sample]:
         yield sample
 
 
-def _smooth(samples: Iterator[Sample], time_constant: float, embeddings: bool) -> Iterator[Sample]:
+def smooth(samples: Iterator[Sample], time_constant: float, embeddings: bool) -> Iterator[Sample]:
     """Filter the outputs of each track of a video over time."""
     number, smoother = -1, Smoother(time_constant)
     for sample in samples:

@@ -49,10 +49,14 @@ def _frames(lines: Iterator[_Line]) -> Iterator[tuple[float, dict[int, np.ndarra
 
 
 def _numbered(batches: Iterable[pa.RecordBatch], columns: Sequence[str]) -> Iterator[tuple[int, _Line]]:
-    """Number the videos. A new one starts with another path, or with an earlier frame if a file is listed twice."""
+    """Number the videos. A file that is listed several times is several videos.
+
+    A new one starts with another path or with other carried values, which tell segments of a file apart, or with an
+    earlier frame.
+    """
     number, last = 0, None
     for line in _lines(batches, columns):
-        if last is not None and (line.path != last.path or line[1:4] <= last[1:4]):
+        if last is not None and ((line.path, line.carried) != (last.path, last.carried) or line[1:4] <= last[1:4]):
             number += 1
         yield number, line
         last = line

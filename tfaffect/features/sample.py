@@ -5,7 +5,7 @@ from __future__ import annotations
 import math
 from collections.abc import Callable, Sequence
 from dataclasses import dataclass, replace
-from typing import TypeVar
+from typing import Literal, TypeVar
 
 import numpy as np
 
@@ -15,6 +15,9 @@ from tfaffect.features.sources import Source
 from tfaffect.media.detector import Detection
 
 Place = TypeVar("Place", Row, Detection)
+
+Prior = tuple[float, ...] | Literal["estimate"]
+"""Class shares in the order of `labels.CLASSES`, or that they are estimated from all faces of a job."""
 
 
 @dataclass(frozen=True)
@@ -26,7 +29,8 @@ class Options:
     smooth_embeddings: filter the embeddings too. abstain: lowest probability at which the most probable class is named.
     key_frames: use only frames that are coded without others. start, end: use the frames of a video between these
     seconds, unless the source has its own times. stream: number of the video stream in a file. sequence_fps: frame rate
-    of folders of pictures that are videos, None if there are none.
+    of folders of pictures that are videos, None if there are none. prior: class shares of the population to which
+    the probabilities are turned, None to leave them as the network gives them.
     """
 
     faces: int | None = None
@@ -40,6 +44,7 @@ class Options:
     end: float | None = None
     stream: int = 0
     sequence_fps: float | None = None
+    prior: Prior | None = None
 
     def __post_init__(self) -> None:
         """Check every value."""
@@ -54,6 +59,10 @@ class Options:
             "start": ("at least 0 seconds", 0 <= self.start < math.inf),
             "end": ("later than start", self.end is None or self.start < self.end),
             "sequence_fps": ("more than 0", self.sequence_fps is None or 0 < self.sequence_fps < math.inf),
+            "prior": (
+                "known class shares together with smooth: a smoothed probability is no answer for one face",
+                not (self.prior == "estimate" and self.smooth),
+            ),
             "stream": ("a whole number of at least 0", isinstance(self.stream, int) and self.stream >= 0),
         }
         for name, (rule, is_kept) in rules.items():

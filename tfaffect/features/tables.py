@@ -122,8 +122,12 @@ def writer(path: Path) -> Callable[[Path, pa.Schema, Iterable[pa.RecordBatch]], 
 
 
 def _write_parquet(path: Path, schema: pa.Schema, batches: Iterable[pa.RecordBatch]) -> None:
-    """Write in groups of many rows, because every group and column slows reading."""
-    with parquet.ParquetWriter(path, schema) as file:
+    """Write in groups of many rows, because every group and column slows reading.
+
+    Only texts have a dictionary of their values: without it, files of numbers are a fifth smaller.
+    """
+    texts = [column.name for column in schema if pa.types.is_string(column.type)]
+    with parquet.ParquetWriter(path, schema, use_dictionary=texts) as file:
         group: list[pa.RecordBatch] = []
         for batch in batches:
             group.append(batch)

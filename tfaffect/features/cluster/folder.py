@@ -1,0 +1,154 @@
+"""The output folder that jobs share. Every file of it is written, listed and locked here.
+
+columns.json          what the columns of the rows mean; model, inputs and options
+windows.columns.json  the same for the windows
+units.jsonl           the units of work with their sources, one a line
+rows/*.parquet        the rows of a unit; the unit is complete when its file is there
+windows/*.parquet     its windows
+pieces/*.arrow        pieces of long videos, until the rows of the video are made of them
+report.json           counts, when all units are complete
+"""
+
+from __future__ import annotations
+
+import json
+import time
+from collections.abc import Iterable, Iterator, Sequence
+from contextlib import ExitStack, contextmanager, suppress
+from dataclasses import dataclass
+from pathlib import Path
+from typing import Any
+
+import pyarrow as pa
+from pyarrow import parquet
+
+from tfaffect.features import tables
+from tfaffect.features.cluster.units import Task, Unit
+from tfaffect.features.source import Source
+from tfaffect.files import atomic, remote
+
+ROWS, WINDOWS, PIECES = "rows", "windows", "pieces"
+COLUMNS, WINDOW_COLUMNS, UNITS, REPORT = "columns.json", "windows.columns.json", "units.jsonl", "report.json"
+
+BATCH_ROWS = 2048
+"""Rows in memory while a table is read: 3 MB."""
+
+WAIT_SECONDS = 0.2
+"""Time between two looks at a lock that another job holds."""
+
+
+@dataclass(frozen=True)
+class Folder:
+    """The output folder of several jobs."""
+
+    path: Path
+
+    def table(self, kind: str, unit: Unit) -> Path:
+        """Return the file of a unit's rows or windows."""
+        return self.path / kind / f"{unit.name}.parquet"
+
+    def piece(self, task: Task) -> Path:
+        """Return the file of a piece."""
+        return self.path / PIECES / f"{task.unit.name}+{task.piece or 0:06d}.arrow"
+
+    def pieces(self, unit: Unit) -> list[Path]:
+        """Return the files of a unit's pieces, in order."""
+        return [self.piece(Task(unit, number)) for number in range(len(unit.cuts) + 1)]
+
+    @contextmanager
+    def write(self, path: Path) -> Iterator[Path]:
+        """Yield a temporary path whose file becomes `path` when the block ends. Remove what killed jobs left of it."""
+        atomic.remove_unfinished(path)
+        with atomic.write_file(path) as partial:
+            yield partial
+
+    def names(self, kind: str) -> set[str]:
+        """Return the names of the complete files of rows, windows or pieces."""
+        folder = self.path / kind
+        return {path.name for path in folder.iterdir() if path.name[0] != "."} if folder.is_dir() else set()
+
+    def is_foreign(self) -> bool:
+        """Return whether this is a folder with other files only. Other jobs may be starting: they make locks first."""
+        names = {path.name for path in self.path.iterdir() if path.name[0] != "."}
+        return bool(names) and not names & {COLUMNS, WINDOW_COLUMNS, UNITS}
+
+    def is_complete(self, unit: Unit) -> bool:
+        """Return whether the rows of a unit are there."""
+        return self.table(ROWS, unit).exists()
+
+    def complete(self, units: Iterable[Unit]) -> list[Unit]:
+        """Return the units whose rows are there, with one look into the folder."""
+        names = self.names(ROWS)
+        return [unit for unit in units if self.table(ROWS, unit).name in names]
+
+    def batches(
+        self, kind: str, units: Iterable[Unit], columns: Sequence[str] | None = None
+    ) -> Iterator[pa.RecordBatch]:
+        """Yield the rows or windows of units, in order."""
+        for unit in units:
+            yield from read_batches(self.table(kind, unit), columns)
+
+    def read_facts(self) -> dict[str, Any] | None:
+        """Return the model, the inputs and the options of the folder; None for a new folder."""
+        with suppress(FileNotFoundError):
+            return json.loads((self.path / COLUMNS).read_text("utf-8"))["run"]
+        return None
+
+    def write_json(self, name: str, content: object) -> None:
+        """Write a small file of JSON."""
+        with self.write(self.path / name) as partial:
+            partial.write_text(json.dumps(content, indent=2, ensure_ascii=False) + "\n", "utf-8")
+
+    def write_units(self, units: Sequence[Unit], sources: Sequence[Source]) -> None:
+        """Write the units with their sources."""
+        with self.write(self.path / UNITS) as partial, open(partial, "w", encoding="utf-8") as file:
+            for unit in units:
+                file.write(json.dumps(_line(unit, sources[unit.first : unit.last + 1])) + "\n")
+
+    def read_units(self) -> list[Unit] | None:
+        """Return the units; None for a new folder."""
+        if not (self.path / UNITS).exists():
+            return None
+        return [Unit(line["first"], line["last"], tuple(line["cuts"])) for line in self._lines()]
+
+    def read_sources(self) -> list[Source]:
+        """Return all sources."""
+        return [Source(Path(path), *rest) for line in self._lines() for path, *rest in line["sources"]]
+
+    def _lines(self) -> Iterator[dict[str, Any]]:
+        with open(self.path / UNITS, encoding="utf-8") as file:
+            yield from map(json.loads, file)
+
+    @contextmanager
+    def lock(self, name: str, wait: bool = False) -> Iterator[None]:
+        """Hold a lock of the folder. If another job holds it, wait, or raise BlockingIOError."""
+        with ExitStack() as stack:
+            while True:
+                try:
+                    stack.enter_context(atomic.locked(self.path / name))
+                    break
+                except BlockingIOError:
+                    if not wait:
+                        raise
+                    time.sleep(WAIT_SECONDS)
+            yield
+
+
+def read_batches(path: Path, columns: Sequence[str] | None = None) -> Iterator[pa.RecordBatch]:
+    """Yield the rows of a Parquet file, few at a time."""
+    with parquet.ParquetFile(path) as file:
+        yield from file.iter_batches(BATCH_ROWS, columns=columns)
+
+
+def write_batches(path: Path, schema: pa.Schema, batches: Iterable[pa.RecordBatch]) -> None:
+    """Write a table, as Parquet, CSV or NumPy by its suffix."""
+    tables.writer(path)(path, schema, batches)
+
+
+def _line(unit: Unit, sources: Sequence[Source]) -> dict[str, Any]:
+    paths = [source.path if remote.address(source.path) else source.path.absolute() for source in sources]
+    listed = [
+        [str(path), source.name, source.carried, source.start, source.end]
+        for path, source in zip(paths, sources, strict=True)
+    ]
+    return {"first": unit.first, "last": unit.last, "cuts": unit.cuts, "sources": listed}

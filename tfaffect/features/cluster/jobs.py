@@ -1,0 +1,146 @@
+"""Starts a job on an output folder, and does the tasks of one shard."""
+
+from __future__ import annotations
+
+import json
+import math
+from collections.abc import Iterator, Sequence
+from contextlib import ExitStack, contextmanager
+from pathlib import Path
+from typing import Any
+
+from tfaffect.errors import UsageError
+from tfaffect.features import columns, tables
+from tfaffect.features.cluster.folder import COLUMNS, PIECES, ROWS, WINDOW_COLUMNS, WINDOWS, Folder
+from tfaffect.features.cluster.report import write_report
+from tfaffect.features.cluster.units import Task, Unit, tasks, units
+from tfaffect.features.cluster.work import StopRequestedError, Work
+from tfaffect.features.dictionary import write_dictionary
+from tfaffect.features.embedder import Embedder
+from tfaffect.features.job import Progress, facts_of
+from tfaffect.features.sample import Options
+from tfaffect.features.source import Source
+from tfaffect.files import remote
+from tfaffect.training.interruption import stop_signals
+
+
+def check(out: Path, windows: tuple[float, float] | None, piece_minutes: float | None) -> None:
+    """Raise UsageError for what would fail later."""
+    for name, value in zip(("window", "hop"), windows or (), strict=False):
+        if not 0 < value < math.inf:
+            raise UsageError(f"{name} must be more than 0 seconds. Received: {name}={value}.")
+    if piece_minutes is not None and not 0 < piece_minutes < math.inf:
+        raise UsageError(f"--piece-minutes must be more than 0. Received: {piece_minutes}.")
+    if url := remote.address(out):
+        raise UsageError(f"--out is a folder that all jobs see, such as a mounted bucket. Received: {url}.")
+    if out.suffix.lower() in tables.WRITERS or out.is_file():
+        raise UsageError(f"With --shard or --beam-runner, --out is a folder that all jobs share. Received: {out}.")
+    if out.is_dir() and Folder(out).is_foreign():
+        raise UsageError(f"{out} is not empty, and no output of such a job. Name a new folder.")
+
+
+def start(
+    out: Path,
+    sources: Sequence[Source],
+    embedder: Embedder,
+    options: Options,
+    detect: bool,
+    windows: tuple[float, float] | None,
+    piece_minutes: float | None,
+) -> tuple[Work, list[Unit]]:
+    """Return the work and all units of a folder. The first job writes them down, and the others read them.
+
+    Raises UsageError for a folder with rows of other inputs, of another model or with other options.
+    """
+    folder, facts = Folder(out), facts_of(sources, embedder, options, detect)
+    lengths = dict(zip(("window_seconds", "hop_seconds"), windows or (None, None), strict=True))
+    facts = json.loads(json.dumps({**facts, **lengths, "piece_minutes": piece_minutes}))
+    carried = tuple(dict.fromkeys(name for source in sources for name in source.carried))
+    work = Work(folder, sources, options, detect, windows, carried, facts)
+    with folder.lock("start", wait=True):
+        if (before := folder.read_facts()) is not None:
+            _check_same(out, before, facts)
+        found = None if before is None else folder.read_units()  # a job killed here leaves units, maybe of other inputs
+        if found is None:
+            found = units(sources, options, piece_minutes)
+            folder.write_units(found, sources)
+        if before is None:
+            _write_dictionaries(work, embedder)
+    return work, found
+
+
+def shard_of(units: Sequence[Unit], shard: tuple[int, int]) -> list[Task]:
+    """Return the tasks of one shard: every N-th from the I-th on, so that neighbours are in different shards."""
+    number, count = shard
+    return tasks(units)[number - 1 :: count]
+
+
+@contextmanager
+def alone(folder: Folder, mine: Sequence[Task], shard: tuple[int, int], resume: bool) -> Iterator[list[Task]]:
+    """Keep other processes from the same shard, and yield its tasks whose files are not there.
+
+    Raises UsageError when another process does this shard, and for a shard with files without `resume`.
+    """
+    number, count = shard
+    with ExitStack() as stack:
+        try:
+            stack.enter_context(folder.lock(f"shard-{number}-of-{count}"))
+        except BlockingIOError:
+            raise UsageError(f"Another process does shard {number}/{count} of {folder.path}. Wait for it.") from None
+        left = lacking(folder, mine)
+        if len(left) < len(mine) and not resume:
+            raise UsageError(
+                f"{folder.path} has rows of shard {number}/{count}. Add --resume to do what lacks, or remove it."
+            )
+        yield left
+
+
+def lacking(folder: Folder, among: Sequence[Task]) -> list[Task]:
+    """Return the tasks whose files are not there."""
+    complete, pieces = set(folder.complete({task.unit: None for task in among})), folder.names(PIECES)
+    return [task for task in among if task.unit not in complete and folder.piece(task).name not in pieces]
+
+
+def run(work: Work, left: Sequence[Task], embedder: Embedder, progress: Progress | None = None) -> int:
+    """Do tasks until a signal asks to stop; return how many are done."""
+    done = 0
+    with stop_signals() as stop_requested:
+        try:
+            for _ in work.do(left, embedder, progress, stop_requested):
+                done += 1
+        except StopRequestedError:
+            pass
+    return done
+
+
+def complete(work: Work, units: Sequence[Unit], mine: Sequence[Task]) -> tuple[list[Unit], bool]:
+    """Return the complete units of some tasks, and whether all units of the folder are complete.
+
+    When they are, the report is written.
+    """
+    work.finish_videos(mine)  # a job may have been killed after the last piece
+    found = work.folder.complete(units)
+    if len(found) == len(units):
+        write_report(work.folder, units)
+    of_tasks = {task.unit for task in mine}
+    return [unit for unit in found if unit in of_tasks], len(found) == len(units)
+
+
+def _check_same(out: Path, before: dict[str, Any], facts: dict[str, Any]) -> None:
+    changed = [name for name in facts if facts[name] != before.get(name)]
+    if changed:
+        received = "; ".join(f"{name} was {before.get(name)}, is {facts[name]}" for name in changed)
+        raise UsageError(
+            f"{out} has rows of other inputs, of another model or with other options. Name a new folder. "
+            f"Received: {received}."
+        )
+
+
+def _write_dictionaries(work: Work, embedder: Embedder) -> None:
+    path, carried, contract = work.folder.path, work.carried, embedder.contract
+    if work.windows:
+        schema = tables.with_carried(tables.WINDOW_SCHEMA, carried)
+        described = (columns.WINDOWS, carried, contract, work.facts)
+        write_dictionary(Path(WINDOWS, "*.parquet"), schema, *described, to=path / WINDOW_COLUMNS)
+    described = (columns.ROWS, carried, contract, work.facts)
+    write_dictionary(Path(ROWS, "*.parquet"), work.schema, *described, to=path / COLUMNS)  # last: read_facts reads it
