@@ -31,12 +31,17 @@ def calibrate(
     reports show the earlier temperature. `mirror` turns flip test-time augmentation on or off; None keeps it. `by`
     names the groups that the report will show; they do not change the result. Raises UsageError for missing records,
     for a grouping that the records do not have, and for a run that names no corpus.
+
+    The contract's class shares `training` become the mean of the calibrated answers for these faces. Where labels are
+    votes, the temperature moves the answers from the shares of votes to those of the classes with most votes. `answers`
+    changes by the same factors.
     """
     config = load_run(run)  # report a wrong path before seconds of imports
     from tfaffect.networks import model as models
     from tfaffect.runtimes.predictions import predict_validation
-    from tfaffect.scoring import calibration
+    from tfaffect.scoring import calibration, priors
     from tfaffect.scoring.groupings import assign
+    from tfaffect.scoring.scores import PREDICTED
 
     if not config.corpora:
         raise UsageError(f"{run} has no corpus, because its weights were imported. Import them again with --corpora.")
@@ -44,10 +49,14 @@ def calibrate(
     contract = replace(contract, temperature=1.0, mirror=contract.mirror if mirror is None else mirror)
     predictions, versions = predict_validation(model, contract, config, records)
     assign(predictions.reset_index(drop=True), by)  # refuse a wrong name before the contract changes
-    found = calibration.calibrate(predictions, coverage)
+    ratios = priors.training_ratios(contract)
+    found = calibration.calibrate(predictions, coverage, ratios)
     temperature = found.pop("temperature")
     found = {"split": "validation", "corpora": versions, **found}
-    contracts.replace_in_archive(run / "model.keras", replace(contract, temperature=temperature, calibration=found))
+    calibrated = replace(contract, temperature=temperature, calibration=found)
+    scaled = calibration.with_temperature(predictions[[*PREDICTED]].to_numpy(float), temperature)
+    shares = priors.calibrated_shares(contract, scaled)
+    contracts.replace_in_archive(run / "model.keras", replace(calibrated, class_shares=shares))
     return {"temperature": temperature, **found}
 
 

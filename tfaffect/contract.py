@@ -7,7 +7,7 @@ import json
 import zipfile
 from dataclasses import asdict, dataclass, field, fields, replace
 from pathlib import Path
-from typing import Any
+from typing import Any, Literal, get_args
 
 from tfaffect.errors import UsageError
 from tfaffect.files import archive as archives
@@ -21,6 +21,14 @@ CARD = "card.md"
 MIRRORED = "means over the picture and its mirror image"
 """How reports and cards describe the outputs of a model with flip test-time augmentation."""
 
+Colour = Literal["rgb", "grey"]
+"""What the pictures of a network show: colours, or three equal channels."""
+TURNED_GREY = (
+    "after the letterbox, because all training pictures were grey: red, green and blue become "
+    "0.299 red + 0.587 green + 0.114 blue (ITU-R BT.601)"
+)
+"""How data dictionaries and cards describe the input of a network whose `colour` is `grey`."""
+
 TYPES: dict[Any, tuple[str, ...]] = {
     int: ("input_size", "embedding_size"),
     int | float: ("crop_margin", "temperature"),
@@ -28,7 +36,7 @@ TYPES: dict[Any, tuple[str, ...]] = {
     str: ("architecture", "weights_sha256"),
     tuple: ("trained", "classes", "affect"),
     dict: ("corpora", "terms", "warnings", "input", "outputs"),
-    dict | None: ("scores", "calibration", "artefact"),
+    dict | None: ("scores", "calibration", "artefact", "class_shares"),
 }
 
 
@@ -43,12 +51,17 @@ class Contract:
     warnings: training corpus -> sentences of its build report, where its raw files are a copy that misleads.
     scores: figures with their protocol, as in report.json; None before the first evaluation.
     temperature: the model divides the logits of the classes by it; 1 before calibration.
+    colour: `grey` when every training picture was grey. The pixels are then turned grey after the letterbox, see
+    `media.faces.to_grey`, because what such a network makes of colours is chance. `rgb` in files of earlier versions.
     mirror: flip test-time augmentation inside the model: logits, valence, arousal and embedding are means over the
     picture and its mirror image.
     calibration: result of `scoring.calibration.calibrate` without the temperature, with `split` and `corpora`; None
     before calibration.
     artefact: the exporter's measurements of its file: format, recipe, bytes, operators, differences; None in a run.
     weights_sha256: hash of the weights in the artefact, as its format stores them.
+    class_shares: three entries {class: share}; see docs/rare_classes.md. `labels`: of the labels that the loss
+    saw. `training`: of the population of the training, as the answers count it. `answers`: of the population for which
+    the probabilities are right. None in files of earlier versions and without class labels.
     """
 
     input_size: int
@@ -59,6 +72,7 @@ class Contract:
     temperature: float = 1.0
     mirror: bool = False
     calibration: dict | None = None
+    class_shares: dict[str, dict[str, float]] | None = None
     artefact: dict | None = None
     terms: dict[str, str] = field(default_factory=dict)
     warnings: dict[str, list[str]] = field(default_factory=dict)
@@ -68,6 +82,7 @@ class Contract:
     architecture: str = "efficientnet_b1"
     embedding_size: int = 256
     crop_margin: float = MARGIN
+    colour: Colour = "rgb"
     input: dict = field(
         default_factory=lambda: {
             "name": "image",
@@ -95,8 +110,9 @@ class Contract:
         return json.dumps(asdict(self), indent=2, allow_nan=False) + "\n"
 
     def preprocessing(self) -> str:
-        """Return the input in one line: size, colour order and number type."""
-        return f"{self.input_size} x {self.input_size} {self.input['colour']} {self.input['dtype']}"
+        """Return the input in one line: size, colour order, number type, and whether it is turned grey."""
+        grey = ", turned grey" if self.colour == "grey" else ""
+        return f"{self.input_size} x {self.input_size} {self.input['colour']} {self.input['dtype']}{grey}"
 
 
 def loads(text: str, source: object) -> Contract:
@@ -133,9 +149,21 @@ def _check_types(contract: Contract) -> None:
         value = getattr(contract, name)
         if not isinstance(value, kind) or (isinstance(value, (int, float)) and not 0 <= value < 10_000):
             raise TypeError(f"{name} is {value!r}")
+    if contract.colour not in get_args(Colour):
+        raise TypeError(f"colour is {contract.colour!r}, not one of {', '.join(get_args(Colour))}")
     for name in ("input_size", "embedding_size", "temperature"):
         if not getattr(contract, name) > 0:
             raise TypeError(f"{name} is {getattr(contract, name)}")
+    if contract.class_shares is not None:
+        for name in ("labels", "training", "answers"):
+            _check_shares(name, contract.class_shares.get(name))
+
+
+def _check_shares(name: str, shares: Any) -> None:
+    numbers = list(shares.values()) if isinstance(shares, dict) and set(shares) == set(CLASSES) else []
+    valid = all(isinstance(number, (int, float)) and 0 <= number <= 1 for number in numbers)
+    if not (numbers and valid and abs(sum(numbers) - 1) < 1e-3):
+        raise TypeError(f"class_shares.{name} is {shares!r}, not a share for each class with a sum of 1")
 
 
 def read(path: Path) -> Contract:

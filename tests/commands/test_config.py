@@ -51,6 +51,7 @@ def test_survives_saving(tmp_path):
         ("keep", "first"),
         ("weight_averaging", 1.0),
         ("label_smoothing", 1.0),
+        ("logit_adjustment", -0.1),
         ("distillation_weight", 1.1),
         ("mixup", -0.1),
     ],

@@ -1,15 +1,18 @@
 import json
+from dataclasses import replace
 
 import numpy as np
 import pandas as pd
 import pytest
 
 from tfaffect.errors import UsageError
-from tfaffect.evaluate import evaluate, report_folder
+from tfaffect.evaluate import evaluate, main, report_folder
 from tfaffect.labels import CLASSES
+from tfaffect.media import faces
 from tfaffect.networks import model as models
 from tfaffect.records.prepared import open_corpus
-from tfaffect.runtimes.predictions import predict
+from tfaffect.runtimes.opening import open_model
+from tfaffect.runtimes.predictions import predict, tabulate
 from tfaffect.scoring import scores
 
 
@@ -46,6 +49,15 @@ def test_predictions_stand_beside_their_records(run, config):
     scores.validate(predictions)
 
 
+def test_a_network_of_grey_pictures_is_scored_on_grey_ones(run, config):
+    model, contract = models.load(run)
+    network, corpus = open_model(run), open_corpus(config.records, "synthetic")
+    received = predict(model, replace(contract, colour="grey"), corpus, "test")
+    expected = tabulate(lambda pictures: network(faces.to_grey(pictures))._asdict(), corpus, "test", 32)
+    np.testing.assert_allclose(received["valence"], expected["valence"], atol=1e-4)
+    assert np.abs(received["valence"] - predict(model, contract, corpus, "test")["valence"]).max() > 0.01
+
+
 def test_another_split_goes_where_it_is_told(run, tmp_path):
     report = evaluate(run, split="test", out=tmp_path / "test")
     assert report["protocol"]["split"] == "test"
@@ -65,6 +77,16 @@ def test_another_split_goes_where_it_is_told(run, tmp_path):
 )
 def test_each_protocol_has_its_own_report(run, protocol, folder):
     assert report_folder(run, **protocol) == run / folder
+
+
+def test_an_earlier_report_in_out_is_replaced_on_request_only(tmp_path):
+    (tmp_path / "report.json").write_text("{}")
+    with pytest.raises(UsageError, match=r"has a report already\. Name another folder, or replace it with --overwrite"):
+        main(tmp_path / "run", out=tmp_path)
+    with pytest.raises(UsageError, match=r"contains no model|There is no") as error:
+        main(tmp_path / "run", records=tmp_path, out=tmp_path, overwrite=True)
+    assert "has a report" not in str(error.value)
+    assert (tmp_path / "report.json").read_text() == "{}"
 
 
 def test_only_the_records_with_a_tag(run, tmp_path):

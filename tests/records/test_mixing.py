@@ -6,8 +6,8 @@ import numpy as np
 import pytest
 
 from tfaffect.errors import UsageError
-from tfaffect.records import batches, mixing
-from tfaffect.records.prepared import open_corpus
+from tfaffect.records import balancing, batches, mixing
+from tfaffect.records.prepared import open_corpus, parse
 from tfrecords_builders.base import Face
 from tfrecords_builders.prepare import prepare
 from tfrecords_builders.synthetic import Synthetic
@@ -141,3 +141,32 @@ def test_an_epoch_holds_whole_rounds_of_accumulation(both, plain):
 def test_a_weight_is_needed_for_each_corpus(both, plain):
     with pytest.raises(UsageError, match=r"one weight for each of: synthetic, dark. Received: \(0.5,\)"):
         mixing.faces_per_epoch(both, replace(plain, corpus_weights=(0.5,)))
+
+
+def test_face_weights_by_hand():
+    """Shares 4/5 and 1/5, power 1: factors 5/4 and 5, divided by their mean of 2."""
+    labels = np.zeros((6, 8))
+    labels[:4, 0] = labels[4, 1] = 1  # the sixth has no class
+    (weights,) = balancing.face_weights([labels], [1.0], power=1.0)
+    np.testing.assert_allclose(weights, [0.625] * 4 + [2.5, 1.0])
+    (roots,) = balancing.face_weights([labels], [1.0], power=0.5)
+    np.testing.assert_allclose(roots[4] / roots[0], 2.0)  # the root of 4
+    np.testing.assert_allclose(roots[:5].mean(), 1.0)
+
+
+def test_class_balanced_sampling_draws_rare_classes_as_often_as_others(both, plain):
+    """In the two corpora fear is the most frequent class: all 64 faces of one have it."""
+    balanced = replace(plain, class_balance=1.0, batch_size=1)
+    sums = np.zeros(8)
+    for epoch in range(4):
+        for example in mixing.epoch_examples(both, balanced, epoch).batch(10_000):
+            sums += parse(example)["expression"].numpy().sum(axis=0)
+    shares = sums / sums.sum()
+    before = mixing.class_counts(both, plain) / mixing.class_counts(both, plain).sum()
+    assert before.max() > 0.2
+    np.testing.assert_allclose(shares, 1 / 8, atol=0.03)
+    expected = mixing.class_counts(both, balanced)
+    np.testing.assert_allclose(expected / expected.sum(), 1 / 8, atol=0.01)  # some faces have several classes
+    names = drawn(both, balanced, 1)
+    assert names == drawn(both, balanced, 1) != drawn(both, balanced, 2)
+    assert len(names) == sum(mixing.faces_per_epoch(both, plain))

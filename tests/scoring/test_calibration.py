@@ -55,6 +55,19 @@ def test_a_temperature_divides_logits():
     np.testing.assert_allclose(calibration.with_temperature(softmax(logits), 2.5), softmax(logits / 2.5), rtol=1e-6)
 
 
+def test_a_network_that_answers_for_equal_shares_is_calibrated_after_its_answers_are_turned_back():
+    """Logits 1.7 times too large, of a network that was taught to forget that class 0 has 65 of 100 faces."""
+    rng, shares = np.random.default_rng(3), np.array([0.65, *[0.05] * 7])
+    truth = rng.choice(8, 20_000, p=shares)
+    means = np.array([0.5, *[2.0] * 7])  # of a normal feature for each class, so that likelihoods are known
+    evidence = means * (np.diag(means)[truth] + rng.normal(size=(20_000, 8))) - means**2 / 2
+    answers = table(softmax(1.7 * evidence), truth)
+    turned, plain = (calibration.calibrate(answers, ratios=ratios) for ratios in (shares * 8, None))
+    assert turned["temperature"] == pytest.approx(1.7, rel=0.02)
+    assert plain["temperature"] > 1.9, "rare classes make the network seem surer than it is"
+    assert turned["ece"]["after"] < 0.01 < 0.05 < turned["ece"]["before"]
+
+
 def test_a_network_that_is_always_right_is_not_made_certain():
     assert calibration.fit_temperature(*sure(50, 50, 0.9)) == pytest.approx(0.1, rel=0.1)
 

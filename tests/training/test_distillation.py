@@ -9,6 +9,7 @@ from tfaffect.records import batches
 from tfaffect.records.prepared import open_corpus, parse
 from tfaffect.runtimes.opening import open_model
 from tfaffect.training import distillation
+from tfaffect.training.objective import class_shares
 from tfaffect.training.training import train
 
 
@@ -27,7 +28,7 @@ def test_the_share_of_the_teachers_is_mixed_into_every_face_that_has_a_class(cor
     teacher = open_model(run)
     own, mixed = distributions(corpus), distributions(taught)
     for place, record in enumerate(corpus.records("train").take(20).as_numpy_iterator()):
-        picture = batches._letterboxed(np.array([record["image"]]), 32).numpy()
+        picture = batches._letterboxed({name: np.array([value]) for name, value in record.items()}, 32).numpy()
         answer = (teacher(picture).expression + teacher(picture[:, :, ::-1]).expression)[0] / 2
         expected = 0.75 * own[place] + 0.25 * answer if own[place].sum() else own[place]
         np.testing.assert_allclose(mixed[place], expected, atol=1e-5)
@@ -53,6 +54,18 @@ def test_answers_are_asked_once(corpus, config, run, tmp_path):
     first = distillation.distil([corpus], given, tmp_path)[0].soft_labels[0]
     again = distillation.distil([corpus], replace(given, teachers=("/nowhere",)), tmp_path)[0].soft_labels[0]
     assert np.array_equal(first, again)
+
+
+def test_class_shares_are_those_of_the_mixed_labels(corpus, config, run, tmp_path):
+    """Faces without a class do not count, although their teachers answer for them."""
+    given = replace(config, teachers=(str(run),), distillation_weight=0.25, logit_adjustment=1.0)
+    (taught,) = distillation.distil([corpus], given, tmp_path)
+    shares = class_shares([taught], given)
+    own, mixed = distributions(corpus).sum(axis=0), distributions(taught).sum(axis=0)
+    assert (distributions(corpus).sum(axis=1) == 0).any()
+    np.testing.assert_allclose([*shares["training"].values()], mixed / mixed.sum(), atol=1e-4)
+    answers = mixed / own  # the loss adds the logarithms of the shares of the labels
+    np.testing.assert_allclose([*shares["answers"].values()], answers / answers.sum(), atol=1e-4)
 
 
 def test_no_teacher_changes_nothing(corpus, config, tmp_path):

@@ -7,6 +7,7 @@ import tensorflow as tf
 
 from tfaffect.config import Config
 from tfaffect.errors import UsageError
+from tfaffect.records import balancing
 from tfaffect.records.prepared import Prepared, parse
 
 SHUFFLE_BUFFER = 16_384
@@ -24,8 +25,21 @@ def corpus_weights(corpora: list[Prepared], config: Config) -> tuple[float, ...]
 
 def faces_per_epoch(corpora: list[Prepared], config: Config) -> list[int]:
     """Return the number of training faces of each corpus in an epoch."""
-    weighted = zip(corpora, corpus_weights(corpora, config), strict=True)
-    return [max(1, round(weight * corpus.size("train"))) for corpus, weight in weighted]
+    weighted = zip(corpus_weights(corpora, config), _sizes(corpora, config), strict=True)
+    return [max(1, round(weight * size)) for weight, size in weighted]
+
+
+def face_weights(corpora: list[Prepared], config: Config) -> list[np.ndarray]:
+    """Return for each corpus how often (n,) class-balanced sampling uses each face, see `balancing.face_weights`."""
+    labels = [corpus.distributions for corpus in corpora]
+    return balancing.face_weights(labels, corpus_weights(corpora, config), config.class_balance)
+
+
+def _sizes(corpora: list[Prepared], config: Config) -> list[int]:
+    """Return the number of training faces of each corpus, as class-balanced sampling uses them."""
+    if not config.class_balance:
+        return [corpus.size("train") for corpus in corpora]
+    return [max(1, round(weights.sum())) for weights in face_weights(corpora, config)]
 
 
 def steps_per_epoch(corpora: list[Prepared], config: Config) -> int:
@@ -44,21 +58,29 @@ def steps_per_epoch(corpora: list[Prepared], config: Config) -> int:
 
 
 def class_counts(corpora: list[Prepared], config: Config) -> np.ndarray:
-    """Return the number of faces (8,) of each class in an epoch; votes count as fractions."""
-    weighted = zip(corpora, corpus_weights(corpora, config), strict=True)
-    return np.sum([weight * corpus.labels("train")["expression"] for corpus, weight in weighted], axis=0)
+    """Return the number of faces (8,) of each class in an epoch; votes count as fractions, sampling as its mean."""
+    counts = [corpus.labels("train")["expression"] for corpus in corpora]
+    if config.class_balance:
+        drawn = zip(face_weights(corpora, config), corpora, strict=True)
+        counts = [weights @ corpus.distributions for weights, corpus in drawn]
+    return np.sum([w * part for w, part in zip(corpus_weights(corpora, config), counts, strict=True)], axis=0)
 
 
 def epoch_examples(corpora: list[Prepared], config: Config, epoch: int | tf.Tensor) -> tf.data.Dataset:
     """Return the training faces of an epoch in training order, as examples for `prepared.parse`.
 
     A corpus of weight 0.2 provides a different fifth of its faces in each of five epochs, and then starts again; with
-    weight 2 it provides every face twice. The faces and their order depend only on the seed and the epoch, from 0.
+    weight 2 it provides every face twice. With `class_balance` faces of rare classes come more often. The faces and
+    their order depend only on the seed and the epoch, from 0.
     """
     tf.compat.v1.set_random_seed(1)  # TF accepts a tensor as a seed only if the graph seed is not 0
     seed = config.seed + 1_000_003 * epoch
-    counts = faces_per_epoch(corpora, config)
-    parts = [_epoch_part(corpus, count, epoch) for corpus, count in zip(corpora, counts, strict=True)]
+    counts, parts = faces_per_epoch(corpora, config), [corpus.examples("train") for corpus in corpora]
+    if config.class_balance:
+        drawn = zip(parts, face_weights(corpora, config), strict=True)
+        parts = [balancing.repeated(part, weights, config.seed, epoch) for part, weights in drawn]
+    sized = zip(parts, counts, _sizes(corpora, config), strict=True)
+    parts = [_epoch_part(part, count, size, epoch, bool(config.class_balance)) for part, count, size in sized]
     shares = [count / sum(counts) for count in counts]
     mixed = tf.data.Dataset.sample_from_datasets(parts, shares, seed=seed) if len(parts) > 1 else parts[0]
     return mixed.shuffle(SHUFFLE_BUFFER, seed, reshuffle_each_iteration=False)
@@ -91,6 +113,10 @@ def faces_of_batch(corpora: list[Prepared], config: Config, epoch: int, batch: i
     return [f"{corpus.decode()}/{key.decode()}" for corpus, key in pairs]
 
 
-def _epoch_part(corpus: Prepared, count: int, epoch: int | tf.Tensor) -> tf.data.Dataset:
-    examples, size = corpus.examples("train"), corpus.size("train")
-    return examples if count == size else examples.repeat().skip(epoch * count % size).take(count)
+def _epoch_part(
+    examples: tf.data.Dataset, count: int, size: int, epoch: int | tf.Tensor, drawn: bool
+) -> tf.data.Dataset:
+    """Return `count` examples of a corpus; how many there are of it is known only if they are not drawn."""
+    if count == size and not drawn:
+        return examples
+    return examples.repeat().skip(epoch * count % size).take(count)

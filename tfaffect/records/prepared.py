@@ -7,6 +7,7 @@ from collections.abc import Iterator
 from contextlib import contextmanager
 from dataclasses import dataclass, field
 from difflib import get_close_matches
+from functools import cached_property
 from pathlib import Path
 
 import numpy as np
@@ -57,6 +58,19 @@ class Prepared:
             "expression": np.array([sums.get(name, 0.0) for name in CLASSES]),
             **{name: counts.get(name, 0) for name in AFFECT},
         }
+
+    @cached_property
+    def distributions(self) -> np.ndarray:
+        """The class distributions (n, 8) of the training faces in their order, without the teachers' part."""
+        field = {"expression": TRAINING_FIELDS["expression"]}
+        batches = self.examples("train").batch(4096)
+        return np.concatenate([tf.io.parse_example(batch["example"], field)["expression"].numpy() for batch in batches])
+
+    @property
+    def is_grey(self) -> bool:
+        """Whether the build counted every face of every split as grey; False for a build that did not count them."""
+        splits = self.report["splits"].values()
+        return all(counts.get("grey") == counts.get("records", 0) for counts in splits)
 
     def records(self, split: str) -> tf.data.Dataset:
         """Return the records of a split in their order, with encoded pictures and the name of the corpus.

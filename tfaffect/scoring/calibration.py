@@ -11,7 +11,7 @@ from scipy.optimize import minimize_scalar
 from scipy.special import log_softmax, softmax
 
 from tfaffect.errors import UsageError
-from tfaffect.labels import AFFECT
+from tfaffect.labels import AFFECT, CLASSES
 from tfaffect.scoring.scores import PREDICTED, TOLERANCE, TRUE, expected_calibration_error, group_codes, validate
 
 TEMPERATURES = (0.1, 10.0)
@@ -24,7 +24,7 @@ THRESHOLDS = (0.5, 0.6, 0.7, 0.8, 0.9)
 """Top probabilities below which a user may want no class at all."""
 
 
-def calibrate(predictions: pd.DataFrame, coverage: float = 0.9) -> dict[str, Any]:
+def calibrate(predictions: pd.DataFrame, coverage: float = 0.9, ratios: np.ndarray | None = None) -> dict[str, Any]:
     """Return the calibration of a network, from its predictions on a validation split with temperature 1.
 
     `records`: their number. `temperature` divides the logits; it is 1 without predicted and labelled classes. With
@@ -35,6 +35,10 @@ def calibrate(predictions: pd.DataFrame, coverage: float = 0.9) -> dict[str, Any
     the head or its labels are missing or too few. Sources: Guo et al., On Calibration of Modern Neural Networks, ICML
     2017; split conformal prediction of absolute residuals, Lei et al. 2018.
 
+    ratios: (8,) of a network whose answers are right for other class shares than those of the labels, because its loss
+    was logit-adjusted or weighted. `scoring.priors.training_ratios` gives them. Temperature and `ece` are then of the
+    answers turned to the shares of the training labels: scaled, multiplied by `ratios`, divided by their sum.
+
     Raises UsageError for a coverage outside (0, 1).
     """
     if not 0 < coverage < 1:
@@ -43,27 +47,33 @@ def calibrate(predictions: pd.DataFrame, coverage: float = 0.9) -> dict[str, Any
     residuals = {name: (predictions[name] - predictions[f"true_{name}"]).dropna().to_numpy(float) for name in AFFECT}
     return {
         "records": len(predictions),
-        **_calibrate_classes(predictions),
+        **_calibrate_classes(predictions, np.ones(len(CLASSES)) if ratios is None else ratios),
         "coverage": coverage,
         "half_width": {name: half_width(values, coverage) for name, values in residuals.items()},
     }
 
 
-def fit_temperature(probabilities: np.ndarray, classes: np.ndarray) -> float:
-    """Return the temperature with which probabilities (n, 8) make the true classes (n,) most likely."""
-    logits = _logits(probabilities)
+def fit_temperature(probabilities: np.ndarray, classes: np.ndarray, ratios: float | np.ndarray = 1.0) -> float:
+    """Return the temperature with which probabilities (n, 8) make the true classes (n,) most likely.
+
+    `ratios` (8,) multiply the scaled probabilities, which are then divided by their sum.
+    """
+    logits, offsets = _logits(probabilities), _logits(np.asarray(ratios))
 
     def loss(log_temperature: float) -> float:
-        logs = log_softmax(logits / math.exp(log_temperature), axis=1)
+        logs = log_softmax(logits / math.exp(log_temperature) + offsets, axis=1)
         return -float(logs[np.arange(len(classes)), classes].mean())
 
     bounds = tuple(map(math.log, TEMPERATURES))
     return math.exp(minimize_scalar(loss, bounds=bounds, method="bounded", options={"xatol": 1e-4}).x)
 
 
-def with_temperature(probabilities: np.ndarray, temperature: float) -> np.ndarray:
-    """Return the probabilities (n, 8) that softmax gives when the logits are divided by a temperature."""
-    return softmax(_logits(probabilities) / temperature, axis=1)
+def with_temperature(probabilities: np.ndarray, temperature: float, ratios: float | np.ndarray = 1.0) -> np.ndarray:
+    """Return the probabilities (n, 8) that softmax gives when the logits are divided by a temperature.
+
+    `ratios` (8,) multiply them, and they are then divided by their sum.
+    """
+    return softmax(_logits(probabilities) / temperature + _logits(np.asarray(ratios)), axis=1)
 
 
 def _logits(probabilities: np.ndarray) -> np.ndarray:
@@ -80,29 +90,33 @@ def half_width(residuals: np.ndarray, coverage: float) -> float | None:
     return float(np.sort(np.abs(residuals))[place - 1]) if place <= len(residuals) else None
 
 
-def _calibrate_classes(predictions: pd.DataFrame) -> dict[str, Any]:
+def _calibrate_classes(predictions: pd.DataFrame, ratios: np.ndarray) -> dict[str, Any]:
     labelled = predictions[predictions[[*TRUE]].sum(axis=1) > TOLERANCE]
     probabilities = labelled[[*PREDICTED]].to_numpy(float)
     if not len(labelled) or np.isnan(probabilities).any():
         return {"temperature": 1.0}
     classes = labelled[[*TRUE]].to_numpy(float).argmax(axis=1)
-    temperature = fit_temperature(probabilities, classes)
+    temperature = fit_temperature(probabilities, classes, ratios)
     scaled = with_temperature(probabilities, temperature)
-    cross_fitted = _cross_fit(probabilities, classes, group_codes(labelled) % 2)
+    cross_fitted = _cross_fit(probabilities, classes, group_codes(labelled) % 2, ratios)
     return {
         "temperature": temperature,
-        "ece": {"before": _ece(probabilities, classes), "after": _ece(cross_fitted, classes)},
+        "ece": {
+            "before": _ece(with_temperature(probabilities, 1.0, ratios), classes),
+            "after": _ece(cross_fitted, classes),
+        },
         "abstain": [_score_threshold(scaled, classes, threshold) for threshold in THRESHOLDS],
     }
 
 
-def _cross_fit(probabilities: np.ndarray, classes: np.ndarray, halves: np.ndarray) -> np.ndarray:
+def _cross_fit(probabilities: np.ndarray, classes: np.ndarray, halves: np.ndarray, ratios: np.ndarray) -> np.ndarray:
     """Scale each half with the temperature of the other half; with a single group nothing is scaled."""
-    scaled = probabilities.copy()
+    scaled = with_temperature(probabilities, 1.0, ratios)
     for half in (0, 1):
         own = halves == half
         if own.any() and not own.all():
-            scaled[own] = with_temperature(probabilities[own], fit_temperature(probabilities[~own], classes[~own]))
+            temperature = fit_temperature(probabilities[~own], classes[~own], ratios)
+            scaled[own] = with_temperature(probabilities[own], temperature, ratios)
     return scaled
 
 

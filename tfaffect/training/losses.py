@@ -44,24 +44,34 @@ class Focal(MaskedLoss):
     """Soft focal loss on logits: sum over classes of target * alpha * (1 - p)^gamma * -log p.
 
     Lin et al., Focal Loss for Dense Object Detection, ICCV 2017, with a target distribution in place of a class.
-    `alpha` (8,) are class weights; None: all 1. gamma 0 gives the weighted cross-entropy.
+    `alpha` (8,) are class weights; None: all 1. gamma 0 gives the weighted cross-entropy. `offsets` (8,) are added to
+    the logits, in the loss only (see `logit_offsets`); None: all 0.
     """
 
-    def __init__(self, alpha: Sequence[float] | None = None, gamma: float = 2.0, name: str = "focal", **kwargs) -> None:
+    def __init__(
+        self,
+        alpha: Sequence[float] | None = None,
+        gamma: float = 2.0,
+        name: str = "focal",
+        offsets: Sequence[float] | None = None,
+        **kwargs,
+    ) -> None:
         super().__init__(name=name, **kwargs)
         self.alpha = None if alpha is None else [float(weight) for weight in alpha]
+        self.offsets = None if offsets is None else [float(offset) for offset in offsets]
         self.gamma = gamma
 
     def call(self, y_true: Any, y_pred: Any) -> Any:
         """Return the losses (batch,) of distributions (batch, classes) and logits (batch, classes)."""
-        log_probability = ops.log_softmax(y_pred, axis=-1)
+        logits = y_pred if self.offsets is None else y_pred + ops.convert_to_tensor(self.offsets, y_pred.dtype)
+        log_probability = ops.log_softmax(logits, axis=-1)
         focus = (1 - ops.exp(log_probability)) ** self.gamma if self.gamma else 1.0
         target = y_true if self.alpha is None else y_true * ops.convert_to_tensor(self.alpha, y_pred.dtype)
         return -ops.sum(target * focus * log_probability, axis=-1)
 
     def get_config(self) -> dict:
         """Return the constructor's arguments."""
-        return {**super().get_config(), "alpha": self.alpha, "gamma": self.gamma}
+        return {**super().get_config(), "alpha": self.alpha, "gamma": self.gamma, "offsets": self.offsets}
 
 
 @keras.saving.register_keras_serializable("tfaffect.training.losses")
@@ -109,3 +119,16 @@ def class_weights(counts: Sequence[float] | np.ndarray, kind: str) -> list[float
     effective = {"inverse_frequency": lambda n: n, "effective_number": lambda n: (1 - beta**n) / (1 - beta)}[kind]
     weights = [1 / effective(count) if count > 0 else 0.0 for count in counts]
     return [weight / sum(weights) for weight in weights]
+
+
+def logit_offsets(shares: Sequence[float] | np.ndarray, tau: float) -> list[float] | None:
+    """Return the offsets tau * log(share) of the logit-adjusted loss for class shares (classes,); None for tau 0.
+
+    Menon et al., Long-Tail Learning via Logit Adjustment, ICLR 2021. The loss adds them to the logits, so that the
+    logits themselves need not know which classes are frequent: with tau 1 their softmax is the probability where all
+    classes are equally frequent. A class without faces gets 0: its logit falls, as it does without the adjustment.
+    """
+    if not tau:
+        return None
+    known = np.where(np.asarray(shares) > 0, shares, 1.0)
+    return [float(offset) for offset in tau * np.log(known)]
