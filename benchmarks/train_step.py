@@ -53,7 +53,7 @@ FACES, EPOCHS = 28_053, 20
 
 
 def main(
-    architecture: Literal["efficientnet_b1", "small", "micro"] = "efficientnet_b1",
+    architecture: Literal["efficientnet_b1", "efficientnet_lite1", "small", "micro"] = "efficientnet_b1",
     image_size: int = 64,
     batch_size: int = 32,
     bfloat16: bool = False,

@@ -92,7 +92,7 @@ def test_micro_starts_from_a_run_of_its_own_kind_only(tmp_path, b1):
         models.make_backbone(replace(config, weights=str(tmp_path / "b1.keras")))
     with pytest.raises(UsageError, match=r"starts from none, or from a run\. Received: --weights imagenet"):
         models.make_backbone(replace(config, weights="imagenet"))
-    assert models.resolve_weights(replace(config, weights="auto")) == "none"
+    assert models.resolve_weights(replace(config, weights="auto")) == ("none", [])
 
 
 def test_a_weight_without_a_group_is_an_error():
@@ -177,10 +177,10 @@ def test_imagenet_weights_that_cannot_be_had_say_what_to_do(monkeypatch):
         return build(weights=weights, **arguments)
 
     monkeypatch.setattr(keras.applications, "EfficientNetB1", offline)
-    with pytest.raises(UsageError, match="--weights PATH, or train from scratch with --weights none"):
+    with pytest.raises(UsageError, match=r"--weights PATH, .*, or train from scratch with --weights none"):
         models.make_backbone(replace(SMALL, weights="imagenet"))
-    assert models.resolve_weights(replace(SMALL, weights="auto")) == "none"
-    assert models.resolve_weights(replace(SMALL, weights="imagenet")) == "imagenet"
+    assert models.resolve_weights(replace(SMALL, weights="auto"))[0] == "lite1"
+    assert models.resolve_weights(replace(SMALL, weights="imagenet")) == ("imagenet", [])
 
 
 def test_stochastic_depth_and_momentum_reach_every_block():

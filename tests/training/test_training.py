@@ -67,6 +67,15 @@ def test_the_contract_names_the_network_and_how_its_faces_are_framed(run, config
     assert training.contract(config, [tight, corpus]).crop_margin == 0.1  # of a mix, the widest
 
 
+def test_a_network_is_one_of_grey_pictures_when_all_its_corpora_are_grey(run, config):
+    drawn = open_corpus(config.records, "synthetic")
+    assert models.load(run)[1].colour == "rgb"
+    splits = {name: part | {"grey": part["records"]} for name, part in drawn.report["splits"].items()}
+    grey = replace(drawn, report=drawn.report | {"splits": splits})
+    assert training.contract(config, [grey]).colour == "grey"
+    assert training.contract(config, [grey, drawn]).colour == "rgb"
+
+
 def test_selection_by_hand():
     logs = {"val_expression_uar": 0.6, "val_valence_rmse": 0.3, "val_arousal_rmse": 0.5}
     assert selection(logs, ("expression", "valence", "arousal")) == pytest.approx((0.6 + 0.7 + 0.5) / 3)

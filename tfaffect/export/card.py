@@ -8,7 +8,7 @@ from pathlib import Path
 from typing import TYPE_CHECKING
 
 from tfaffect import cli
-from tfaffect.contract import CARD, MIRRORED
+from tfaffect.contract import CARD, MIRRORED, TURNED_GREY
 from tfaffect.export.card_groups import describe_groups
 from tfaffect.export.markdown import DASH, facts, format_figure, percent, table
 from tfaffect.files import atomic
@@ -21,6 +21,7 @@ NAMES = {"expression": "The classes", "valence": "Valence", "arousal": "Arousal"
 
 NETWORKS = {
     "efficientnet_b1": "EfficientNet-B1",
+    "efficientnet_lite1": "EfficientNet-Lite1",
     "small": "a residual network of 1.1 million weights",
     "micro": "a residual network of 0.19 million weights",
 }
@@ -137,7 +138,11 @@ def _describe_input(contract: Contract) -> str:
         ["crop_margin", f"{contract.crop_margin:g}"],
         ["height, width", f"{contract.input_size}, {contract.input_size}"],
     ]
-    words = "Find the face, crop it, scale it, and pass the pixels unchanged. Other crops give other outputs."
+    scale = "scale it"
+    if contract.colour == "grey":
+        scale = "scale it, turn it grey"
+        rows.append(["turn grey", TURNED_GREY])
+    words = f"Find the face, crop it, {scale}, and pass the pixels unchanged. Other crops give other outputs."
     return f"## Input\n\n{words}\n\n{table(['', ''], rows)}"
 
 
@@ -220,7 +225,8 @@ def _describe_use(contract: Contract) -> Iterator[str]:
 
     blocks = [f"{title}:\n\n```{kind}\n{code}```" for title, (kind, code) in snippets(contract).items()]
     if blocks:
-        where = "`face.png` is a face crop as described above; `pixels` are a face crop that is also scaled."
+        scaled = "scaled and turned grey" if contract.colour == "grey" else "scaled"
+        where = f"`face.png` is a face crop as described above; `pixels` are a face crop that is also {scaled}."
         yield "## How to use it\n\n" + "\n\n".join([*([where] if contract.artefact else []), *blocks])
 
 

@@ -61,8 +61,41 @@ def imagenet() -> keras.Model:
     except Exception as error:  # Keras raises a bare Exception when a download fails
         raise UsageError(
             f"ImageNet weights could not be downloaded: {error}. Download efficientnetb1_notop.h5 on another machine "
-            "and pass --weights PATH, or train from scratch with --weights none."
+            "and pass --weights PATH, start from EfficientNet-Lite1 with --weights lite1, or train from scratch with "
+            "--weights none."
         ) from error
+
+
+def start_from_lite1(backbone: keras.Model, lite1: keras.Model) -> None:
+    """Set the weights so that the network begins close to EfficientNet-Lite1, which is B1 with fewer layers.
+
+    Layers that both have are copied by name. Gates of squeeze-and-excitation begin at sigmoid(3) = 0.95. Blocks 1b and
+    7b, which only B1 has, stay the identity. Swish stays in place of ReLU6.
+    """
+    shared = {layer.name for layer in lite1.layers if layer.weights}
+    for layer in backbone.layers:
+        if layer.name in shared:
+            layer.set_weights(lite1.get_layer(layer.name).get_weights())
+        elif layer.name.endswith("_se_expand"):
+            kernel, bias = layer.get_weights()
+            layer.set_weights([np.zeros_like(kernel), np.full_like(bias, 3)])
+    _normalise_in_stem(backbone)
+
+
+def _normalise_in_stem(backbone: keras.Model) -> None:
+    """Let a stem that expects (value - 127) / 128 take pictures that are normalised by ImageNet's mean and deviation.
+
+    The first is the second times `factor` plus `offset`. The kernel takes the factor, and BatchNorm's running mean the
+    sum of the offsets. Only at the borders a small difference remains: there zeros stand for 127 in the one network and
+    for the mean in the other.
+    """
+    convolution, batchnorm = backbone.get_layer("stem_conv"), backbone.get_layer("stem_bn")
+    factor = 255 * np.array(IMAGENET_DEVIATION) / 128
+    offset = (255 * np.array(IMAGENET_MEAN) - 127) / 128
+    (kernel,) = convolution.get_weights()
+    convolution.set_weights([kernel * factor[:, None]])
+    gamma, beta, mean, variance = batchnorm.get_weights()
+    batchnorm.set_weights([gamma, beta, mean - (kernel * offset[:, None]).sum(axis=(0, 1, 2)), variance])
 
 
 def from_file(path: Path) -> keras.Model:

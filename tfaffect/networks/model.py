@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import re
+from collections.abc import Callable
 from dataclasses import replace
 from pathlib import Path
 
@@ -15,15 +16,26 @@ from tfaffect.contract import Contract
 from tfaffect.errors import UsageError
 from tfaffect.files import atomic
 from tfaffect.labels import AFFECT, CLASSES
-from tfaffect.networks import efficientnet_b1, residual
+from tfaffect.networks import efficientnet_b1, efficientnet_lite1, residual
 from tfaffect.networks.pytorch import layers as torch_layers
 
 EMBEDDING_SIZE = 256
 EXPORTS = "A .tflite or .onnx, such as the models of `tfaffect models`, cannot be trained: name it with --teachers."
 """The end of an error about --weights."""
 
-BACKBONES = {"efficientnet_b1": efficientnet_b1.efficientnet_b1, "small": residual.small, "micro": residual.micro}
+BACKBONES: dict[str, Callable[[Config], keras.Model]] = {
+    "efficientnet_b1": efficientnet_b1.efficientnet_b1,
+    "efficientnet_lite1": efficientnet_lite1.efficientnet_lite1,
+    "small": residual.small,
+    "micro": residual.micro,
+}
 """The backbones by the `architecture` of a config: functions of the config."""
+
+PRETRAINED: dict[str, dict[str, Callable[[], keras.Model]]] = {
+    "efficientnet_b1": {"imagenet": efficientnet_b1.imagenet, "lite1": efficientnet_lite1.imagenet},
+    "efficientnet_lite1": {"imagenet": efficientnet_lite1.imagenet},
+}
+"""Architecture -> the names of ImageNet's weights for `--weights`, the best first -> functions that load them."""
 
 GROUPS = (
     *("stem", *(f"block{number}" for number in range(1, 8)), "top"),
@@ -60,15 +72,22 @@ def make_backbone(config: Config) -> keras.Model:
     return backbone
 
 
-def resolve_weights(config: Config) -> str:
-    """Replace `auto` by `imagenet` if those weights are available, otherwise by `none`; return other values as is."""
+def resolve_weights(config: Config) -> tuple[str, list[str]]:
+    """Return the weights, and why better ones are not available. Other values than `auto` are returned as they are.
+
+    `auto` becomes the first of `PRETRAINED` that is available, otherwise `none`.
+    """
     if config.weights != "auto":
-        return config.weights
-    try:
-        _pretrained("imagenet", config.architecture)
-    except UsageError:
-        return "none"
-    return "imagenet"
+        return config.weights, []
+    reasons: list[str] = []
+    for name, load_network in PRETRAINED.get(config.architecture, {}).items():
+        try:
+            load_network()
+        except UsageError as error:
+            reasons.append(str(error))
+        else:
+            return name, reasons
+    return "none", reasons
 
 
 def _load_weights(backbone: keras.Model, config: Config) -> None:
@@ -77,25 +96,31 @@ def _load_weights(backbone: keras.Model, config: Config) -> None:
         torch_layers.backbone_weights(Path(config.weights), backbone)
         return
     source = _pretrained(config.weights, config.architecture)
+    if (config.architecture, config.weights) == ("efficientnet_b1", "lite1"):
+        efficientnet_b1.start_from_lite1(backbone, source)
+        return
     _set_weights(backbone, source)
     if source.get_layer("stem_bn").epsilon == torch_layers.EPSILON:
         torch_layers.compute_like_pytorch(backbone)
 
 
 def _pretrained(weights: str, architecture: str) -> keras.Model:
-    """Return the network that `--weights` names: `imagenet`, a file or a run folder."""
+    """Return the network that `--weights` names: one of `PRETRAINED`, a file or a run folder."""
+    named = PRETRAINED.get(architecture, {})
+    if weights in named:
+        return named[weights]()
     path = Path(weights, "model.keras") if Path(weights).is_dir() else Path(weights)
     if path.suffix == ".keras" and path.is_file():
         return load(path)[0]
     if architecture != "efficientnet_b1":
         raise UsageError(
-            f"The {architecture} network starts from none, or from a run. Received: --weights {weights}. {EXPORTS}"
+            f"The {architecture} network starts from {', '.join((*named, 'none'))}, or from a run. "
+            f"Received: --weights {weights}. {EXPORTS}"
         )
-    if weights == "imagenet":
-        return efficientnet_b1.imagenet()
     if not path.is_file() or path.suffix in (".tflite", ".onnx"):
         raise UsageError(
-            f"--weights must be imagenet, none, auto, a run or an existing file. Received: {weights!r}. {EXPORTS}"
+            f"--weights must be {', '.join(named)}, none, auto, a run or an existing file. Received: {weights!r}. "
+            f"{EXPORTS}"
         )
     return efficientnet_b1.from_file(path)
 

@@ -124,8 +124,8 @@ def _check_processes(config: Config, backend: str) -> None:
         )
     if config.weights == "auto":
         raise UsageError(
-            "With several processes, --weights auto could give each another result. Pass --weights imagenet, none, or "
-            "a file that all processes can read. Received: auto."
+            "With several processes, --weights auto could give each another result. Pass --weights imagenet, lite1, "
+            "none, or a file that all processes can read. Received: auto."
         )
 
 

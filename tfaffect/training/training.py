@@ -32,8 +32,15 @@ from tfaffect.training.callbacks.progress import Progress
 from tfaffect.training.callbacks.selection import KeepBest
 from tfaffect.training.callbacks.tensorboard import TensorBoard
 from tfaffect.training.devices import Devices
-from tfaffect.training.objective import compile_model
+from tfaffect.training.objective import class_shares, compile_model
 from tfaffect.training.unfreezing import GradualUnfreezing
+
+FIRST_WEIGHTS = {
+    "imagenet": "ImageNet weights",
+    "lite1": "the ImageNet weights of EfficientNet-Lite1",
+    "none": "random weights",
+}
+"""What `--weights auto` can become, and its name in a message."""
 
 
 def train(
@@ -200,9 +207,11 @@ def contract(config: Config, corpora: list[Prepared]) -> Contract:
         architecture=config.architecture,
         input_size=config.image_size,
         crop_margin=max(corpus.crop_margin for corpus in corpora),
+        colour="grey" if all(corpus.is_grey for corpus in corpora) else "rgb",
         trained=labelled_heads(corpora, "train"),
         mirror=config.mirror,
         corpora={corpus.name: corpus.version for corpus in corpora},
+        class_shares=class_shares(corpora, config),
         terms={c.name: licence for c in corpora if (licence := c.report.get("licence"))},
         warnings={c.name: found for c in corpora if (found := c.report.get("warnings"))},
         affect_range=(-1.0, 1.0) if config.affect_range == "bounded" else None,
@@ -210,14 +219,11 @@ def contract(config: Config, corpora: list[Prepared]) -> Contract:
 
 
 def _weights(config: Config, quiet: bool) -> str:
-    weights = resolve_weights(config)
-    if weights not in ("imagenet", "none") and Path(weights).exists():  # the run may resume in another working folder
+    weights, reasons = resolve_weights(config)
+    if weights not in FIRST_WEIGHTS and Path(weights).exists():  # the run may resume in another working folder
         weights = str(Path(weights).absolute())
     if config.weights == "auto" and not quiet:
-        start = "ImageNet weights" if weights == "imagenet" else "random weights"
-        if weights != "imagenet" and config.architecture == "efficientnet_b1":
-            start += ": ImageNet's could not be downloaded. --weights PATH accepts efficientnetb1_notop.h5"
-        print(f"The backbone starts from {start}.")
+        print(" ".join([f"The backbone starts from {FIRST_WEIGHTS[weights]}.", *reasons]))
     return weights
 
 
