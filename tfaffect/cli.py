@@ -88,6 +88,7 @@ def _record_error(error: Exception) -> str | None:
         "InvalidArgumentError": (
             *("Could not parse example", "Can't parse serialized Example"),
             *("is required but could not be found", "values != expected", "Data types don't match"),
+            "The picture of record",
         ),
     }.get(type(error).__name__, ())
     lines = [line for line in str(error).splitlines() if any(sign in line for sign in signs)]

@@ -1,6 +1,9 @@
+import cv2
 import numpy as np
 import pytest
 
+from tests import ROOT
+from tfaffect.media import faces
 from tfaffect.records import augmentation
 from tfaffect.records.augmentation import CHANGES, augment, change_probabilities, draw_changes
 
@@ -137,3 +140,46 @@ def test_padding_shifts_by_an_eighth_at_most(picture):
     for seed in range(50):
         kept = augmentation.pad_and_crop(white, draw(seed)).any(axis=2)
         assert min(kept.any(axis=0).sum(), kept.any(axis=1).sum()) >= 48 - 48 // 8
+
+
+@pytest.fixture(scope="module")
+def photo():
+    """The face of a photo, 240 pixels a side."""
+    return faces.letterbox(faces.read(ROOT / "docs" / "annotated.jpg")[20:290, 90:360], 240)
+
+
+@pytest.mark.parametrize("change", [augmentation.rotate, augmentation.perspective])
+def test_a_warp_over_four_channels_is_that_over_three(photo, change, monkeypatch):
+    fast = change(photo, draw())
+
+    def over_three(picture, matrix):
+        warp = cv2.warpAffine if len(matrix) == 2 else cv2.warpPerspective
+        return warp(picture, matrix, picture.shape[1::-1])
+
+    monkeypatch.setattr(augmentation, "_warp", over_three)
+    assert np.abs(fast.astype(int) - change(photo, draw())).mean() < 0.1
+
+
+@pytest.mark.parametrize("side", [48, 240])
+@pytest.mark.parametrize("percent", [0.5, 1.4, 1.7, 2.6, 3.4, 5])
+def test_a_wide_blur_is_opencvs(photo, side, percent):
+    face = faces.resize(photo, side, side)
+    expected = cv2.GaussianBlur(face, (0, 0), side * percent / 100, borderType=cv2.BORDER_REPLICATE)
+    difference = np.abs(augmentation._blur_widely(face, side * percent / 100).astype(int) - expected)
+    assert difference.mean() < 0.5
+    assert difference.max() <= 8
+
+
+def test_the_noise_of_the_dark_is_normal():
+    """On a face of 200 everywhere, light and noise can be measured: mean and standard deviation, no tails beyond 3."""
+    drawn = np.random.default_rng(0)
+    even, measured = np.full((240, 240, 3), 200, np.uint8), []
+    for seed in range(60):
+        rng = draw(seed)
+        changed = augmentation.degrade(even, draw(seed)).astype(float)
+        if rng.random() >= 0.5:
+            light, deviation = np.exp(rng.uniform(np.log(0.05), np.log(0.6))), rng.uniform(0, 3)
+            expected = np.clip(np.round(200 * light + drawn.standard_normal(even.shape) * deviation), 0, 255)
+            measured.append((changed.mean() - expected.mean(), changed.std() - expected.std()))
+    assert len(measured) > 20
+    assert np.abs(measured).max() < 0.03  # standard error of a mean 3 / sqrt(172,800) = 0.007

@@ -9,14 +9,16 @@ from __future__ import annotations
 
 from collections.abc import Callable, Sequence
 from functools import partial
+from statistics import NormalDist
 
 import cv2
 import numpy as np
 from numpy.random import Generator
 
-from tfaffect.records import corruptions
-
 Change = Callable[[np.ndarray, Generator], np.ndarray]
+
+NORMAL = np.array([NormalDist().inv_cdf((rank + 0.5) / 256) for rank in range(256)], np.float32)
+"""Values of the standard normal distribution, each as likely as the others."""
 
 
 def change_probabilities(
@@ -92,14 +94,14 @@ def perspective(picture: np.ndarray, rng: Generator) -> np.ndarray:
     corners = np.array([[0, 0], [size, 0], [size, size], [0, size]], np.float32)
     inwards = np.array([[1, 1], [-1, 1], [-1, -1], [1, -1]], np.float32)
     moved = corners + inwards * rng.uniform(0, size / 8, (4, 2)).astype(np.float32)
-    return cv2.warpPerspective(picture, cv2.getPerspectiveTransform(corners, moved), (size, size))
+    return _warp(picture, cv2.getPerspectiveTransform(corners, moved))
 
 
 def rotate(picture: np.ndarray, rng: Generator) -> np.ndarray:
     """Rotate by up to 15 degrees about the centre, and fill with black."""
     size = picture.shape[0]
     turn = cv2.getRotationMatrix2D(((size - 1) / 2, (size - 1) / 2), rng.uniform(-15, 15), 1.0)
-    return cv2.warpAffine(picture, turn, (size, size))
+    return _warp(picture, turn)
 
 
 def crop_and_resize(picture: np.ndarray, rng: Generator) -> np.ndarray:
@@ -146,7 +148,7 @@ def affine(picture: np.ndarray, rng: Generator, strength: float) -> np.ndarray:
     matrix[:, 2] += rng.uniform(-size / 8, size / 8, 2) * strength
     if rng.random() < 0.5:
         matrix = matrix @ np.array([[-1.0, 0, size - 1], [0, 1, 0], [0, 0, 1]])
-    return cv2.warpAffine(picture, matrix, (size, size), flags=cv2.INTER_LINEAR, borderMode=cv2.BORDER_REPLICATE)
+    return _warp(picture, matrix, cv2.BORDER_REPLICATE)
 
 
 def erase(picture: np.ndarray, rng: Generator) -> np.ndarray:
@@ -169,10 +171,38 @@ def degrade(picture: np.ndarray, rng: Generator) -> np.ndarray:
     Blur: a Gaussian of 0.5 to 5 % of the side. Darken: 5 to 60 % of the light and noise of standard deviation up to 3.
     """
     if rng.random() < 0.5:
-        return corruptions.blur(picture, rng.uniform(0.5, 5), rng)
+        return _blur_widely(picture, picture.shape[0] * rng.uniform(0.5, 5) / 100)
     light, noise = np.exp(rng.uniform(np.log(0.05), np.log(0.6))), rng.uniform(0, 3)
-    dark = picture * np.float32(light) + rng.standard_normal(picture.shape, np.float32) * np.float32(noise)
-    return np.clip(np.round(dark), 0, 255).astype(np.uint8)
+    dark = cv2.LUT(picture, np.array(light * np.arange(256), np.float32))
+    random_bytes = np.frombuffer(rng.bytes(picture.size), np.uint8).reshape(picture.shape)
+    return cv2.add(dark, cv2.LUT(random_bytes, np.array(noise * NORMAL, np.float32)), dtype=cv2.CV_8U)
+
+
+def _warp(picture: np.ndarray, matrix: np.ndarray, border: int = cv2.BORDER_CONSTANT) -> np.ndarray:
+    """Warp by an affine (2, 3) or a perspective matrix (3, 3), with bilinear interpolation.
+
+    It takes a detour over four channels: OpenCV 5.0 takes 0.17 ms for them at 240 pixels, and 0.39 ms for three.
+    """
+    warp = cv2.warpAffine if len(matrix) == 2 else cv2.warpPerspective
+    four = cv2.cvtColor(picture, cv2.COLOR_RGB2RGBA)
+    warped = warp(four, matrix, picture.shape[1::-1], flags=cv2.INTER_LINEAR, borderMode=border)
+    return cv2.cvtColor(warped, cv2.COLOR_RGBA2RGB)
+
+
+def _blur_widely(picture: np.ndarray, deviation: float) -> np.ndarray:
+    """Blur with a Gaussian in a smaller picture, and enlarge it: 0.3 ms at 240 pixels, where a full one takes up to 6.
+
+    Shrinking by r and enlarging blur as well, by variances of (r^2 - 1) / 12 and r^2 / 6.
+    """
+    size, r = picture.shape[0], int(deviation / 2)
+    if r < 2:
+        return cv2.GaussianBlur(picture, (0, 0), deviation, borderType=cv2.BORDER_REPLICATE)
+    before, after = 2 * r, 2 * r + -size % r
+    framed = cv2.copyMakeBorder(picture, before, after, before, after, cv2.BORDER_REPLICATE)
+    small = cv2.resize(framed, None, fx=1 / r, fy=1 / r, interpolation=cv2.INTER_AREA)
+    remaining = deviation**2 - (r**2 - 1) / 12 - r**2 / 6
+    small = cv2.GaussianBlur(small, (0, 0), np.sqrt(remaining) / r, borderType=cv2.BORDER_REPLICATE)
+    return cv2.resize(small, framed.shape[:2], interpolation=cv2.INTER_LINEAR)[before:-after, before:-after]
 
 
 CHANGES: tuple[Change, ...] = (

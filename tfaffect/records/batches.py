@@ -2,7 +2,6 @@
 
 from __future__ import annotations
 
-import os
 from functools import partial
 from typing import Any
 
@@ -11,17 +10,20 @@ import tensorflow as tf
 
 from tfaffect.config import Config
 from tfaffect.errors import UsageError
+from tfaffect.files import processors
 from tfaffect.labels import AFFECT, CLASSES, HEADS
 from tfaffect.media import faces
-from tfaffect.records import mixing
-from tfaffect.records.augmentation import Change, augment, change_probabilities, draw_changes
+from tfaffect.records import mixing, pictures
 from tfaffect.records.prepared import Prepared, parse
 
 ALL = (0, 1)
 """The share of a process that reads complete batches: part 0 of 1."""
 
-CORES = os.cpu_count() or 1
-"""Batches that are decoded in parallel. AUTOTUNE would start with one, again in every epoch."""
+CORES = processors.count()
+"""Batches that are decoded in parallel. AUTOTUNE would start with one."""
+
+READ_AHEAD = 64
+"""Batches of encoded faces, 1 MB each: decoding goes on while the shuffle buffer of the next epoch is filled."""
 
 
 def training_batches(
@@ -36,22 +38,16 @@ def training_batches(
     steps = mixing.steps_per_epoch(corpora, config)
 
     @tf.autograph.experimental.do_not_convert
-    def epoch_batches(epoch: Any) -> Any:
+    def encoded_batches(epoch: Any) -> Any:
         done = tf.where(epoch == first_epoch, first_step, 0) * config.batch_size
         indexed = mixing.epoch_examples(corpora, config, epoch).enumerate().take(steps * config.batch_size)
         remaining = _part(indexed.skip(tf.cast(done, tf.int64)), config.batch_size, share)
-        batches = remaining.batch(config.batch_size // share[1], drop_remainder=True).map(
-            lambda indices, examples: _training_batch(parse(examples), epoch, indices, config), num_parallel_calls=CORES
-        )
-        if not config.mixup:
-            return batches
-        first = tf.cast(done // config.batch_size, tf.int64)
-        return batches.enumerate(first).map(
-            lambda step, batch: _mix_up(batch, epoch, step, config), num_parallel_calls=CORES
-        )
+        batches = remaining.batch(config.batch_size // share[1], drop_remainder=True)
+        return batches.map(lambda indices, examples: (epoch, indices, examples))
 
-    epochs = tf.data.Dataset.range(first_epoch, config.epochs)
-    return epochs.flat_map(epoch_batches).prefetch(tf.data.AUTOTUNE)
+    encoded = tf.data.Dataset.range(first_epoch, config.epochs).flat_map(encoded_batches).prefetch(READ_AHEAD)
+    batches = encoded.map(partial(_training_batch, config=config), num_parallel_calls=CORES)
+    return batches.prefetch(tf.data.AUTOTUNE).with_options(_own_threads())
 
 
 def validation_batches(
@@ -67,23 +63,25 @@ def validation_batches(
     records = parts[0]
     for part in parts[1:]:
         records = records.concatenate(part)
-    labelled = records.map(lambda record: {name: record[name] for name in ("image", *HEADS)})
+    labelled = records.map(lambda record: {name: record[name] for name in ("image", "corpus", "key", *HEADS)})
     padded = labelled.concatenate(_padding(sum(corpus.size(split) for corpus in corpora), config))
     batches = _part(padded.enumerate(), config.batch_size, share).batch(
         config.batch_size // share[1], drop_remainder=True
     )
     return batches.map(
-        lambda indices, records: (_letterboxed(records["image"], config.image_size), *targets(records)),
+        lambda indices, records: (_letterboxed(records, config.image_size), *targets(records)),
         num_parallel_calls=CORES,
     ).prefetch(tf.data.AUTOTUNE)
 
 
 def evaluation_batches(corpus: Prepared, split: str, image_size: int, batch_size: int) -> tf.data.Dataset:
     """Return batches of (pictures, records without pictures), in record order."""
+
+    def letterboxed(records: dict) -> tuple:
+        return _letterboxed(records, image_size), {name: records[name] for name in records if name != "image"}
+
     batches = corpus.records(split).batch(batch_size)
-    return batches.map(
-        lambda records: (_letterboxed(records.pop("image"), image_size), records), num_parallel_calls=CORES
-    ).prefetch(tf.data.AUTOTUNE)
+    return batches.map(letterboxed, num_parallel_calls=CORES).prefetch(tf.data.AUTOTUNE)
 
 
 def targets(record: dict) -> tuple[dict, dict]:
@@ -113,45 +111,27 @@ def _padding(total: int, config: Config) -> tf.data.Dataset:
     """Return black pictures without labels that fill the last batch of `total` faces."""
     black = faces.encode(np.zeros((config.image_size, config.image_size, 3), np.uint8))
     unlabelled = {"expression": np.zeros(len(CLASSES), np.float32), **dict.fromkeys(AFFECT, np.float32("nan"))}
-    return tf.data.Dataset.from_tensors({"image": black, **unlabelled}).repeat(-total % config.batch_size)
+    return tf.data.Dataset.from_tensors({"image": black, "corpus": "", "key": "", **unlabelled}).repeat(
+        -total % config.batch_size
+    )
 
 
-def _training_batch(records: dict, epoch: Any, indices: Any, config: Config) -> tuple:
+def _training_batch(epoch: Any, indices: Any, examples: dict, config: Config) -> tuple:
     """Call Python once per batch: one call per face halves the speed at 48 pixels."""
-    arguments = [records["image"], epoch, indices]
-    pictures = tf.numpy_function(partial(_augmented, config=config), arguments, tf.uint8, stateful=False)
+    records = parse(examples)
+    augmented = partial(pictures.augmented, config=config)
+    images = tf.numpy_function(augmented, [records["image"], _names(records), epoch, indices], tf.uint8, stateful=False)
     values, weights = targets(records)
     values["expression"] = _smoothed(values["expression"], weights["expression"], config.label_smoothing)
-    return _with_shape(pictures, records["image"], config.image_size), values, weights
+    batch = _with_shape(images, records["image"], config.image_size), values, weights
+    return _mix_up(batch, epoch, indices[0] // config.batch_size, config) if config.mixup else batch
 
 
-def _augmented(encoded: np.ndarray, epoch: int, indices: np.ndarray, config: Config) -> np.ndarray:
-    """Decode and augment the faces of a batch, or of a part of it.
-
-    Two generators are seeded by the seed, the epoch and the index in it: one draws the changes of all faces of the
-    batch, the other the parameters of the changes of one face.
-    """
-    step, rows = indices[0] // config.batch_size, indices % config.batch_size
-    batch_stream, face_stream = 0, 1
-    rng = np.random.default_rng((config.seed, epoch, step, batch_stream))
-    chosen = draw_changes(_change_probabilities(config), rng, config.batch_size)
-    pictures = np.empty((len(encoded), config.image_size, config.image_size, 3), np.uint8)
-    for number, (face, index, row) in enumerate(zip(encoded, indices, rows, strict=True)):
-        picture = faces.letterbox(faces.decode(face), config.image_size)
-        if changes := chosen[row]:
-            picture = augment(picture, changes, np.random.default_rng((config.seed, epoch, index, face_stream)))
-        pictures[number] = picture
-    return pictures
-
-
-def _change_probabilities(config: Config) -> list[tuple[Change, float]]:
-    return change_probabilities(
-        config.augmentation_probability,
-        config.vertical_flip,
-        config.affine_strength,
-        config.erasing_probability,
-        config.degradation_probability,
-    )
+def _own_threads() -> tf.data.Options:
+    """Give the pipeline more threads than decode: in TensorFlow's own pool, reading waits for whole batches of them."""
+    options = tf.data.Options()
+    options.threading.private_threadpool_size = 2 * CORES
+    return options
 
 
 def _smoothed(distribution: Any, known: Any, fraction: float) -> Any:
@@ -161,11 +141,11 @@ def _smoothed(distribution: Any, known: Any, fraction: float) -> Any:
 
 def _mix_up(batch: tuple, epoch: Any, step: Any, config: Config) -> tuple:
     """Mix each face of a batch with another one that has the same kinds of labels; Zhang et al., mixup, ICLR 2018."""
-    pictures, values, weights = batch
+    images, values, weights = batch
     labelled = tf.stack([weights[head] for head in HEADS], axis=1)
     draw = partial(_partners, seed=config.seed, mixup=config.mixup)
     partner, fraction = tf.numpy_function(draw, [labelled, epoch, step], (tf.int64, tf.float32))
-    fraction = tf.ensure_shape(fraction, pictures.shape[:1])
+    fraction = tf.ensure_shape(fraction, images.shape[:1])
 
     def mix(own: Any) -> Any:
         part = tf.reshape(fraction, [-1] + [1] * (len(own.shape) - 1))
@@ -173,7 +153,7 @@ def _mix_up(batch: tuple, epoch: Any, step: Any, config: Config) -> tuple:
         mixed = part * values + (1 - part) * tf.gather(values, partner)
         return tf.ensure_shape(tf.cast(tf.round(mixed) if own.dtype.is_integer else mixed, own.dtype), own.shape)
 
-    return mix(pictures), {name: mix(own) for name, own in values.items()}, weights
+    return mix(images), {name: mix(own) for name, own in values.items()}, weights
 
 
 def _partners(labelled: np.ndarray, epoch: int, step: int, seed: int, mixup: float) -> tuple[np.ndarray, np.ndarray]:
@@ -186,12 +166,17 @@ def _partners(labelled: np.ndarray, epoch: int, step: int, seed: int, mixup: flo
     return partner, rng.beta(mixup, mixup, len(labelled)).astype(np.float32)
 
 
-def _letterboxed(encoded: Any, image_size: int) -> Any:
-    def scale(encoded: np.ndarray) -> np.ndarray:
-        return np.stack([faces.letterbox(faces.decode(face), image_size) for face in encoded])
+def _letterboxed(records: dict, image_size: int) -> Any:
+    arguments = [records["image"], _names(records)]
+    letterboxed = partial(pictures.letterboxed, size=image_size)
+    return _with_shape(
+        tf.numpy_function(letterboxed, arguments, tf.uint8, stateful=False), records["image"], image_size
+    )
 
-    return _with_shape(tf.numpy_function(scale, [encoded], tf.uint8, stateful=False), encoded, image_size)
+
+def _names(records: dict) -> Any:
+    return tf.strings.join([records["corpus"], records["key"]], "/")
 
 
-def _with_shape(pictures: Any, encoded: Any, size: int) -> Any:
-    return tf.ensure_shape(pictures, (encoded.shape[0], size, size, 3))
+def _with_shape(images: Any, encoded: Any, size: int) -> Any:
+    return tf.ensure_shape(images, (encoded.shape[0], size, size, 3))
