@@ -8,8 +8,8 @@ from typing import Any
 
 from tfaffect.errors import UsageError, missing_extra
 from tfrecords_builders.base import Face, Skip
-from tfrecords_builders.record import Fields
-from tfrecords_builders.twins import Outcomes, summary
+from tfrecords_builders.record import Fields, stored_fields
+from tfrecords_builders.twins import Made, Outcomes, summary
 from tfrecords_builders.workers import Make, chunks, make_chunk
 
 
@@ -29,7 +29,7 @@ def transform(make: Make, faces: Sequence[Face], folder: Path, split: str) -> An
         made = start | beam.io.ReadFromText(str(plan)) | beam.Reshuffle() | beam.FlatMap(_make_line, make)
         summaries = made | "Summaries" >> beam.Map(_summary)
         _ = summaries | beam.Map(_encode) | beam.io.WriteToText(str(folder / f"outcomes-{split}"))
-        return made | "Kept" >> beam.Filter(lambda outcome: not isinstance(outcome[1], Skip))
+        return made | "Kept" >> beam.FlatMap(_kept)
 
     return beam.ptransform_fn(expand)()
 
@@ -54,7 +54,12 @@ def _make_line(line: str, make: Make) -> list[tuple[str, Fields | Skip]]:
     return [(face.key, outcome) for face, outcome in zip(chunk, make_chunk(make, chunk), strict=True)]
 
 
-def _summary(outcome: tuple[str, Fields | Skip]) -> tuple[str, Skip | str]:
+def _kept(outcome: tuple[str, Fields | Skip]) -> list[tuple[str, Fields]]:
+    key, made = outcome
+    return [] if isinstance(made, Skip) else [(key, stored_fields(made))]
+
+
+def _summary(outcome: tuple[str, Fields | Skip]) -> tuple[str, Skip | Made]:
     key, made = outcome
     return key, summary(made)
 

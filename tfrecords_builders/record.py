@@ -16,6 +16,9 @@ from tfrecords_builders.base import Box, Face, Frame, Skip
 LONGEST_SIDE = 288  # pixels: a fifth more than the network's 240, so that augmentation can crop
 NO_FACE = Skip("no face detected where one is annotated")
 
+GREY = "grey"
+"""Beside the fields of a record: whether its picture has no colour. The build report counts it; it is not stored."""
+
 Fields = dict[str, object]
 FindFaces = Callable[[np.ndarray], Sequence[Detection]]
 
@@ -89,13 +92,20 @@ class Maker:
                 yield NO_FACE if face.detect and box is None else _crop(picture, box)
 
     def _fields(self, face: Face, crop: np.ndarray) -> Fields:
+        picture = shrink(crop)
         return {
-            "image": faces.encode(shrink(crop)),
+            "image": faces.encode(picture),
+            GREY: faces.is_grey(picture),
             "expression": distribution(face.expression, self.expressions),
             **{name: affect(getattr(face, name), self.affect_range) for name in AFFECT},
             "tags": ",".join(face.tags),
             **{name: getattr(face, name) for name in ("key", "group", "sex", "age", "ethnicity")},
         }
+
+
+def stored_fields(fields: Fields) -> Fields:
+    """Return the fields that a record stores."""
+    return {name: value for name, value in fields.items() if name != GREY}
 
 
 def assign(people: Sequence[Face], detections: Sequence[Detection], shape: tuple[int, ...]) -> list[Box | None]:

@@ -3,31 +3,40 @@
 from collections.abc import Iterable, Iterator, Mapping, Sequence
 from dataclasses import replace
 from hashlib import sha256
-from typing import Any
+from typing import Any, NamedTuple
 
 from tfaffect.errors import UsageError
 from tfaffect.labels import Expression
 from tfrecords_builders import splits
 from tfrecords_builders.base import Face, Skip
 from tfrecords_builders.build_counts import BuildCounts
-from tfrecords_builders.record import Fields
+from tfrecords_builders.record import GREY, Fields
 
 TWIN = "twin"
 """The tag of a face whose group or picture is in another split as well."""
 
 LATER_TWIN = Skip("same picture or group is also in a later split", intended=True)
 
-Outcomes = dict[str, Skip | str]
-"""By key of the face: the digest of its record's picture, or why there is no record."""
+
+class Made(NamedTuple):
+    """What a build remembers of a record: the digest of its picture, and whether the picture is grey."""
+
+    pixels: str
+    grey: bool
 
 
-def summary(outcome: Fields | Skip) -> Skip | str:
-    """Return the digest of a record's picture, or the Skip. Equal pixels in records of one size give equal files."""
+Outcomes = dict[str, Skip | Made]
+"""By key of the face: what is remembered of its record, or why there is no record."""
+
+
+def summary(outcome: Fields | Skip) -> Skip | Made:
+    """Return what is remembered of a record, or the Skip. Equal pixels in records of one size give equal files."""
     if isinstance(outcome, Skip):
         return outcome
     image = outcome["image"]
     assert isinstance(image, bytes)
-    return sha256(image).hexdigest()[:24]  # twice as fast as blake2b where the processor has SHA instructions
+    # SHA-256 is twice as fast as blake2b where the processor has instructions for it.
+    return Made(sha256(image).hexdigest()[:24], bool(outcome[GREY]))
 
 
 def find(faces: Sequence[Face], outcomes: Outcomes) -> tuple[set[str], set[str]]:
@@ -35,7 +44,7 @@ def find(faces: Sequence[Face], outcomes: Outcomes) -> tuple[set[str], set[str]]
 
     Equal pictures within one split, for example still frames of a video, are no twins.
     """
-    made = [(face, pixels) for face in faces if isinstance(pixels := outcomes[face.key], str)]
+    made = [(face, outcome.pixels) for face in faces if isinstance(outcome := outcomes[face.key], Made)]
     pictures, given = [pixels for _, pixels in made], [face.split for face, _ in made]
     repeated = splits.groups_in_several_splits(pictures, given)
     latest = splits.latest_split(pictures, given)
@@ -62,7 +71,9 @@ def settle(
         if face.key in tagged:
             face = replace(face, tags=with_tag(face.tags))
             counts.annotated[face.split, TWIN] += 1
-        counts.count_outcome(face, LATER_TWIN if face.key in removed else outcomes[face.key], expressions)
+        outcome = LATER_TWIN if face.key in removed else outcomes[face.key]
+        counts.count_outcome(face, outcome, expressions)
+        counts.grey[face.split] += isinstance(outcome, Made) and outcome.grey
     for split in {face.split for face in faces}:
         if not counts.written[split, ""]:
             raise UsageError(

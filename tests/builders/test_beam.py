@@ -52,6 +52,7 @@ def test_the_same_records_and_report_come_out(corpus, tmp_path):
         "same picture or group is also in a later split": 1,
     }
     assert here["splits"]["test"]["tags"] == {"twin": 1}
+    assert here["splits"]["test"]["grey"] == here["splits"]["test"]["records"]
     assert files(tmp_path / "beam") == files(tmp_path / "here")
     read = tfds.builder_from_directory(tmp_path / "beam" / "handmade" / "1.0.0").as_dataset(split="train")
     assert len(list(read)) == 33

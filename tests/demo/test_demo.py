@@ -36,6 +36,7 @@ from tfaffect.export import saved_model, tflite
 from tfaffect.labels import AFFECT, CLASSES
 from tfaffect.media import faces
 from tfaffect.networks import model as models
+from tfaffect.runtimes.opening import open_model
 from tfrecords_builders.build_counts import BuildCounts
 from tfrecords_builders.fer_plus import FerPlus
 from tfrecords_builders.prepare import read_annotations
@@ -362,6 +363,18 @@ def test_letterboxes_are_pythons_to_the_byte(page):
         expected = faces.letterbox(random_picture(height, width), size).astype(int)
         allowed = 1 if height > 2 * width and int(PIL.__version__.split(".")[0]) < 13 else 0
         assert np.abs(unpacked(result, 3, size) - expected).max() <= allowed, (height, width, size)
+
+
+def test_grey_is_pythons_to_the_byte(page):
+    result = page.evaluate(
+        expression=f"""async (picture) => {{
+          const {{ letterbox, toGrey }} = await import("/letterbox.js");
+          const [pack, unpack] = [{PACK}, {UNPACK}];
+          return pack(toGrey(letterbox({{ ...picture, data: unpack(picture.data) }}, 64)));
+        }}""",
+        given=packed(random_picture(64, 64)),
+    )
+    assert np.array_equal(unpacked(result, 3, 64), faces.to_grey(random_picture(64, 64)))
 
 
 def test_crops_are_pythons_to_the_pixel(page):
@@ -725,6 +738,20 @@ def test_integers_give_pythons_numbers_nearly(browser, run, face_detector, portr
         outputs = Embedder(tmp_path / "int8", face_detector=face_detector)(portraits)
         expected = np.column_stack([outputs.expression, outputs.valence, outputs.arousal])
         np.testing.assert_allclose([numbers(row) for row in browser.rows()], expected, atol=0.02)
+
+
+def test_crops_are_turned_grey_for_a_network_of_grey_pictures(browser, face_detector, portraits, tmp_path):
+    model = ROOT / "models" / "fer_plus_micro"
+    browser.has_page = False
+    with serving(find_files(model, face_detector)) as port:
+        browser.visit(port, "--disable-gpu")
+        browser.click(selector="#crops")
+        browser.drop(paths=[write(tmp_path / f"{place}.png", face) for place, face in enumerate(portraits)])
+        received = [[float(row[name]) for name in PROBABILITIES] for row in browser.rows()]
+    expected = Embedder(model, face_detector=face_detector)(portraits).expression
+    np.testing.assert_allclose(received, expected, atol=0.02)  # integers, as above
+    coloured = np.stack([faces.letterbox(face, 48) for face in portraits])
+    assert np.abs(open_model(model).run(coloured)["expression"] - expected).max() > 0.1
 
 
 def test_a_model_that_was_replaced_is_not_run(browser, exported, face_detector, tmp_path):

@@ -7,6 +7,7 @@ import time
 from dataclasses import replace
 
 import cv2
+import keras
 import numpy as np
 import pytest
 import tensorflow as tf
@@ -19,7 +20,7 @@ from tfaffect.errors import UsageError
 from tfaffect.export import artefact, saved_model, tflite, tflite_metadata
 from tfaffect.export.quantisation.graph import pack
 from tfaffect.labels import CLASSES, HEADS
-from tfaffect.media.faces import letterbox
+from tfaffect.media.faces import letterbox, to_grey
 from tfaffect.networks import model as models
 from tfaffect.records import batches, mixing
 from tfaffect.records.prepared import open_corpus
@@ -85,6 +86,19 @@ def test_the_letterbox_in_the_graph_differs_by_one_level_at_most(shape):
     picture = cv2.resize(np.random.default_rng(1).integers(0, 256, (9, 9, 3), np.uint8), shape[::-1])
     received = saved_model._letterbox(tf.constant(picture), 32).numpy().astype(int)
     assert np.abs(received - letterbox(picture, 32)).max() <= 1
+
+
+@pytest.mark.parametrize("colour", ["rgb", "grey"])
+def test_encoded_pictures_are_turned_grey_when_the_contract_says_so(tmp_path, colour):
+    picture = keras.Input((32, 32, 3), dtype="uint8", name="image")
+    pixels = keras.layers.Flatten()(picture)
+    outputs = dict.fromkeys(saved_model.SIGNATURES["serving_default"], keras.ops.cast(pixels, "float32"))
+    contract = contracts.Contract(input_size=32, trained=("expression",), corpora={}, colour=colour)
+    saved_model.write(keras.Model(picture, outputs), tmp_path, contract)
+    face = np.random.default_rng(0).integers(0, 256, (32, 32, 3), np.uint8)
+    encoded = np.array([cv2.imencode(".png", face[..., ::-1])[1].tobytes()], object)
+    received = saved_model.load(tmp_path, "serve_encoded")(encoded)["embedding"]
+    assert np.array_equal(received.reshape(face.shape), to_grey(face) if colour == "grey" else face)
 
 
 def test_jpeg_and_grey_pictures_are_served_too(folders):

@@ -36,6 +36,24 @@ def test_letterbox_returns_a_picture_of_the_right_size_as_it_is():
     assert np.array_equal(faces.letterbox(picture, 48), picture)
 
 
+def test_grey_is_the_luma_of_bt_601_and_grey_pictures_stay_as_they_are():
+    colours = np.array([[[255, 0, 0], [0, 255, 0], [0, 0, 255], [200, 100, 50]]], np.uint8)
+    luma = [76, 150, 29, 124]  # 0.299 * 200 + 0.587 * 100 + 0.114 * 50 = 124.2
+    assert faces.to_grey(colours).tolist() == [[[value] * 3 for value in luma]]
+    levels = np.repeat(np.arange(256, dtype=np.uint8).reshape(2, 8, 16, 1), 3, axis=-1)  # two pictures
+    assert np.array_equal(faces.to_grey(levels), levels)
+    assert faces.to_grey(levels[:0]).shape == (0, 8, 16, 3)
+    assert faces.is_grey(levels[0])
+    assert not faces.is_grey(levels[0] + np.array([0, 0, 1], np.uint8))
+    assert not faces.is_grey(levels[0] + np.array([0, 1, 0], np.uint8))
+
+
+@pytest.mark.parametrize("side", [48, 100])
+def test_grey_faces_are_grey_when_they_are_read_from_records(side):
+    levels = np.random.default_rng(0).integers(0, 256, (side, side, 1), np.uint8)
+    assert faces.is_grey(faces.decode(faces.encode(np.repeat(levels, 3, axis=-1))))
+
+
 def test_shrinking_averages_over_what_it_leaves_out():
     stripes = np.zeros((64, 64, 3), np.uint8)
     stripes[:, ::2] = 255

@@ -6,7 +6,6 @@ from dataclasses import replace
 
 import numpy as np
 import pytest
-from ai_edge_litert import schema_py_generated as schema
 
 from tests.small_network import small_backbone
 from tfaffect import calibrate, evaluate
@@ -15,7 +14,6 @@ from tfaffect.config import Config
 from tfaffect.contract import MIRRORED, Contract
 from tfaffect.errors import UsageError
 from tfaffect.export import card, onnx, saved_model, tflite
-from tfaffect.export.quantisation.graph import KINDS
 from tfaffect.labels import HEADS
 from tfaffect.networks import model as models
 from tfaffect.runtimes.opening import open_model
@@ -75,14 +73,6 @@ def test_what_is_made_of_a_run_answers_as_it_does(mirrored, faces, kind, tmp_pat
     for name, values in network(faces)._asdict().items():
         np.testing.assert_allclose(received[name], values, atol=0.1 if kind == "int8" else 1e-4)
         np.testing.assert_allclose(turned[name], received[name], atol=1e-5)
-
-
-def test_bytes_become_integers_without_floats_in_between(mirrored, tmp_path):
-    tflite.export(mirrored, tmp_path / "out", recipe="int8")
-    model = schema.ModelT.InitFromPackedBuf((tmp_path / "out" / tflite.FILE).read_bytes())
-    for signature in model.subgraphs:
-        kinds = [KINDS[model.operatorCodes[operator.opcodeIndex].builtinCode] for operator in signature.operators[:3]]
-        assert kinds == ["REVERSE_V2", "CONCATENATION", "QUANTIZE"]
 
 
 def test_a_run_can_be_told_to_and_not_to(run, mirrored, tmp_path):

@@ -8,6 +8,7 @@ import sys
 import tomllib
 from pathlib import Path
 
+import cv2
 import numpy as np
 import pytest
 
@@ -17,7 +18,8 @@ from tfaffect import contract as contracts
 from tfaffect import models
 from tfaffect.errors import UsageError
 from tfaffect.labels import AFFECT, CLASSES
-from tfaffect.media import detector_file
+from tfaffect.media import detector_file, faces
+from tfaffect.records import corruptions
 from tfaffect.runtimes import shipped
 from tfaffect.runtimes.opening import open_model
 
@@ -221,10 +223,55 @@ def test_probabilities_and_features_come_out_and_affect_does_not(model):
         assert np.isnan(getattr(outputs, name)).all(), "never trained on FER+"
 
 
+def tinted(size):
+    """A face of size x size pixels from the page of the documentation, under the light of a lamp."""
+    photo = faces.read(ROOT / "docs" / "annotated.jpg")[20:290, 90:360]
+    return corruptions.cast(faces.letterbox(photo, size), 40, np.random.default_rng(0))
+
+
+@pytest.mark.parametrize("model", MODELS, ids=lambda path: path.name)
+def test_the_colour_of_light_does_not_matter_to_a_network_of_grey_pictures(model, tmp_path):
+    embedder, face = tfaffect.Embedder(model), tinted(96)
+    grey = faces.to_grey(faces.letterbox(face, embedder.contract.input_size))
+    expected = embedder([grey])
+    np.testing.assert_array_equal(embedder([face]).embedding, expected.embedding)
+    np.testing.assert_array_equal(open_model(model).run(grey[None])["embedding"], expected.embedding)
+    cv2.imwrite(str(tmp_path / "face.png"), face[..., ::-1])
+    (row,) = embedder.rows(tmp_path / "face.png", detect=False)
+    np.testing.assert_array_equal(row.embedding, expected.embedding[0])
+
+
+def test_a_contract_of_an_earlier_version_keeps_the_colours(tmp_path):
+    shutil.copytree(shipped.FOLDER / "fer_plus_micro", tmp_path / "copy")
+    path, face = tmp_path / "copy" / "model.json", tinted(48)[None]
+    given = json.loads(path.read_text())
+    assert (
+        contracts.loads(contracts.loads(json.dumps(given), path).dumps(), path).colour == given.pop("colour") == "grey"
+    )
+    path.write_text(json.dumps(given))
+    network = open_model(tmp_path / "copy")
+    assert network.contract.colour == "rgb"
+    np.testing.assert_array_equal(network(face).embedding, network.run(face)["embedding"])
+    assert np.abs(network(face).embedding - network(faces.to_grey(face)).embedding).max() > 0.01
+    with pytest.raises(UsageError, match="colour is 'bgr', not one of rgb, grey"):
+        contracts.loads(json.dumps({**given, "colour": "bgr"}), path)
+
+
+def test_the_python_of_the_card_turns_pictures_grey(tmp_path, monkeypatch, capsys):
+    model, face = shipped.FOLDER / "fer_plus_micro", tinted(48)
+    (tmp_path / "model.tflite").symlink_to(model / "model.tflite")
+    (tmp_path / "model.json").symlink_to(model / "model.json")
+    cv2.imwrite(str(tmp_path / "face.png"), face[..., ::-1])
+    monkeypatch.chdir(tmp_path)
+    names: dict = {}
+    exec(re.search(r"```python\n(.*?)```", (model / "card.md").read_text(), re.DOTALL)[1], names)
+    assert faces.is_grey(names["image"][0])
+    assert np.abs(names["image"].astype(int) - faces.to_grey(face)).max() <= 1  # Pillow rounds at other places
+    np.testing.assert_allclose(names["outputs"]["expression"], open_model(model)(names["image"]).expression, atol=1e-5)
+
+
 def test_the_first_example_of_the_readme(face_detector, tmp_path):
     """A drawn face, with no model named: it is found, and gets one of the eight classes and no valence."""
-    import cv2
-
     from tfrecords_builders.synthetic import Synthetic
 
     face = next(iter(Synthetic(subjects=1, pictures=1).faces(None)))

@@ -61,7 +61,8 @@ def write(network: keras.Model, folder: Path, contract: Contract | None = None) 
     module.weights = [variable.value for variable in network.variables]  # tf.Module finds no Keras variables
     # `predict` is no attribute of the module: otherwise the TFLite converter finds one signature instead of three.
     signatures = {name: _select(predict, outputs) for name, outputs in SIGNATURES.items()}
-    signatures[ENCODED] = _from_encoded(predict, network.input_shape[1])
+    grey = contract is not None and contract.colour == "grey"
+    signatures[ENCODED] = _from_encoded(predict, network.input_shape[1], grey)
     with tempfile.TemporaryDirectory() as name:
         if contract:
             text = Path(name, MEMBER)
@@ -101,12 +102,16 @@ def _select(predict: PolymorphicFunction, outputs: tuple[str, ...]) -> Callable:
     return tf.function(call, input_signature=predict.input_signature, autograph=False)
 
 
-def _from_encoded(predict: PolymorphicFunction, size: int) -> Callable:
-    """Return `predict` for face crops of any size as bytes of JPEG or PNG files; the EXIF orientation is ignored."""
+def _from_encoded(predict: PolymorphicFunction, size: int, grey: bool) -> Callable:
+    """Return `predict` for face crops of any size as bytes of JPEG or PNG files; the EXIF orientation is ignored.
+
+    With `grey` the pictures are turned grey, as the contract of such a network says.
+    """
     import tensorflow as tf
 
     def decode(encoded):
-        return _letterbox(tf.io.decode_image(encoded, channels=3, expand_animations=False), size)
+        square = _letterbox(tf.io.decode_image(encoded, channels=3, expand_animations=False), size)
+        return _to_grey(square) if grey else square
 
     def call(encoded):
         picture = tf.TensorSpec((size, size, 3), tf.uint8)
@@ -126,6 +131,14 @@ def _letterbox(picture: tf.Tensor, size: int) -> tf.Tensor:
     small = tf.cast(tf.clip_by_value(tf.round(small), 0, 255), tf.uint8)
     top, left = tf.unstack((size - scaled) // 2)
     return tf.ensure_shape(tf.image.pad_to_bounding_box(small, top, left, size, size), (size, size, 3))
+
+
+def _to_grey(picture: tf.Tensor) -> tf.Tensor:
+    """Compute `media.faces.to_grey` in the graph, with the whole numbers of OpenCV: the luma in units of 1 / 32768."""
+    import tensorflow as tf
+
+    luma = tf.reduce_sum(tf.cast(picture, tf.int32) * [9798, 19235, 3735], axis=-1, keepdims=True)
+    return tf.cast(tf.repeat((luma + 16384) // 32768, 3, axis=-1), tf.uint8)
 
 
 def main(

@@ -14,6 +14,9 @@ if TYPE_CHECKING:
 FACE = """face = ImageOps.pad(Image.open("face.png").convert("RGB"), (SIZE, SIZE), Image.Resampling.BILINEAR)
 image = np.asarray(face)[None]  # uint8 (1, SIZE, SIZE, 3)"""
 
+GREY_FACE = 'np.asarray(face.convert("L").convert("RGB"))'
+"""What stands in place of `np.asarray(face)` for a network of grey pictures."""
+
 SHOW = """classes = json.loads(Path("model.json").read_text())["classes"]
 print(classes[outputs["expression"][0].argmax()], outputs["valence"], outputs["arousal"])"""
 
@@ -109,5 +112,8 @@ def snippets(contract: Contract) -> dict[str, tuple[str, str]]:
     """
     named = "".join(filter(str.isalnum, str((contract.artefact or {}).get("format", "")))).lower()
     fitting = next((known for known in SNIPPETS if known and named.startswith(known)), named)
-    size = str(contract.input_size)
-    return {title: (kind, code.replace("SIZE", size)) for title, (kind, code) in SNIPPETS.get(fitting, {}).items()}
+    face = GREY_FACE if contract.colour == "grey" else "np.asarray(face)"
+    return {
+        title: (kind, code.replace("SIZE", str(contract.input_size)).replace("np.asarray(face)", face))
+        for title, (kind, code) in SNIPPETS.get(fitting, {}).items()
+    }

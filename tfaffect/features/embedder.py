@@ -16,6 +16,7 @@ from tfaffect.features.ordered import Stream
 from tfaffect.features.row import Row
 from tfaffect.features.sample import Options, Sample
 from tfaffect.features.sources import Source, find_sources
+from tfaffect.files import remote
 from tfaffect.media.detector import MIN_SCORE, SIDES, FaceDetector, find_weights
 from tfaffect.media.faces import letterbox
 from tfaffect.runtimes.opening import open_model
@@ -106,8 +107,8 @@ class Embedder:
         """Yield a row for every face of a picture or video, frame by frame, while the video is read.
 
         A folder gives the rows of all pictures and videos in it and its subfolders. Raises UsageError if it has none or
-        cannot be read. A picture or frame without a face, or an unreadable one, raises nothing: it is a row with the
-        reason in `problem`.
+        cannot be read. The path may be an address such as https://example.org/talk.mp4; a folder's ends with a slash. A
+        picture or frame without a face, or an unreadable one, raises nothing: it is a row with the reason in `problem`.
 
         faces: number of largest faces per picture; None for all. detect: False takes the picture or frame as a face
         crop. fps: frames per second of a video, None for all; every: every N-th frame instead; key_frames: only frames
@@ -117,7 +118,8 @@ class Embedder:
         `top_class` is named.
         """
         options = Options(faces, fps, every, smooth, smooth_embeddings, abstain, key_frames, start, end, stream)
-        sources = find_sources([str(path)], StringIO()) if os.path.isdir(path) else [Source(Path(path), str(path))]
+        is_folder = os.path.isdir(path) or (remote.address(path) and str(path).endswith("/"))
+        sources = find_sources([str(path)], StringIO()) if is_folder else [Source(remote.to_path(str(path)), str(path))]
         samples = self.describe(list(enumerate(sources)), options, detect)
         return (row for sample in samples for row in sample.rows)
 

@@ -11,6 +11,7 @@ import pandas as pd
 
 from tfaffect.errors import UsageError
 from tfaffect.labels import AFFECT, CLASSES
+from tfaffect.media.faces import to_grey
 from tfaffect.records import batches
 from tfaffect.records.prepared import Prepared, open_corpus
 from tfaffect.scoring import raters, scores
@@ -45,7 +46,12 @@ def predict(model: keras.Model, contract: Contract, corpus: Prepared, split: str
     """Return one row per record: labels in columns `true_...`, predictions in the columns that `report.write` reads."""
     from tfaffect.networks.model import predictor
 
-    return tabulate(predictor(model, contract).predict_on_batch, corpus, split, contract.input_size, batch_size)
+    network = predictor(model, contract)
+
+    def run(pictures: np.ndarray) -> Mapping[str, np.ndarray]:
+        return network.predict_on_batch(to_grey(pictures) if contract.colour == "grey" else pictures)
+
+    return tabulate(run, corpus, split, contract.input_size, batch_size)
 
 
 def tabulate(

@@ -10,6 +10,7 @@ import numpy as np
 
 from tfaffect.contract import Contract
 from tfaffect.errors import UsageError
+from tfaffect.media.faces import to_grey
 
 
 class Outputs(NamedTuple):
@@ -40,7 +41,7 @@ class Runtime(ABC):
 
     @abstractmethod
     def run(self, pictures: np.ndarray) -> dict[str, np.ndarray]:
-        """Return the outputs by name for uint8 RGB pictures (n, size, size, 3), n at least 1."""
+        """Return the outputs by name for uint8 RGB pictures (n, size, size, 3), n at least 1, as they are."""
 
     @abstractmethod
     def input_shape(self) -> tuple[int | None, ...]:
@@ -59,7 +60,11 @@ class Runtime(ABC):
         return self
 
     def __call__(self, pictures: np.ndarray) -> Outputs:
-        """Return the outputs of the network for uint8 RGB pictures (n, size, size, 3)."""
+        """Return the outputs of the network for uint8 RGB pictures (n, size, size, 3).
+
+        A network whose contract says `grey` gets them without their colours.
+        """
+        pictures = to_grey(pictures) if self.contract.colour == "grey" else pictures
         batches = [pictures[first : first + self.batch_size] for first in range(0, len(pictures), self.batch_size)]
         outputs = [_empty_outputs(self.contract), *map(self.run, batches)]
         return Outputs(*(np.concatenate([part[name] for part in outputs]) for name in Outputs._fields))

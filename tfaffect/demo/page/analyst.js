@@ -2,7 +2,7 @@
 
 import { readContract } from "./contract.js";
 import { FaceDetector } from "./detector.js";
-import { cut, letterbox, square } from "./letterbox.js";
+import { cut, letterbox, square, toGrey } from "./letterbox.js";
 import { countThreads, openNetwork } from "./network.js";
 import { decode, toPixels } from "./picture.js";
 
@@ -66,7 +66,9 @@ export class Analyst {
     const then = performance.now();
     const faces = [];
     for (const { box, score, crop } of found) {
-      faces.push({ box, score, ...(await this.#network.run(letterbox(crop, this.#contract.inputSize))) });
+      const framed = letterbox(crop, this.#contract.inputSize);
+      const input = this.#contract.colour === "grey" ? toGrey(framed) : framed;
+      faces.push({ box, score, ...(await this.#network.run(input)) });
     }
     const milliseconds = { find: detect ? then - begun : null, face: (performance.now() - then) / Math.max(faces.length, 1) };
     return { width: pixels.width, height: pixels.height, faces, milliseconds };

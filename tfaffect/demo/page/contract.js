@@ -5,6 +5,7 @@
 /**
  * @typedef {object} Contract
  * @property {number} inputSize Side of the square that the network takes, in pixels.
+ * @property {"rgb" | "grey"} colour Whether the network takes colours, or pictures that are turned grey.
  * @property {number} cropMargin How far a crop reaches beyond the face box, as a share of its longer side.
  * @property {string[]} classes In the order of the network's probabilities.
  * @property {string[]} affect The two outputs besides the classes: horizontal axis, vertical axis.
@@ -34,8 +35,13 @@ export function readContract(text) {
   if (!isComplete || !Array.isArray(given.trained) || given.input?.dtype !== "uint8" || given.input?.colour !== "RGB") {
     throw new Error("model.json is incomplete, or needs an input that this page does not support. Export the model again.");
   }
+  const colour = given.colour ?? "rgb"; // files of earlier versions do not state it
+  if (!["rgb", "grey"].includes(colour)) {
+    throw new Error(`model.json has the colour ${colour}; this page knows rgb and grey. Export the model again.`);
+  }
   return {
     inputSize: given.input_size,
+    colour,
     cropMargin: given.crop_margin,
     classes: given.classes,
     affect: given.affect,

@@ -1,4 +1,4 @@
-// From a picture to the input of the network, as its contract says: crop, letterbox. The result is the same as that of
+// From a picture to the input of the network, as its contract says: crop, letterbox, grey. The result is the same as that of
 // tfaffect/media/faces.py, to the byte.
 
 import { resize } from "./resize.js";
@@ -60,4 +60,18 @@ export function letterbox(picture, size) {
     }
   }
   return framed;
+}
+
+/**
+ * Turn pixels grey, in place: all three become their luma of ITU-R BT.601, in OpenCV's units of 1 / 32768.
+ *
+ * @param {Uint8Array} pixels RGB, three bytes a pixel.
+ * @returns {Uint8Array} The same array.
+ */
+export function toGrey(pixels) {
+  for (let place = 0; place < pixels.length; place += 3) {
+    const luma = (9798 * pixels[place] + 19235 * pixels[place + 1] + 3735 * pixels[place + 2] + 16384) >> 15;
+    pixels.fill(luma, place, place + 3);
+  }
+  return pixels;
 }
