@@ -16,7 +16,7 @@ import numpy as np
 from tfaffect.config import load as load_config
 from tfaffect.contract import MEMBER, Contract, artefact_sha256
 from tfaffect.errors import UsageError
-from tfaffect.export import card
+from tfaffect.export import card, pooling
 from tfaffect.export.claims import scores_of_run
 from tfaffect.files import atomic
 from tfaffect.networks.model import load, predictor
@@ -54,6 +54,7 @@ def open_run(run: Path, records: Path | None) -> tuple[keras.Model, Contract, np
     run's own records folder. Raises UsageError when they are missing: an unchecked export is not written.
     """
     model, contract = load(run)
+    pooling.split_large(model)
     config = load_config(run / "config.json")
     if not config.corpora:
         raise UsageError(f"{run} has no corpus for checking the export: import its weights again with --corpora NAME.")

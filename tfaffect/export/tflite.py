@@ -164,10 +164,9 @@ def load(
     path: Path, signature: str = "serving_default", threads: int = 1
 ) -> Callable[[np.ndarray], dict[str, np.ndarray]]:
     """Open a signature of a TFLite file in LiteRT; return a function from pictures to outputs."""
-    from ai_edge_litert.interpreter import Interpreter
+    from tfaffect.runtimes.tflite_file import Signature
 
-    runner = Interpreter(str(path), num_threads=threads).get_signature_runner(signature)
-    return lambda pictures: runner(image=pictures)
+    return Signature(path, signature, threads)
 
 
 def main(
@@ -186,9 +185,9 @@ def main(
         out: Folder for model.tflite and model.json.
         records: Folder of the prepared corpora, for check and calibration.
         overwrite: Replace an earlier export in OUT.
-        recipe: float32. float16: half the size. dynamic_int8: a third of the size, and faster. int8: as small, and two
-            to three times as fast as float32; it is calibrated on training faces. A recipe other than float32 fails
-            when it loses more than its limits allow on validation faces.
+        recipe: float32. float16: half the size. dynamic_int8: a third of the size, and faster. int8: as small, and
+            faster where the network has depthwise convolutions, as EfficientNet; then it is calibrated on training
+            faces. A recipe other than float32 fails when it loses more than its limits allow on validation faces.
     """
     measured = export(run, out, records, overwrite, recipe)
     print(measured.summary(out / FILE))

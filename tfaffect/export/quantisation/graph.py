@@ -126,10 +126,6 @@ class Graph:
         """Add a tensor with the shape and name of the tensor `like`, and return it."""
         return self._add(like, TYPES[np.dtype(dtype)], quantization, buffer=FIRST_BUFFER)
 
-    def requantise(self, tensor: int, quantization: Quantization) -> None:
-        """Set the quantisation of an integer tensor; its integers do not change."""
-        self._tensors[tensor].quantization = quantization
-
     def make(self, kind: str, inputs: list[int], outputs: list[int], version: int = 1) -> schema.OperatorT:
         """Return a new operator with default options; the caller adds it to `operators`.
 

@@ -1,4 +1,4 @@
-"""Record a random sample of the values of a network's tensors over faces."""
+"""Find the ranges of a network's tensors over faces."""
 
 from __future__ import annotations
 
@@ -15,11 +15,18 @@ VALUES = 2**18
 PIXELS_AT_ONCE = 4 * 240**2
 """Input pixels in one batch: all requested tensors are in memory together, 10 MB per face of 240 pixels."""
 
+CLIPPED = 1e-4
+"""Share of the values that is clipped at each end. With EfficientNet-B1 at 240 pixels the embeddings' cosine is 0.991;
+without clipping 0.970, with 1e-5 0.967. A search for the smallest error gave 0.993, in 55 lines."""
 
-def observe(graph: Graph, tensors: Iterable[int], pictures: np.ndarray, seed: int = 0) -> dict[int, np.ndarray]:
-    """Return a random sample of float32 values (n,) of each tensor over uint8 pictures (faces, size, size, 3).
+Range = tuple[float, float]
 
-    At most `VALUES` per tensor, the same number from every batch, and always all channels of a position.
+
+def observe(graph: Graph, tensors: Iterable[int], pictures: np.ndarray, seed: int = 0) -> dict[int, Range]:
+    """Return the range (low, high) of each float32 tensor over uint8 pictures (faces, size, size, 3).
+
+    It comes from a random sample of at most `VALUES` values per tensor: the same number from every batch, and always
+    all channels of a position.
     """
     tensors, rng = list(tensors), np.random.default_rng(seed)
     interpreter = Interpreter(model_content=graph.with_outputs(tensors), num_threads=2)
@@ -38,4 +45,11 @@ def observe(graph: Graph, tensors: Iterable[int], pictures: np.ndarray, seed: in
             wanted = max(1, VALUES // (len(batches) * positions.shape[1]))
             chosen = rng.integers(len(positions), size=wanted) if wanted < len(positions) else slice(None)
             values[tensor].append(positions[chosen].ravel())
-    return {tensor: np.concatenate(parts) for tensor, parts in values.items()}
+    return {tensor: choose_range(np.concatenate(parts)) for tensor, parts in values.items()}
+
+
+def choose_range(values: np.ndarray) -> Range:
+    """Return a range that contains zero and all values but `CLIPPED` at each end; (0, 1) when all values are 0."""
+    low, high = np.quantile(values, (CLIPPED, 1 - CLIPPED))
+    low, high = min(float(low), 0.0), max(float(high), 0.0)
+    return (low, high) if low < high else (0.0, 1.0)

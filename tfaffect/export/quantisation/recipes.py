@@ -76,5 +76,5 @@ RECIPES = {
     "int8": Recipe(1, Limits(megabytes=9.5, accuracy=0.003, ccc=0.01, cosine=0.99, unexplained=0.1)),
 }
 """float16: weights of half the size. dynamic_int8: int8 weights; the ranges of activations are computed for each
-picture. int8: also the activations on large maps are int8, with ranges from calibration faces. The megabytes are for
-EfficientNet-B1. A tenth of a point is 4 of 3,553 faces of FER+."""
+picture. int8: in networks with depthwise convolutions also the activations on large maps are int8, with ranges from
+calibration faces. The megabytes are for EfficientNet-B1. A tenth of a point is 4 of 3,553 faces of FER+."""
