@@ -1,4 +1,4 @@
-"""The command `tfaffect robustness`: score a model on corrupted faces (shifted, rotated, blurred, covered, dark)."""
+"""The command `tfaffect robustness`: score a model on corrupted faces (shifted, blurred, covered, dark, small ...)."""
 
 from __future__ import annotations
 

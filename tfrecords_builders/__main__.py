@@ -1,7 +1,6 @@
 """List the corpora, or build the records of one."""
 
 import importlib
-import os
 import pkgutil
 import sys
 from collections.abc import Callable, Sequence
@@ -16,7 +15,11 @@ import tyro
 import tfrecords_builders
 from tfaffect import cli
 from tfaffect.errors import UsageError
+from tfaffect.files import processors
 from tfrecords_builders.base import Corpus
+
+VALUES = 10
+"""Values of an attribute that are shown on screen. The build report has more."""
 
 Flag = tyro.conf.FlagCreatePairsOff[bool]
 
@@ -96,7 +99,7 @@ def command(kind: type[Corpus]) -> Callable[..., None]:
             max_skipped=max_skipped,
             overwrite=overwrite,
             face_detector=face_detector,
-            workers=workers or os.cpu_count() or 1,
+            workers=workers or processors.count(),
             beam=(beam_runner, beam_options) if beam_runner else None,
         )
 
@@ -147,15 +150,20 @@ def _tables(report: dict[str, Any]) -> Any:
     for tag in sorted({tag for split in splits for tag in split["annotated_tags"]}):
         counts = (f"{split['tags'].get(tag, 0):,} of {split['annotated_tags'].get(tag, 0):,}" for split in splits)
         kept.add_row(f"tag {escape(tag)}", *counts)
-    rest = Table(title="Skipped annotations, and defects of those that were kept", title_justify="left")
+    people = Table(title="Attributes of people: values and faces", title_justify="left", show_header=False)
+    for name, values in report["attributes"].items():
+        listed = [f"{value} {count:,}" for value, count in values.items()]
+        more = [f"and {len(listed) - VALUES:,} more"] * (len(listed) > VALUES)
+        people.add_row(name, escape(", ".join([*listed[:VALUES], *more])))
+    rest = Table(title="Annotations without a record, and notes", title_justify="left")
     rest.add_column("count", justify="right")
-    rest.add_column("reason")
+    rest.add_column("")
     for reason, count in report["skipped"].items():
         kind = "left out" if reason in report["decisions"] else "skipped"
         rest.add_row(f"{count:,}", f"{kind}: {escape(reason)}")
     for reason, count in report["notes"].items():
-        rest.add_row(f"{count:,}", f"kept: {escape(reason)}")
-    return Group(*(table for table in (kept, rest) if table.row_count))
+        rest.add_row(f"{count:,}", f"note: {escape(reason)}")
+    return Group(*(table for table in (kept, people, rest) if table.row_count))
 
 
 def main(words: Sequence[str] | None = None) -> None:

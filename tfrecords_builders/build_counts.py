@@ -11,6 +11,11 @@ from tfaffect.labels import AFFECT, CLASSES, SPLITS, Expression
 from tfrecords_builders.base import Face, Skip
 from tfrecords_builders.record import distribution
 
+ATTRIBUTES = ("sex", "age", "ethnicity")
+
+LISTED = 50
+"""Values of an attribute that a report lists. An age that was computed from a date may have a value for each face."""
+
 
 @dataclass
 class BuildCounts:
@@ -19,10 +24,12 @@ class BuildCounts:
     official: Counter = field(default_factory=Counter)  # annotated, by "split" and "split/class" of the corpus
     annotated: Counter = field(default_factory=Counter)  # by (split, tag); the tag "" counts faces
     written: Counter = field(default_factory=Counter)
+    grey: Counter = field(default_factory=Counter)  # written faces without colour, by split
     labels: dict[str | None, np.ndarray] = field(default_factory=dict)  # by split: class masses, then affect counts
     skipped: Counter = field(default_factory=Counter)  # by reason
     decisions: Counter = field(default_factory=Counter)  # those of `skipped` that the protocol or an option leaves out
     notes: Counter = field(default_factory=Counter)
+    attributes: dict[str, Counter] = field(default_factory=lambda: {name: Counter() for name in ATTRIBUTES})
 
     def count_official(self, face: Face, expressions: Mapping[Any, Expression]) -> None:
         """Count an annotation as its owners do: by official split ("all" where there is none) and by class."""
@@ -41,6 +48,8 @@ class BuildCounts:
             self.skip(outcome)
             return
         self.count(self.written, face)
+        for name, values in self.attributes.items():
+            values.update(filter(None, [getattr(face, name)]))
         affect = [float(getattr(face, name) is not None) for name in AFFECT]
         masses = np.concatenate([distribution(face.expression, expressions), affect])
         self.labels[face.split] = self.labels.get(face.split, 0) + masses
@@ -59,6 +68,7 @@ class BuildCounts:
             "skipped": dict(self.skipped.most_common()),
             "decisions": dict(self.decisions.most_common()),
             "notes": dict(self.notes.most_common()),
+            "attributes": {name: _most_frequent(values) for name, values in self.attributes.items() if values},
         }
 
     def _split_report(self, split: str) -> dict[str, Any]:
@@ -66,6 +76,7 @@ class BuildCounts:
         return {
             "annotated": self.annotated[split, ""],
             "records": self.written[split, ""],
+            "grey": self.grey[split],
             "annotated_tags": {tag: n for (of, tag), n in sorted(self.annotated.items()) if of == split and tag},
             "tags": {tag: n for (of, tag), n in sorted(self.written.items()) if of == split and tag},
             "expression": dict(zip(CLASSES, masses, strict=False)),
@@ -89,9 +100,20 @@ class BuildCounts:
         )
 
     def reasons(self) -> str:
-        """Return the reasons of skips by kind, one a line, most frequent first."""
-        kinds = {"Not read or matched:": self.skipped - self.decisions, "Left out by the protocol:": self.decisions}
+        """Return the reasons of skips by kind, and the notes, one a line, most frequent first."""
+        kinds = {
+            "Not read or matched:": self.skipped - self.decisions,
+            "Left out by the protocol:": self.decisions,
+            "Notes:": self.notes,
+        }
         lines = []
         for kind, reasons in kinds.items():
             lines += [kind] * bool(reasons) + [f"  {count:>9,}  {reason}" for reason, count in reasons.most_common()]
         return "\n".join(lines)
+
+
+def _most_frequent(values: Counter) -> dict[str, int]:
+    """The most frequent values with their counts, and the sum of the others under "other values"."""
+    listed = dict(values.most_common(LISTED))
+    others = values.total() - sum(listed.values())
+    return listed | ({"other values": others} if others else {})

@@ -69,7 +69,8 @@ The columns may have any order. Only path is required; other cells may be empty:
                        without it, splits are drawn by group
     left, top, right, bottom   of the face, in pixels of the picture as stored:
                        before a phone's rotation, which is applied only to
-                       pictures without a box. Without them, see --detect
+                       pictures without a box. Or x, y, w, h: left, top, width,
+                       height. Without them, see --detect
     sex, age, ethnicity, tags
 Without a table, DIR may hold one of these:
     DIR/.../happy/         class folders: named after classes, by the words
@@ -102,9 +103,9 @@ Without a table, DIR may hold one of these:
     def _faces_of_table(self, path: Path) -> Iterator[Face | Skip | Note]:
         """Yield the face of every row, picture by picture."""
         table = open_labels(path, self.classes)
-        faces, splits = [], Counter[bool]()
+        faces, splits = [], Counter[str | None]()
         for cells in table.rows():
-            splits[bool(cells.text("split"))] += 1
+            splits[cells.split()] += 1
             face = self._face(cells)
             if isinstance(face, Skip):
                 yield face
@@ -112,6 +113,7 @@ Without a table, DIR may hold one of these:
                 faces.append(face)  # 0.8 kB; a row has 2
         _check_splits(table.table, splits)
         yield from table.notes
+        yield from _lost_splits(splits, faces)
         if faces and not self.detect and all(face.box is None for face in faces):
             yield NO_BOXES
         faces.sort(key=_picture)
@@ -192,9 +194,16 @@ def _picture(face: Face) -> str:
     return str(face.image)
 
 
-def _check_splits(table: Table, splits: Counter[bool]) -> None:
-    if splits[True] and splits[False]:
+def _check_splits(table: Table, splits: Counter[str | None]) -> None:
+    given = splits.total() - splits[None]
+    if 0 < given < splits.total():
         raise UsageError(
-            f"{table} gives a split for {splits[True]} of {splits.total()} rows. Give it for all rows. Or give it for "
-            "none: then splits are drawn by group."
+            f"{table} gives a split for {given} of {splits.total()} rows. Give it for all rows. Or give it for none: "
+            "then splits are drawn by group."
         )
+
+
+def _lost_splits(splits: Counter[str | None], faces: Sequence[Face]) -> Iterator[Note]:
+    """Yield a note for every split that rows name, and none of them gave a face."""
+    for split in sorted({*filter(None, splits)} - {face.split for face in faces}):
+        yield Note(f"there is no {split} split: all rows that name it were skipped ({splits[split]:,})")

@@ -9,6 +9,7 @@ from tfaffect.errors import UsageError
 from tfaffect.files.separated import bare
 from tfaffect.files.tables import PATH, Table, open_table
 from tfaffect.labels import AFFECT, CLASS_OF_WORD, CLASSES, SPLITS
+from tfrecords_builders.attributes import one_spelling
 from tfrecords_builders.base import Box, Note
 from tfrecords_builders.class_codes import MISSING, NO_CLASS, CodeError, check_codes, word_of_code
 
@@ -18,7 +19,12 @@ CLASS = ("class", "label", "emotion", "expression")
 """The column with the class, and the names that stand for it where it is missing."""
 
 BOX = ("left", "top", "right", "bottom")
+CORNER_AND_SIZE = ("x", "y", "w", "h")
+"""The columns of a box in a table without those of `BOX`: left, top, width and height."""
+
 COLUMNS = ("path", "class", *AFFECT, "group", "split", *BOX, "sex", "age", "ethnicity", "tags")
+
+SIZED_BOX = Note("columns x, y, w, h are read as the box: left, top, width and height in pixels")
 
 _PERSON = re.compile(r"(?<![a-z])(subject|person|participant|proband|patient|speaker|actor)s?(id)?(?![a-z])|^id$")
 """Names of columns that say who is shown, in lower case: subject, person_id, actor 1 ..."""
@@ -28,18 +34,20 @@ _PERSON = re.compile(r"(?<![a-z])(subject|person|participant|proband|patient|spe
 class Cells:
     """One row of the table, with its place for errors.
 
-    row: cells by column, in lower case. codes: class words in the order of their codes, from 0.
+    row: cells by column, in lower case. codes: class words in the order of their codes, from 0. has_size: whether the
+    box has the columns of `CORNER_AND_SIZE`.
     """
 
     table: Table
     line: int
     row: dict[str, str]
     codes: Sequence[str] = ()
+    has_size: bool = False
 
     def text(self, name: str) -> str:
-        """Return a cell, or an empty text when it means "missing"."""
+        """Return a cell, or an empty text when it means "missing". Sex and age have one spelling."""
         cell = self.row.get(name, "")
-        return "" if cell.lower() in MISSING else cell
+        return "" if cell.lower() in MISSING else one_spelling(name, cell)
 
     def number(self, name: str) -> float | None:
         """Return the number in a cell, or None when it is empty."""
@@ -70,11 +78,12 @@ class Cells:
 
     def box(self) -> Box | None:
         """Return the box, or None when all four cells are empty."""
-        left, top, right, bottom = cells = [self.number(name) for name in BOX]
+        names = CORNER_AND_SIZE if self.has_size else BOX
+        left, top, right, bottom = cells = [self.number(name) for name in names]
         if left is not None and top is not None and right is not None and bottom is not None:
-            return left, top, right, bottom
+            return (left, top, left + right, top + bottom) if self.has_size else (left, top, right, bottom)
         if any(value is not None for value in cells):
-            raise self.error(BOX[cells.index(None)], "a number, because the other sides of the box are given")
+            raise self.error(names[cells.index(None)], "a number, because the other sides of the box are given")
         return None
 
     def error(self, name: str, expected: str) -> UsageError:
@@ -97,6 +106,11 @@ class LabelTable:
     codes: Sequence[str] = ()
     notes: list[Note] = field(default_factory=list)
 
+    @property
+    def has_size(self) -> bool:
+        """Whether boxes have the columns x, y, w and h."""
+        return set(CORNER_AND_SIZE) <= set(self.columns) and not set(BOX) & set(self.columns)
+
     def rows(self) -> Iterator[Cells]:
         """Yield the rows. A short row lacks its last columns. Raises UsageError for a row with too many cells."""
         for line, cells in self.table.rows:
@@ -105,7 +119,8 @@ class LabelTable:
                     f"Row {line} of {self.table} has {len(cells)} cells, but there are {len(self.columns)} columns. "
                     "Put a cell that contains the separator into quotes."
                 )
-            yield Cells(self.table, line, dict(zip(self.columns, map(bare, cells), strict=False)), self.codes)
+            row = dict(zip(self.columns, map(bare, cells), strict=False))
+            yield Cells(self.table, line, row, self.codes, self.has_size)
 
 
 def named_columns(table: Table, *synonyms: Sequence[str]) -> list[str]:
@@ -134,13 +149,15 @@ def open_labels(path: Path, codes: Sequence[str] = ()) -> LabelTable:
     check_codes(codes)
     table = open_table(path, (*COLUMNS, *PATH, *CLASS))
     columns = named_columns(table, PATH, CLASS)
-    notes = [Note(note) for note in table.notes]
-    notes += [Note(f"column not read: {name}") for name in sorted(set(columns) - set(COLUMNS))]
+    labels = LabelTable(table, columns, codes, [Note(note) for note in table.notes])
+    read = (*COLUMNS, *CORNER_AND_SIZE) if labels.has_size else COLUMNS
+    labels.notes += [SIZED_BOX] if labels.has_size else []
+    labels.notes += [Note(f"column not read: {name}") for name in sorted(set(columns) - set(read))]
     if not {"class", *AFFECT} & set(columns):
-        notes.append(_unlabelled(path, table, columns))
+        labels.notes.append(_unlabelled(path, table, columns))
     if "group" not in columns:
-        notes.append(_ungrouped(columns))
-    return LabelTable(table, columns, codes, notes)
+        labels.notes.append(_ungrouped(columns))
+    return labels
 
 
 def _ungrouped(columns: list[str]) -> Note:

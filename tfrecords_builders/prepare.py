@@ -3,7 +3,7 @@
 import json
 import shutil
 from collections import Counter
-from collections.abc import Callable, Iterator, Sequence
+from collections.abc import Callable, Iterable, Iterator, Sequence
 from contextlib import ExitStack, contextmanager
 from dataclasses import asdict, is_dataclass
 from pathlib import Path
@@ -16,9 +16,10 @@ from tfaffect.media.detector import FaceDetector, find_weights
 from tfrecords_builders import beam as pipelines
 from tfrecords_builders import builder, repacks, twins
 from tfrecords_builders.assignment import assign_splits
-from tfrecords_builders.base import Corpus, Face, Note, RawFolderError, Skip
+from tfrecords_builders.base import Corpus, Face, RawFolderError, Skip
 from tfrecords_builders.build_counts import BuildCounts
-from tfrecords_builders.record import Fields, FindFaces, Maker, votes
+from tfrecords_builders.reading import read_annotations
+from tfrecords_builders.record import Fields, FindFaces, Maker, stored_fields
 from tfrecords_builders.twins import Outcomes
 from tfrecords_builders.workers import Outcome, worker_pool
 
@@ -50,52 +51,65 @@ def prepare(
     Raises UsageError when the records exist already (unless `overwrite`), when no face is left, when two faces have
     the same key, and when more annotations than `max_skipped` could not be read or matched.
     """
-    target = records / corpus.name / corpus.version
-    if target.exists() and not overwrite:
-        raise UsageError(f"{target} exists already. Use it as it is, or build it again with --overwrite.")
+    target = _free_target(corpus, records, overwrite)
     counts = BuildCounts()
     annotated = _read_or_name_repack(corpus, raw, counts)
-    warnings = repacks.recognise(counts.official, raw)
     faces = assign_splits(corpus, annotated, counts, keep_twins)
     _check_usable(corpus, faces, raw, counts)
+    warnings = [*repacks.recognise(counts.official, raw), *_lost_splits(faces, counts)]
     maker = Maker(corpus.expressions, corpus.affect_range, _detector(faces, face_detector))
     by_split = {split: chosen for split in SPLITS if (chosen := [face for face in faces if face.split == split])}
-    outcomes: Outcomes = {}
-
-    def step() -> None:
-        progress(len(outcomes), len(faces))
-
     with _build_folder(records, corpus.name) as folder:
         if beam:
-            written = _write_with_beam(corpus, maker, by_split, outcomes, folder, beam)
+            written, outcomes = _write_with_beam(corpus, maker, by_split, folder, beam)
         else:
-            with worker_pool(workers) as run:
-                examples = {
-                    split: _examples(run(maker, part), split, outcomes, counts, step)
-                    for split, part in by_split.items()
-                }
-                written = builder.write(corpus, examples, folder)
+            written, outcomes = _write_with_workers(corpus, maker, by_split, folder, workers, counts, progress)
         tagged, removed = twins.settle(faces, outcomes, counts, corpus.expressions, keep_twins)
         if reason := counts.failure(corpus.max_skipped if max_skipped is None else max_skipped):
             raise UsageError(f"{reason}\nIs {corpus.name} unpacked completely? Nothing was written.")
         if tagged or removed:
-            stored = {split: builder.read(written, split) for split in by_split}
-            examples = {split: twins.corrected(part, tagged, removed) for split, part in stored.items()}
-            written = builder.write(corpus, examples, folder / "again")
-        report = {
-            "corpus": corpus.name,
-            "version": corpus.version,
-            "options": {"keep_twins": keep_twins, **(asdict(corpus) if is_dataclass(corpus) else {})},
-            "licence": corpus.licence,
-            "warnings": warnings,
-            **counts.report(corpus.published),
-        }
-        (written / "build_report.json").write_text(json.dumps(report, indent=2) + "\n")
-        target.parent.mkdir(exist_ok=True)
-        if target.exists():
-            target.rename(folder / "replaced")
-        written.rename(target)
+            written = _write_again(corpus, written, by_split, folder, tagged, removed)
+        report = _report(corpus, keep_twins, warnings, counts)
+        _move(written, target, folder, report)
     return report
+
+
+def _free_target(corpus: Corpus, records: Path, overwrite: bool) -> Path:
+    """Return the folder of the records. Raises UsageError if it exists and must not be replaced."""
+    target = records / corpus.name / corpus.version
+    if target.exists() and not overwrite:
+        raise UsageError(f"{target} exists already. Use it as it is, or build it again with --overwrite.")
+    return target
+
+
+def _report(corpus: Corpus, keep_twins: bool, warnings: list[str], counts: BuildCounts) -> dict[str, Any]:
+    return {
+        "corpus": corpus.name,
+        "version": corpus.version,
+        "options": {"keep_twins": keep_twins, **(asdict(corpus) if is_dataclass(corpus) else {})},
+        "licence": corpus.licence,
+        "warnings": warnings,
+        **counts.report(corpus.published),
+    }
+
+
+def _move(written: Path, target: Path, folder: Path, report: dict[str, Any]) -> None:
+    """Give complete records their final name, with the report beside them. Earlier ones go into `folder`."""
+    (written / "build_report.json").write_text(json.dumps(report, indent=2) + "\n")
+    target.parent.mkdir(exist_ok=True)
+    if target.exists():
+        target.rename(folder / "replaced")
+    written.rename(target)
+
+
+def _lost_splits(faces: list[Face], counts: BuildCounts) -> Iterator[str]:
+    """Yield a warning for every split whose faces are all left out, because their groups are in later splits."""
+    for split in SPLITS:
+        if counts.annotated[split, ""] and split not in {face.split for face in faces}:
+            yield (
+                f"There is no {split} split: the groups of all its faces ({counts.annotated[split, '']:,}) are in a "
+                "later split as well. Give every group to one split, or keep all faces with --keep-twins."
+            )
 
 
 def _detector(faces: list[Face], given: Path | FindFaces | None) -> FindFaces | None:
@@ -114,33 +128,6 @@ def _read_or_name_repack(corpus: Corpus, raw: Path, counts: BuildCounts) -> list
         raise
 
 
-def read_annotations(corpus: Corpus, raw: Path, counts: BuildCounts) -> list[Face]:
-    """Return every annotated face, and count skips and notes. No picture is decoded unless the corpus must do so."""
-    faces = []
-    for item in corpus.faces(raw):
-        if isinstance(item, Face):
-            item = _check_labels(corpus, item)
-        if isinstance(item, Skip):
-            counts.skip(item)
-        elif isinstance(item, Note):
-            counts.notes[item.defect] += 1
-        else:
-            faces.append(item)
-            counts.count_official(item, corpus.expressions)
-    return faces
-
-
-def _check_labels(corpus: Corpus, face: Face) -> Face | Skip:
-    """Return a Skip for labels that the corpus's facts do not allow: such a label costs the face, not the build."""
-    if not set(votes(face.expression)) <= set(corpus.expressions):
-        return Skip("class code is not in the corpus's table")
-    low, high = corpus.affect_range
-    values = [value for value in (face.valence, face.arousal) if value is not None]
-    if not all(low - 1e-6 <= value <= high + 1e-6 for value in values):
-        return Skip(f"valence or arousal outside [{low:g}, {high:g}]")
-    return face
-
-
 def _examples(
     made: Iterator[Outcome], split: str, outcomes: Outcomes, counts: BuildCounts, step: Callable[[], None]
 ) -> Iterator[tuple[str, Fields]]:
@@ -151,7 +138,7 @@ def _examples(
         step()
         if not isinstance(outcome, Skip):
             records += 1
-            yield face.key, outcome
+            yield face.key, stored_fields(outcome)
     if not records:  # TFDS cannot write an empty split
         for lost in outcomes.values():
             if isinstance(lost, Skip):
@@ -159,21 +146,50 @@ def _examples(
         raise UsageError(f"No face of the {split} split gave a record.\n{counts.reasons()}")
 
 
-def _write_with_beam(
+def _write_with_workers(
     corpus: Corpus,
     maker: Maker,
     by_split: dict[str, list[Face]],
-    outcomes: Outcomes,
     folder: Path,
-    beam: tuple[str, Sequence[str]],
-) -> Path:
+    workers: int,
+    counts: BuildCounts,
+    progress: Callable[[int, int], None],
+) -> tuple[Path, Outcomes]:
+    """Write the records with processes of this machine. Return their folder, and what became of every face."""
+    outcomes: Outcomes = {}
+    total = sum(map(len, by_split.values()))
+
+    def step() -> None:
+        progress(len(outcomes), total)
+
+    with worker_pool(workers) as run:
+        examples = {
+            split: _examples(run(maker, part), split, outcomes, counts, step) for split, part in by_split.items()
+        }
+        return builder.write(corpus, examples, folder), outcomes
+
+
+def _write_with_beam(
+    corpus: Corpus, maker: Maker, by_split: dict[str, list[Face]], folder: Path, beam: tuple[str, Sequence[str]]
+) -> tuple[Path, Outcomes]:
+    """Write the records with Apache Beam. Return their folder, and what became of every face."""
     runner, given = beam
     settings = pipelines.options(given)
     examples = {split: pipelines.transform(maker, faces, folder, split) for split, faces in by_split.items()}
     written = builder.write(corpus, examples, folder, (runner, settings))
+    outcomes: Outcomes = {}
     for split in by_split:
         outcomes.update(pipelines.outcomes(folder, split))
-    return written
+    return written, outcomes
+
+
+def _write_again(
+    corpus: Corpus, written: Path, splits: Iterable[str], folder: Path, tagged: set[str], removed: set[str]
+) -> Path:
+    """Write the records once more: without those to be removed, and with the tag of the other twins."""
+    stored = {split: builder.read(written, split) for split in splits}
+    examples = {split: twins.corrected(part, tagged, removed) for split, part in stored.items()}
+    return builder.write(corpus, examples, folder / "again")
 
 
 def _check_usable(corpus: Corpus, faces: list[Face], raw: Path, counts: BuildCounts) -> None:

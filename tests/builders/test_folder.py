@@ -163,6 +163,42 @@ def test_half_a_box_is_refused(tmp_path, columns, cells):
         read(tmp_path)
 
 
+def test_a_box_may_be_given_by_corner_and_size(tmp_path):
+    write(tmp_path, "path,X,y,w,h", ["a.jpg", 4, 5, 30, 20.5], ["b.jpg", "", "", "", ""])
+    faces, _, notes = read(tmp_path)
+    assert {key: face.box for key, face in faces.items()} == {"a.jpg": (4, 5, 34, 25.5), "b.jpg": None}
+    assert set(notes) == {
+        "columns x, y, w, h are read as the box: left, top, width and height in pixels",
+        "table without class, valence and arousal: faces have no labels",
+        NO_GROUP,
+    }
+    write(tmp_path, "path,x,y,w,h", ["a.jpg", 4, 5, "", 20])
+    with pytest.raises(UsageError, match="w must be a number, because the other sides of the box are given"):
+        read(tmp_path)
+    write(tmp_path, "path,x,y,w,h,left,top,right,bottom", ["a.jpg", 1, 1, 1, 1, 2, 3, 40, 50])
+    faces, _, notes = read(tmp_path)
+    assert faces["a.jpg"].box == (2, 3, 40, 50)
+    assert {f"column not read: {name}" for name in "xywh"} <= set(notes)
+    write(tmp_path, "path,x,y,w", ["a.jpg", 1, 1, 1])
+    assert {f"column not read: {name}" for name in "xyw"} <= set(read(tmp_path)[2])
+
+
+def test_a_split_whose_rows_are_all_skipped_is_said(tmp_path):
+    write(tmp_path, "path,split", ["a.jpg", "train"], ["", "test"], ["../c.jpg", "test"], ["", "train"])
+    _, skips, notes = read(tmp_path)
+    assert skips.total() == 3
+    assert [note for note in notes if "split:" in note] == [
+        "there is no test split: all rows that name it were skipped (2)"
+    ]
+
+
+def test_a_build_that_fails_names_the_missing_pictures(tmp_path):
+    write(tmp_path, "path,class,group", ["gone.jpg", "fear", 1], ["b.jpg", "fear", 1], ["c.jpg", "fear", 1])
+    (tmp_path / "gone.jpg").unlink()
+    with pytest.raises(UsageError, match=r"1 of 3 annotations(?s:.*)Notes:\n(?s:.*)1  pictures not found: gone\.jpg"):
+        prepare(Folder(), tmp_path, tmp_path / "records")
+
+
 def test_rows_that_repeat_a_face_are_skipped_however_the_path_is_written(tmp_path):
     write(tmp_path, "path,class", ["sub/a.jpg", "fear"], ["./sub/a.jpg", "anger"], ["sub\\a.jpg", "fear"])
     (tmp_path / "sub\\a.jpg").unlink()

@@ -1,5 +1,6 @@
 import json
 from dataclasses import replace
+from functools import partial
 from pathlib import Path
 from zlib import crc32
 
@@ -35,6 +36,11 @@ class Handmade(Corpus):
 
 def picture(value=100, height=40, width=60):
     return lambda: np.full((height, width, 3), value, np.uint8)
+
+
+def level(value):
+    """A picture of one level, or of one colour, that a worker can get: it is no lambda."""
+    return partial(np.full, (40, 60, 3), value, np.uint8)
 
 
 KEPT = (("train", "k1"), ("validation", "k4"), ("test", "k5"))
@@ -261,6 +267,25 @@ def test_equal_pixels_of_different_groups_stay_in_the_latest_split(tmp_path):
     assert stored(tmp_path / "found") == stored(tmp_path / "stated"), "byte by byte what a corpus without twins gives"
 
 
+@pytest.mark.parametrize("workers", [1, 2])
+def test_faces_without_colour_are_counted_and_a_corpus_is_grey_when_all_are(tmp_path, workers):
+    splits, levels = ("train", "train", "validation", "test"), (100, 50, 70, 100)
+    grey = [face(n, image=level(levels[n]), split=split) for n, split in enumerate(splits)]
+    report = prepare(
+        Handmade(*grey, face(4, image=level((9, 8, 7)), split="test")), tmp_path, tmp_path / "mixed", workers=workers
+    )
+    # k0 is left out of train: its picture is in test as well
+    counted = {split: (part["records"], part["grey"]) for split, part in report["splits"].items()}
+    assert counted == {"train": (1, 1), "validation": (1, 1), "test": (2, 1)}
+    assert not open_corpus(tmp_path / "mixed", "handmade").is_grey
+    prepare(Handmade(*grey), tmp_path, tmp_path / "grey", workers=workers)
+    corpus = open_corpus(tmp_path / "grey", "handmade")
+    assert corpus.is_grey
+    for part in corpus.report["splits"].values():
+        del part["grey"]  # as earlier versions wrote it
+    assert not corpus.is_grey
+
+
 def test_equal_pixels_are_kept_and_tagged_on_request(tmp_path):
     report = prepare(Handmade(*split_by_pixels()), tmp_path, tmp_path, keep_twins=True)
     tags = {key: record["tags"] for key, record in read(tmp_path).items()}
@@ -295,6 +320,17 @@ def test_a_split_of_twins_alone_is_an_error_that_says_what_to_do(tmp_path):
     with pytest.raises(UsageError, match=r"The train split has no record left(?s:.*)--keep-twins"):
         prepare(Handmade(*items), tmp_path, tmp_path / "records")
     assert [path.name for path in (tmp_path / "records").iterdir()] == []
+
+
+def test_a_split_whose_groups_are_all_in_a_later_split_is_warned_of(tmp_path):
+    items = [face(0), face(1), face(2, split="validation", group="both"), face(3, split="test", group="both")]
+    report = prepare(Handmade(*items), tmp_path, tmp_path)
+    assert list(report["splits"]) == ["train", "test"]
+    assert report["warnings"] == [
+        "There is no validation split: the groups of all its faces (1) are in a later split as well. Give every group "
+        "to one split, or keep all faces with --keep-twins."
+    ]
+    assert prepare(Handmade(*items), tmp_path, tmp_path, keep_twins=True, overwrite=True)["warnings"] == []
 
 
 def test_splits_are_drawn_by_group(tmp_path):
