@@ -116,11 +116,11 @@ class Config:
     """Class weights of the class loss. On FER+ inverse frequency costs 12 to 15 points of accuracy."""
     class_balance: float = 0.0
     """Class-balanced sampling: 1 draws all classes about equally often, 0.5 by the square root of their shares; 0: off.
-    An epoch has the same number of faces. docs/rare_classes.md compares it with --logit-adjustment."""
+    An epoch has the same number of faces. docs/rare_classes.md describes it beside --logit-adjustment."""
     logit_adjustment: float = 0.0
     """tau of the logit-adjusted loss; 1: the network answers as if all classes were equally frequent; 0: off.
     It finds more faces of rare classes and costs accuracy. Class weights do the same: use --class-weights none with it.
-    Menon et al., ICLR 2021; docs/rare_classes.md has measurements."""
+    Menon et al., ICLR 2021; docs/rare_classes.md explains it."""
     expression_loss_weight: float = 10.5
     """Factor of the class loss; the losses of valence and arousal have a factor of 1."""
     affect_loss: Literal["rmse", "mse", "ccc"] = "rmse"

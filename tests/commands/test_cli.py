@@ -116,7 +116,7 @@ def test_a_module_of_no_extra_keeps_its_trace(module):
         cli.run(command, [], "tfaffect train")
 
 
-@pytest.mark.parametrize("extra", ["train", "onnx", "jax", "wandb", "beam", "excel", "annotations"])
+@pytest.mark.parametrize("extra", ["train", "onnx", "jax", "wandb", "beam", "excel", "annotations", "storage"])
 def test_every_package_of_an_extra_is_known(extra):
     listed = tomllib.loads((ROOT / "pyproject.toml").read_text())["project"]["optional-dependencies"][extra]
     names = {re.match(r"[\w-]+", line)[0].replace("-", "_") for line in listed if not line.startswith("tfaffect")}
@@ -127,9 +127,9 @@ def test_every_package_of_an_extra_is_known(extra):
 @pytest.mark.parametrize(
     ("flags", "words"),
     [
-        ([], "EfficientNet-B1 learns drawn faces of 40 pixels for 5 epochs, about 6 minutes on two cores. This shows"),
+        ([], "EfficientNet-B1 learns drawn faces of 40 pixels for 3 epochs, about 4 minutes on two cores. This shows"),
         (["--epochs", "1"], "EfficientNet-B1 learns drawn faces of 40 pixels for 1 epoch. This shows"),
-        (["--architecture", "small", "--image-size", "48"], "the network small learns drawn faces of 48 pixels for 5"),
+        (["--architecture", "small", "--image-size", "48"], "the network small learns drawn faces of 48 pixels for 3"),
     ],
 )
 def test_training_without_a_corpus_says_what_it_trains(flags, words, tmp_path, monkeypatch, capsys):

@@ -126,7 +126,7 @@ def file(tmp_path_factory):
 
 @pytest.fixture(scope="module")
 def watched(file):
-    """The small network after four epochs, what was seen in them, and its state then: a test below trains it further."""
+    """The small network after four epochs, what was seen in them, and its state then: a test trains it on."""
     model = network()
     watch = Watch(count_traces(model))
     fit(model, 4, GradualUnfreezing(layer_groups(model)), SaveAt(2, file), watch)
