@@ -125,13 +125,17 @@ def test_what_a_killed_job_left_is_done_and_nothing_else(embed, whole, tmp_path)
     rows = sorted((out / "rows").iterdir())
     rows[1].unlink()  # of long.mp4, with all its pieces
     rows[5].unlink()
-    before = {path: path.stat().st_mtime_ns for path in (out / "rows").iterdir()}
+    left = out / "rows" / f".{rows[2].name}-ab12cd_9"  # by a kill between the rename and the removal
+    left.mkdir()
+    (left / ".writing").touch()
+    before = {path: path.stat().st_mtime_ns for path in (out / "rows").glob("[0-9]*")}
     with pytest.raises(UsageError, match=r"has rows of shard 1/1. Add --resume"):
         embed(out=out, shard="1/1", piece_minutes=SECOND)
     with pytest.raises(UsageError, match=r"lacks the rows of the sources 2-2, 6-6\. Run the same jobs again"):
         main((), merge=out)
     embed(out=out, shard="1/1", piece_minutes=SECOND, resume=True)
     assert {path: path.stat().st_mtime_ns for path in before} == before
+    assert not left.exists()
     main((), merge=out)
     assert_same(tmp_path / "out.parquet", whole)
 

@@ -57,10 +57,15 @@ class Folder:
 
     @contextmanager
     def write(self, path: Path) -> Iterator[Path]:
-        """Yield a temporary path whose file becomes `path` when the block ends. Remove what killed jobs left of it."""
-        atomic.remove_unfinished(path)
+        """Yield a temporary path whose file becomes `path` when the block ends."""
         with atomic.write_file(path) as partial:
             yield partial
+
+    def remove_unfinished(self) -> None:
+        """Remove the temporary folders of killed jobs; those of running jobs stay."""
+        for folder in (self.path, *(self.path / kind for kind in (ROWS, WINDOWS, PIECES))):
+            for temporary in folder.glob(".*-*/"):
+                atomic.remove_unfinished(folder / temporary.name[1:].rpartition("-")[0])
 
     def names(self, kind: str) -> set[str]:
         """Return the names of the complete files of rows, windows or pieces."""

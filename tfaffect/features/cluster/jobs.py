@@ -58,6 +58,7 @@ def start(
     carried = tuple(dict.fromkeys(name for source in sources for name in source.carried))
     work = Work(folder, sources, options, detect, windows, carried, facts)
     with folder.lock("start", wait=True):
+        folder.remove_unfinished()
         if (before := folder.read_facts()) is not None:
             _check_same(out, before, facts)
         found = None if before is None else folder.read_units()  # a job killed here leaves units, maybe of other inputs
