@@ -2,6 +2,7 @@ from dataclasses import replace
 
 import keras
 import numpy as np
+import pytest
 
 from tests.small_network import small_backbone
 from tfaffect.config import Config
@@ -22,6 +23,7 @@ def test_maps_are_of_half_the_bytes_and_what_comes_out_is_not():
     assert {weight.dtype for weight in model.weights if "seed" not in weight.path} == {"float32"}
 
 
+@pytest.mark.slow
 def test_a_run_in_bfloat16_learns_and_keeps_a_float32_network(brief, tmp_path):
     config = replace(brief, epochs=2, learning_rate=1e-3)  # at 5e-3 rounding moves the loss by 7 % on some processors
     whole = train(config, tmp_path / "whole", small_backbone)

@@ -58,6 +58,7 @@ def kernel(model):
     return float(model.layers[0].kernel.numpy().item())
 
 
+@pytest.mark.slow
 def test_validation_figures_and_the_kept_model_are_of_the_averages(brief, tmp_path):
     histories = {}
     for name, share in [("plain", 0.0), ("averaged", 0.99)]:

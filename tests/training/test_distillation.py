@@ -73,6 +73,7 @@ def test_no_teacher_changes_nothing(corpus, config, tmp_path):
     assert not list(tmp_path.iterdir())
 
 
+@pytest.mark.slow
 def test_a_run_is_taught(brief, run, tmp_path):
     config = replace(brief, teachers=(str(run),), distillation_weight=1.0, epochs=1)
     taught = train(config, tmp_path / "taught", small_backbone)
