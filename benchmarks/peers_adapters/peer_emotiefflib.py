@@ -23,9 +23,5 @@ class EmotiEffLib:
         """Return the probabilities. The outputs of a multitask model end with valence and arousal."""
         return self.recogniser.predict_emotions(face, logits=False)[1][0][: len(self.classes)]
 
-    def find(self, frame):
-        """Raise NotImplementedError, see the constructor."""
-        raise NotImplementedError
-
 
 serve(EmotiEffLib)

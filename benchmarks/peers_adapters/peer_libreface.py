@@ -29,9 +29,5 @@ class LibreFace:
         answer = get_facial_expression(str(path), **self.options)
         return [float(name == answer) for name in self.classes]
 
-    def find(self, frame):
-        """Raise NotImplementedError, see the constructor."""
-        raise NotImplementedError
-
 
 serve(LibreFace)

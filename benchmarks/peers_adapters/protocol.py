@@ -31,7 +31,7 @@ WARM_UP = 20
 
 
 class Peer(Protocol):
-    """A library that classifies expressions."""
+    """A library that classifies expressions. One without a face detector refuses "scenes" and has no `find`."""
 
     classes: Sequence[str]
     version: str

@@ -170,3 +170,12 @@ def test_class_balanced_sampling_draws_rare_classes_as_often_as_others(both, pla
     first = mixing.faces_of_batch(both, balanced, 1, 0)
     assert first == mixing.faces_of_batch(both, balanced, 1, 0) != mixing.faces_of_batch(both, balanced, 2, 0)
     assert sum(mixing.faces_per_epoch(both, balanced)) == pytest.approx(sum(mixing.faces_per_epoch(both, plain)), abs=2)
+
+
+def test_batches_are_class_balanced_from_the_first_step_on(mixed_records, plain):
+    """Corpora that nobody has read yet: their labels are needed before TensorFlow traces the pipeline."""
+    balanced = replace(plain, class_balance=1.0, batch_size=64)
+    corpora = [open_corpus(mixed_records, name) for name in plain.corpora]
+    ((_, targets, _),) = batches.training_batches(corpora, balanced).take(1)
+    again = next(iter(mixing.epoch_examples(corpora, balanced, 0).batch(64)))
+    np.testing.assert_allclose(targets["expression"], parse(again)["expression"], atol=1e-6)

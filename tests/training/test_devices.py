@@ -70,8 +70,9 @@ def test_two_mirrored_devices_train_with_both_techniques_what_one_trains(config,
     assert mirrored.notna().all(axis=None)
     # BatchNorm and the RMSE see half a batch each, so the figures are near, not equal; unscaled ones would be double
     assert mirrored["loss"].tolist() == pytest.approx(single["loss"].tolist(), rel=0.15)
-    # half a batch for BatchNorm moves the CCC of these short runs by up to 0.07
-    assert mirrored["valence_ccc"].tolist() == pytest.approx(single["valence_ccc"].tolist(), abs=0.1)
+    # CCC after the first epoch, in which only the new layers learn; moments added up over replicas would halve it
+    assert mirrored["valence_ccc"][:2].tolist() == pytest.approx(single["valence_ccc"][:2].tolist(), abs=0.06)
+    assert mirrored["valence_ccc"][2] == pytest.approx(single["valence_ccc"][2], abs=0.1)  # 0.07 was seen
     assert mirrored["learning_rate"].tolist() == pytest.approx(single["learning_rate"].tolist(), rel=1e-6)
     assert models.load(tmp_path / "mirrored")[1] == replace(
         models.load(tmp_path / "single")[1], weights_sha256=models.load(tmp_path / "mirrored")[1].weights_sha256
