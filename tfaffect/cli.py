@@ -50,7 +50,8 @@ def run(command: Callable[..., None], words: Sequence[str] | None = None, name: 
     A subcommand gives `words` and `name` instead of the command line and the program's name.
     """
     name = name or _program_name()
-    os.environ.setdefault("TF_CPP_MIN_LOG_LEVEL", "2")  # TensorFlow's start-up notes would hide our own lines
+    # TensorFlow's notes would hide our own lines. 2.21 prints those of its import all the same (its issue 100442).
+    os.environ.setdefault("TF_CPP_MIN_LOG_LEVEL", "2")
     try:
         tyro.cli(command, args=words, prog=name, config=(tyro.conf.AvoidSubcommands,))
     except UsageError as error:

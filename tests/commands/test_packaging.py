@@ -34,6 +34,12 @@ def test_every_list_of_requirements_is_read_whole():
         assert all(" # " in line or line.startswith("-r") for line in requirements.lines(name, text)), "a reason each"
 
 
+def test_the_readme_is_short():
+    text = (ROOT / "README.md").read_text()
+    assert len(text.splitlines()) <= 200
+    assert len(text.split()) <= 1600
+
+
 def test_the_version_stands_in_one_place():
     assert PROJECT["project"]["dynamic"] == ["version"]
     assert f"## [{tfaffect.__version__}]" in (ROOT / "CHANGELOG.md").read_text()

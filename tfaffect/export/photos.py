@@ -63,15 +63,15 @@ def predict(
     The columns are those of `scoring.scores`, and `found`. Raises UsageError for unreadable photos and invalid labels.
     """
     rows = [{**_labels(photo), "key": str(number)} for number, photo in enumerate(photos)]
-    for sight in pipeline.describe(list(enumerate(photos)), network, detector, Options(faces=1)):
-        (row,) = sight.rows
+    for described in pipeline.describe(list(enumerate(photos)), network, detector, Options(faces=1)):
+        (row,) = described.rows
         if row.problem not in ("", NO_FACE) or row.frame is not None:
             problem = row.problem if row.frame is None else "it is a video"
-            raise UsageError(f"{photos[sight.number].path} cannot be scored: {problem}. Repair or remove it.")
+            raise UsageError(f"{photos[described.number].path} cannot be scored: {problem}. Repair or remove it.")
         outputs = dict(zip((*PREDICTED, *AFFECT), (*row.expression, row.valence, row.arousal), strict=True))
-        rows[sight.number] |= outputs | {"found": row.face is not None}
+        rows[described.number] |= outputs | {"found": row.face is not None}
         if advance:
-            advance(sight.number + 1, len(photos))
+            advance(described.number + 1, len(photos))
     return pd.DataFrame(rows, columns=["key", "group", *TRUE, *TRUE_AFFECT, *PREDICTED, *AFFECT, "found"]).assign(
         corpus="photos", tags=""
     )

@@ -185,9 +185,10 @@ def main(
         out: Folder for model.tflite and model.json.
         records: Folder of the prepared corpora, for check and calibration.
         overwrite: Replace an earlier export in OUT.
-        recipe: float32. float16: half the size. dynamic_int8: a third of the size, and faster. int8: as small, and
-            faster where the network has depthwise convolutions, as EfficientNet; then it is calibrated on training
-            faces. A recipe other than float32 fails when it loses more than its limits allow on validation faces.
+        recipe: float32. float16: half the size. dynamic_int8: a third of the size, and faster. int8: as small; for an
+            EfficientNet of 112 pixels or more it also computes with integers, which is faster, and takes their ranges
+            from training faces. A recipe other than float32 fails when it loses more than its limits allow on
+            validation faces.
     """
     measured = export(run, out, records, overwrite, recipe)
     print(measured.summary(out / FILE))

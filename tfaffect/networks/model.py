@@ -3,11 +3,12 @@
 from __future__ import annotations
 
 import re
-from collections.abc import Callable
+from collections.abc import Callable, Iterable
 from dataclasses import replace
 from pathlib import Path
 
 import keras
+import numpy as np
 from keras import layers, ops
 
 from tfaffect import contract as contracts
@@ -16,11 +17,11 @@ from tfaffect.contract import Contract
 from tfaffect.errors import UsageError
 from tfaffect.files import atomic
 from tfaffect.labels import AFFECT, CLASSES
-from tfaffect.networks import efficientnet_b1, efficientnet_lite1, residual
+from tfaffect.networks import efficientnet_b1, efficientnet_lite1, residual, statistics
 from tfaffect.networks.pytorch import layers as torch_layers
 
 EMBEDDING_SIZE = 256
-EXPORTS = "A .tflite or .onnx, such as the models of `tfaffect models`, cannot be trained: name it with --teachers."
+EXPORTS = "A SavedModel or .onnx cannot be trained: name it with --teachers."
 """The end of an error about --weights."""
 
 BACKBONES: dict[str, Callable[[Config], keras.Model]] = {
@@ -95,6 +96,9 @@ def _load_weights(backbone: keras.Model, config: Config) -> None:
     if config.architecture == "efficientnet_b1" and Path(config.weights).suffix in (".pth", ".pt"):
         torch_layers.backbone_weights(Path(config.weights), backbone)
         return
+    if Path(config.weights).suffix == ".tflite":
+        _fill_from_tflite(backbone, Path(config.weights), config.architecture)
+        return
     source = _pretrained(config.weights, config.architecture)
     if (config.architecture, config.weights) == ("efficientnet_b1", "lite1"):
         efficientnet_b1.start_from_lite1(backbone, source)
@@ -102,6 +106,24 @@ def _load_weights(backbone: keras.Model, config: Config) -> None:
     _set_weights(backbone, source)
     if source.get_layer("stem_bn").epsilon == torch_layers.EPSILON:
         torch_layers.compute_like_pytorch(backbone)
+
+
+def _fill_from_tflite(backbone: keras.Model, path: Path, architecture: str) -> None:
+    from tfaffect.networks import tflite_weights  # LiteRT is not needed for other weights
+
+    contract = contracts.read(path)
+    contracts.check_weights(path, contract)
+    if contract.architecture != architecture:
+        raise UsageError(
+            f"--weights {path} holds the network {contract.architecture}. Received: --architecture {architecture}. "
+            f"Add --architecture {contract.architecture}."
+        )
+    tflite_weights.fill(backbone, path)
+
+
+def renew_statistics(model: keras.Model, pictures: Iterable[np.ndarray]) -> None:
+    """Measure the statistics of the backbone's BatchNorm on batches of pictures, without changing its answers."""
+    statistics.renew(keras.Model(model.inputs[0], model.get_layer("avg_pool").input), pictures)
 
 
 def _pretrained(weights: str, architecture: str) -> keras.Model:
@@ -117,7 +139,7 @@ def _pretrained(weights: str, architecture: str) -> keras.Model:
             f"The {architecture} network starts from {', '.join((*named, 'none'))}, or from a run. "
             f"Received: --weights {weights}. {EXPORTS}"
         )
-    if not path.is_file() or path.suffix in (".tflite", ".onnx"):
+    if not path.is_file() or path.suffix == ".onnx":
         raise UsageError(
             f"--weights must be {', '.join(named)}, none, auto, a run or an existing file. Received: {weights!r}. "
             f"{EXPORTS}"

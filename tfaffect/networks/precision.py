@@ -2,14 +2,21 @@
 
 from __future__ import annotations
 
+import re
 from collections.abc import Iterator
 from contextlib import contextmanager
+from pathlib import Path
 
 import keras
 from keras import layers
 
 FLOAT32_LAYERS = (layers.InputLayer, layers.Rescaling, layers.Normalization)
 """Layers before the pooled feature maps that stay float32, because they handle the pixel values."""
+
+PROCESSOR = Path("/proc/cpuinfo")
+"""Linux lists the instructions of an x86 processor here, in lines `flags`. Elsewhere nothing is known."""
+MULTIPLIES_BFLOAT16 = {"amx_bf16", "avx512_bf16"}
+"""Flags of the instructions that multiply bfloat16."""
 
 
 def set_precision(model: keras.Model, precision: str) -> None:
@@ -37,3 +44,20 @@ def in_float32(model: keras.Model) -> Iterator[keras.Model]:
     finally:
         for layer, policy in policies.items():
             layer.dtype_policy = policy
+
+
+def note(precision: str, processor: Path = PROCESSOR) -> str | None:
+    """Return what to tell a user whose processor has no instructions for `precision`; None if there is nothing to tell.
+
+    Measured on a Xeon with neither flag: the micro network takes 104 ms a step of 64 faces in float32, 283 in bfloat16.
+    """
+    on_cpus = all(name.startswith("cpu") for name in keras.distribution.list_devices())
+    if precision == "float32" or not on_cpus or not processor.is_file():
+        return None
+    flags = re.search(r"^flags\s*:(.*)$", processor.read_text(), re.MULTILINE)
+    if flags is None or MULTIPLIES_BFLOAT16 & set(flags[1].split()):
+        return None
+    return (
+        f"This processor has no instructions for {precision} (AMX), so training is about 2.7 times as slow as with "
+        "--precision float32."
+    )

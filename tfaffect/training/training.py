@@ -18,9 +18,11 @@ from tfaffect.config import Config
 from tfaffect.contract import Contract
 from tfaffect.errors import UsageError
 from tfaffect.files import atomic, storage, versions
-from tfaffect.networks.model import build, layer_groups, resolve_weights
+from tfaffect.networks import precision
+from tfaffect.networks.model import build, layer_groups, renew_statistics, resolve_weights
 from tfaffect.records import batches, mixing
 from tfaffect.records.prepared import Prepared, labelled_heads, open_corpus
+from tfaffect.runtimes import shipped
 from tfaffect.training import devices, distillation, interruption
 from tfaffect.training.callbacks import tracking
 from tfaffect.training.callbacks.averaging import AveragedWeights
@@ -41,6 +43,9 @@ FIRST_WEIGHTS = {
     "none": "random weights",
 }
 """What `--weights auto` can become, and its name in a message."""
+
+STATISTICS_FACES = 512
+"""Faces that give BatchNorm its means and variances when the first weights come from a .tflite."""
 
 
 def train(
@@ -74,6 +79,8 @@ def train(
         if not resume and group.writes:
             config.save(folder / "config.json")
             create_folder(folder)
+        if group.writes and (note := precision.note(config.precision)):
+            print(note)
         last = min(config.epochs, until or config.epochs)
         corpora = distillation.distil(corpora, config, folder, group.writes)
         with interruption.release_on_error():
@@ -134,6 +141,8 @@ class _Run:
             checkpoint = Checkpoint(self.folder, position, stateful, self.steps, stop_requested, writes)
             if resume:
                 checkpoint.restore(model)
+            elif backbone is None and config.weights.endswith(".tflite"):
+                renew_statistics(model, self.training_pictures(STATISTICS_FACES))
             unfreezing = [GradualUnfreezing(layer_groups(model), config.groups_at_start)]
             before = [position, *(unfreezing if config.gradual_unfreezing == "on" else [])]
             callbacks = [*before, *self.scoring(model, position, history, best), progress, checkpoint]
@@ -189,8 +198,12 @@ class _Run:
 
     def augmented_faces(self) -> np.ndarray:
         """Return the first training pictures, for TensorBoard."""
-        (batch, *_), *_ = batches.training_batches(self.corpora, self.config).take(1)
-        return batch[:32].numpy()
+        return next(self.training_pictures(1))[:32]
+
+    def training_pictures(self, faces: int) -> Iterator[np.ndarray]:
+        """Return the first batches of training pictures, the same in every process, with at least so many faces."""
+        first = batches.training_batches(self.corpora, self.config).take(-(-faces // self.config.batch_size))
+        return (pictures.numpy() for pictures, *_ in first)
 
     def corpus_metrics(self) -> list[keras.callbacks.Callback]:
         """Return the callback that scores each corpus of a mix."""
@@ -220,8 +233,12 @@ def contract(config: Config, corpora: list[Prepared]) -> Contract:
 
 def _weights(config: Config, quiet: bool) -> str:
     weights, reasons = resolve_weights(config)
-    if weights not in FIRST_WEIGHTS and Path(weights).exists():  # the run may resume in another working folder
-        weights = str(Path(weights).absolute())
+    if weights not in FIRST_WEIGHTS:
+        path = shipped.find(weights)
+        if (path / shipped.FILE).is_file():
+            path /= shipped.FILE
+        if path.exists():  # the run may resume in another working folder
+            weights = str(path.absolute())
     if config.weights == "auto" and not quiet:
         print(" ".join([f"The backbone starts from {FIRST_WEIGHTS[weights]}.", *reasons]))
     return weights

@@ -146,7 +146,7 @@ class RowReader:
         window = start + self.delay, end + self.delay
         return Labels(
             {name: [between(trace, *window) for trace in raters] for name, raters in found.affect.items()},
-            [{name: held.between(*window) for name, held in rater.items()} for rater in found.classes],
+            [{name: segments.between(*window) for name, segments in rater.items()} for rater in found.classes],
             found.notes,
         )
 

@@ -27,15 +27,15 @@ def gold(raters: Sequence[Trace], gold_standard: str) -> Trace:
     """Return one trace of one or more raters. Raises MixedRatersError for raters of two kinds."""
     if len(raters) == 1:
         return raters[0]
-    held = [rater for rater in raters if isinstance(rater, Steps)]
-    if not held:
+    segmented = [rater for rater in raters if isinstance(rater, Steps)]
+    if not segmented:
         combined = {"mean": traces.mean, "ccc_centred": traces.ccc_centred}[gold_standard](raters)
         windows = [(rater.start, rater.end) if isinstance(rater, Part) else (-np.inf, np.inf) for rater in raters]
         start, end = min(start for start, _ in windows), max(end for _, end in windows)
         return Part(combined.seconds, combined.values, combined.notes, start, end)
-    if len(held) < len(raters):
+    if len(segmented) < len(raters):
         raise MixedRatersError
-    mean = steps.mean(held)
+    mean = steps.mean(segmented)
     return mean if gold_standard == "mean" else Steps(mean.seconds, mean.values, (*mean.notes, MEAN_OF_SEGMENTS))
 
 
@@ -45,9 +45,9 @@ def votes(classes: Sequence[Classes], times: np.ndarray) -> np.ndarray:
     A rater who gives several classes at a time has one vote, which they share.
     """
     given = np.zeros((len(times), len(classes), len(CLASSES)))
-    for rater, segments in enumerate(classes):
-        for name, held in segments.items():
-            given[:, rater, CLASSES.index(name)] = ~np.isnan(held.at(times))
+    for rater, by_class in enumerate(classes):
+        for name, segments in by_class.items():
+            given[:, rater, CLASSES.index(name)] = ~np.isnan(segments.at(times))
     total = given.sum(axis=2, keepdims=True)
     return np.divide(given, total, out=np.full_like(given, np.nan), where=total > 0)
 
@@ -69,12 +69,12 @@ def length_notes(
     seconds: how long the video is. delay: by how much segments and constants were moved. whole: whether the ratings are
     meant to last until the end of the video.
     """
-    held = [trace for trace in affect.values() if isinstance(trace, Steps)]
-    held += [segments for rater in classes for segments in rater.values()]
+    segmented = [trace for trace in affect.values() if isinstance(trace, Steps)]
+    segmented += [segments for rater in classes for segments in rater.values()]
     live = [trace for trace in affect.values() if trace and not isinstance(trace, Steps)]
     room = max([traces.GAP_SECONDS, *(trace.step for trace in live)])
     last = max((trace.seconds[-1] + trace.step / 2 for trace in live), default=seconds)
     if whole and last < seconds - room:
         yield LONGER
-    if max([last, *(trace.seconds[-1] - delay for trace in held if trace)]) > seconds + room:
+    if max([last, *(trace.seconds[-1] - delay for trace in segmented if trace)]) > seconds + room:
         yield SHORTER
