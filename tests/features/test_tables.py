@@ -1,9 +1,13 @@
+import subprocess
+import sys
+
 import numpy as np
 import pandas as pd
 import pyarrow as pa
 import pyarrow.parquet
 import pytest
 
+from tests import ROOT
 from tfaffect.errors import UsageError
 from tfaffect.features import tables
 from tfaffect.features.row import Row
@@ -138,3 +142,15 @@ def test_windows_have_a_column_for_every_statistic_of_every_value(tmp_path, suff
     assert (table.iloc[1]["face_share"], table.iloc[1]["frames"]) == (0, 20)
     assert pd.isna(table.iloc[1]["track"])
     assert table.iloc[1].filter(like="embedding").isna().all()
+
+
+def test_writing_a_table_does_not_import_pandas(tmp_path):
+    """It takes a quarter of a second, as much as all that a job on a cluster imports of its own."""
+    code = "import sys; from pathlib import Path; from tfaffect.features import tables; "
+    code += "from tfaffect.features.row import Row; "
+    code += "path, schema = Path(sys.argv[1]), tables.SCHEMA; "
+    code += "tables.writer(path)(path, schema, [tables.to_batch([Row('a.png', problem='no face')], schema)]); "
+    code += "print('pandas' in sys.modules)"
+    command = [sys.executable, "-c", code, str(tmp_path / "faces.parquet")]
+    assert subprocess.run(command, cwd=ROOT, check=True, capture_output=True, text=True).stdout == "False\n"
+    assert pd.read_parquet(tmp_path / "faces.parquet")["problem"].tolist() == ["no face"]

@@ -68,7 +68,8 @@ class Linker:
         self._seconds = seconds
         tracks, measured = self._tracks, _measure(boxes)
         tracks.predict(elapsed)
-        tracks.keep(~(tracks.hidden > HIDDEN_SECONDS))
+        if (gone := tracks.hidden > HIDDEN_SECONDS).any():
+            tracks.keep(~gone)
         overlaps = _overlaps(tracks.mean, measured)
         handicap = np.where(np.isnan(tracks.hidden), 0, HANDICAP)
         allowed = (overlaps >= MIN_OVERLAP) & (tracks.deviations(measured) <= MAX_DEVIATIONS)
@@ -79,7 +80,8 @@ class Linker:
         new = np.flatnonzero(numbers < 0)
         numbers[new] = np.arange(self._next, self._next + len(new))
         self._next += len(new)
-        tracks.add(numbers[new], measured[new])
+        if len(new):
+            tracks.add(numbers[new], measured[new])
         return numbers.tolist()
 
     def end_tracks(self) -> None:

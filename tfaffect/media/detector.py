@@ -2,13 +2,13 @@
 
 from __future__ import annotations
 
-import threading
 from dataclasses import dataclass
 from pathlib import Path
 
 import cv2
 import numpy as np
 
+from tfaffect.media import yunet
 from tfaffect.media.detector_file import FILE, VARIABLE, find_weights
 from tfaffect.media.faces import Box
 
@@ -20,10 +20,10 @@ faces that fill the picture, 67 % are found at 640 and 96 % at 192 (199 enlarged
 large picture, more are found at 640."""
 
 QUICK_SIDE, QUICK_PIXELS = 320, 32
-"""Longest side of a quick search for the largest faces, which takes a third of the time (4 instead of 12 ms), and the
+"""Longest side of a quick search for the largest faces, whose network takes 1.4 instead of 6 ms at 720p, and the
 shortest side of a face, in its pixels, from which its result is used: a face that it misses is smaller. If it finds too
 few, the full search follows. Of 300 faces of FER+ in 1080p, it finds 285 of those with 700 pixels a side (full search:
-297) and 221 with 300 pixels (286). The boxes of both searches overlap by 0.87. A side of 224 takes 2 ms, but the boxes
+297) and 221 with 300 pixels (286). The boxes of both searches overlap by 0.87. With a side of 224, the boxes
 of faces of 350 pixels in 720p vary more, which changes the network's classes by 7 % more from frame to frame."""
 
 
@@ -60,8 +60,8 @@ class Detection:
 class FaceDetector:
     """YuNet (Wu, Peng and Yu, Machine Intelligence Research 2023) as a function from a picture to its faces.
 
-    It can be pickled, and called from several threads: each makes its own network at its first call. `sides` are the
-    longest sides in pixels to which a picture is scaled for the search, one after the other until a face is found.
+    It can be pickled, and called from several threads: each opens its own networks. `sides` are the longest sides in
+    pixels to which a picture is scaled for the search, one after the other until a face is found.
     """
 
     weights: Path
@@ -82,11 +82,9 @@ class FaceDetector:
 
     def _search(self, picture: np.ndarray, scaled: np.ndarray) -> list[Detection]:
         """Search a scaled picture; return boxes and landmarks in pixels of the original picture."""
-        net = _net(self.weights, self.min_score)
-        net.setInputSize(scaled.shape[1::-1])
-        _, rows = net.detect(cv2.cvtColor(scaled, cv2.COLOR_RGB2BGR))
+        rows = yunet.search(self.weights, scaled, self.min_score)
         scale_x, scale_y = scaled.shape[1] / picture.shape[1], scaled.shape[0] / picture.shape[0]
-        found = [] if rows is None else [_detection(row, scale_x, scale_y) for row in rows]
+        found = [_detection(row, scale_x, scale_y) for row in rows]
         return sorted(found, key=lambda face: face.area, reverse=True)
 
 
@@ -119,27 +117,6 @@ def _size(picture: np.ndarray, longest_side: int) -> tuple[int, int]:
     height, width = picture.shape[:2]
     scale = longest_side / max(height, width)
     return max(1, round(width * scale)), max(1, round(height * scale))
-
-
-_lock = threading.Lock()  # the log level of OpenCV is global
-_nets = threading.local()  # threads cannot share a network, because it stores its input size
-
-
-def _net(weights: Path, min_score: float) -> cv2.FaceDetectorYN:
-    if getattr(_nets, "made_for", None) != (weights, min_score):
-        with _lock:
-            _nets.net, _nets.made_for = _make_net(weights, min_score), (weights, min_score)
-    return _nets.net
-
-
-def _make_net(weights: Path, min_score: float) -> cv2.FaceDetectorYN:
-    log = cv2.utils.logging
-    level = log.getLogLevel()
-    log.setLogLevel(log.LOG_LEVEL_ERROR)  # OpenCV 5.0 warns about its own default target
-    try:
-        return cv2.FaceDetectorYN.create(str(weights), "", (320, 320), min_score, 0.3, 5000)
-    finally:
-        log.setLogLevel(level)
 
 
 def _detection(row: np.ndarray, scale_x: float, scale_y: float) -> Detection:
