@@ -46,7 +46,7 @@ SOURCES = 10_000
 
 def main(
     videos: int = 200,
-    frames: int = 25,
+    frames: int = 50,
     parts: tuple[str, ...] = ("shards", "beam", "start", "memory"),
     model: Path = ROOT / "models" / "fer_plus_micro",
     face_detector: Path | None = None,

@@ -135,7 +135,8 @@ def main(
         resume: Continue an interrupted run.
         overwrite: Replace files that exist.
         strict: Exit with status 1 if an input cannot be read.
-        shard: Do part I of N of the work, from 1. All N jobs have the same inputs and flags, and --out is a folder.
+        shard: Do part I of N of the work, from 1. All N jobs have the same inputs and flags, and --out is a folder,
+            which may be at gs:// or s3://.
         piece_minutes: With --shard or --beam-runner: cut longer videos into pieces, which several jobs share.
         beam_runner: Do the work on a cluster with Apache Beam, for example FlinkRunner. --out is a folder.
         beam_options: Options of the Beam pipeline, without dashes.
@@ -355,11 +356,13 @@ def _print_what_is_not_written(job: Job, counts: Counts) -> None:
 
 def _print_shared(out: Path, shared: Shared, strict: bool) -> None:
     """Print the counts of one job's part of a shared folder, and how to go on. Exit where it is not as asked."""
+    from tfaffect.files.paths import printable
+
     _print_counts(out, shared.counts)
     if shared.left:
         cli.fail(f"Interrupted before {counted(shared.left, 'task')}. {_how_to_go_on()}", status=130)
     if shared.is_complete:
-        print(f"  complete: {cli.typed(f'embed --merge {shlex.quote(str(out))}')} makes one table of it")
+        print(f"  complete: {cli.typed(f'embed --merge {shlex.quote(printable(out))}')} makes one table of it")
     if strict and shared.counts.unreadable:
         sys.exit(1)
 

@@ -8,6 +8,7 @@ from functools import partial
 from http.server import SimpleHTTPRequestHandler, ThreadingHTTPServer
 from pathlib import Path
 from threading import Thread
+from urllib.request import urlopen
 
 import av
 import cv2
@@ -21,7 +22,7 @@ from tfaffect import embed
 from tfaffect.embed import Embedder
 from tfaffect.errors import UsageError
 from tfaffect.features.sources import Search, find_sources
-from tfaffect.files import remote
+from tfaffect.files import connection, remote
 from tfaffect.files.paths import printable
 from tfaffect.media import video
 
@@ -57,6 +58,7 @@ def bucket(folder):
     moto.start()
     with pytest.MonkeyPatch.context() as patch:
         host, port = moto.get_host_and_port()
+        urlopen(f"http://{host}:{port}/moto-api/reset", data=b"").close()  # servers of one process share their buckets
         patch.setenv("AWS_ENDPOINT_URL", f"http://{host}:{port}")
         patch.setenv("AWS_DEFAULT_REGION", "us-east-1")
         for name in ("AWS_ACCESS_KEY_ID", "AWS_SECRET_ACCESS_KEY"):
@@ -203,7 +205,7 @@ def test_the_web_lists_and_sends_pictures_tables_and_videos(folder, tmp_path, sm
 @pytest.fixture
 def small_blocks(monkeypatch):
     monkeypatch.setattr(remote, "BLOCK_BYTES", BLOCK_BYTES)
-    monkeypatch.setattr(remote, "PAUSE_SECONDS", 0.01)
+    monkeypatch.setattr(connection, "PAUSE_SECONDS", 0.01)
 
 
 def seen(path, **how):
@@ -230,7 +232,7 @@ def test_a_connection_that_breaks_is_made_again(folder, small_blocks):
 def test_a_connection_that_stays_broken_becomes_a_row_after_those_before(folder, small_blocks):
     with serving(folder, broken=range(20, 999)) as (url, server):
         *rows, last = Embedder(MODEL).rows(f"{url}/noise.mp4", detect=False)
-    assert len(server.asked) == 19 + remote.ATTEMPTS
+    assert len(server.asked) == 19 + connection.ATTEMPTS
     assert 10 < len(rows) < 60
     assert {row.problem for row in rows} == {""}
     assert last.problem.startswith(f"unreadable: {url}/noise.mp4 cannot be read: ClientPayloadError: ")

@@ -59,9 +59,9 @@ def write_dictionary(
     _write(to or dictionary_of(table), table, facts, entries)
 
 
-def copy_dictionary(source: Path, table: Path) -> None:
+def copy_dictionary(source: Mapping[str, Any], table: Path) -> None:
     """Write the data dictionary of a table that was made of those that the dictionary `source` describes."""
-    facts = json.loads(source.read_text("utf-8"))
+    facts = dict(source)
     facts |= {"table": table.name, "missing": MISSING[table.suffix.lower()]}
     _write(dictionary_of(table), table, facts, facts.pop("columns"))
 

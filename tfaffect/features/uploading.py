@@ -9,7 +9,7 @@ from pathlib import Path
 
 from tfaffect.errors import UsageError
 from tfaffect.features.plan import Plan
-from tfaffect.files import remote
+from tfaffect.files import buckets, remote
 from tfaffect.files.paths import cache_folder
 
 
@@ -21,7 +21,7 @@ def local_file(out: Path) -> Path:
     if (url := remote.address(out)) is None:
         return out
     remote.to_path(url)
-    if not remote.is_writable(out):
+    if not buckets.is_writable(out):
         raise UsageError(f"Files can be written to gs:// and s3://, not to the web. Received: --out {url}.")
     return cache_folder() / "uploads" / hashlib.sha256(url.encode()).hexdigest()[:16] / out.name
 
@@ -45,7 +45,7 @@ def check(plan: Plan, out: Path, resume: bool, overwrite: bool) -> None:
                 )
         if resume and not plan.is_started and remote.exists(out):
             raise UsageError(f"{url} is complete: there is nothing to resume.")
-        remote.check_writable(out)
+        buckets.check_writable(out)
     except OSError as error:
         reason = "there is no such bucket" if error.errno == errno.ENOENT else error.strerror
         raise UsageError(f"{url} cannot be written: {reason}. Name another file.") from error
@@ -62,9 +62,9 @@ def upload(plan: Plan, out: Path) -> None:
     try:
         for path, target in reversed(targets.items()):
             if path.exists():
-                remote.upload(path, target)
+                buckets.upload(path, target)
             elif remote.exists(target):
-                remote.remove(target)
+                buckets.remove(target)
     except OSError as error:
         raise UsageError(
             f"{url} cannot be written: {error.strerror}. The table is complete in {plan.out}: copy it with the files "

@@ -5,7 +5,7 @@ from __future__ import annotations
 import os
 import threading
 from collections.abc import Callable, Iterator
-from contextlib import contextmanager
+from contextlib import contextmanager, suppress
 from dataclasses import dataclass
 from fractions import Fraction
 from functools import partial
@@ -19,7 +19,8 @@ from av.video.reformatter import VideoReformatter
 
 from tfaffect.files import remote
 from tfaffect.files.paths import printable
-from tfaffect.media.skipping import SkippedFrame, Skipper, Wanted
+from tfaffect.media.seeking import Entry, find_entry, frames_from, packets_from
+from tfaffect.media.skipping import CannotSkipError, SkippedFrame, Skipper, Wanted, elapsed
 
 RESTART_SECONDS = 0.5
 """A time stamp that is earlier than the one before by more than this is a clock that restarts, as in joined files."""
@@ -147,24 +148,36 @@ def _choose_stream(path: Path, container: av.container.InputContainer, number: i
     return Video(path, container, stream, float(1 / rate), number, len(streams))
 
 
-def decode(video: Video, key_frames: bool = False, wanted: Wanted | None = None) -> Iterator[TimedFrame]:
+def entry_before(path: Path, stream: int, seconds: float) -> Entry | None:
+    """Return the key frame from which frames after this time are decoded; None to decode from the start."""
+    with suppress(UnreadableVideoError), open_video(path, stream) as video:  # decoding finds what can be read of it
+        start, base = video.start(), video.stream.time_base
+        if start is not None and base is not None:
+            return find_entry(video.container, video.stream, (seconds + float(start)) / float(base))
+    return None
+
+
+def decode(
+    video: Video, key_frames: bool = False, wanted: Wanted | None = None, entry: Entry | None = None
+) -> Iterator[TimedFrame]:
     """Yield all frames, or only key frames, in the order of their time stamps, which start at 0 or later and grow.
 
     `wanted` tells which frames are looked at; others may have no picture, because they are not decoded. Key frames are
     those that FFmpeg decodes without any other frame, so it skips the work on the others. A stamp that repeats counts
     half a frame later. When a stamp is earlier than the one before by more than RESTART_SECONDS, the clock has
-    restarted, and time goes on from the last frame. Without stamps, frames are counted. Raises CannotSkipError for a
-    video that must be decoded again without `wanted`.
+    restarted, and time goes on from the last frame. Without stamps, frames are counted. `entry` is the key frame with
+    which decoding begins. Raises CannotSkipError for a video that must be decoded again without `wanted` and `entry`.
     """
     last, shift, start = -np.inf, 0.0, video.start()
     ratio = _pixel_ratio(video.stream)
     skipper = Skipper(video.stream, start, wanted) if wanted else None
-    for number, frame in _key_frames(video) if key_frames else enumerate(_frames(video, skipper)):
+    first = entry.number if entry else 0
+    for number, frame in _key_frames(video) if key_frames else enumerate(_frames(video, skipper, entry), first):
         if frame is None or frame.pts is None or frame.time_base is None:
             seconds = max(last, -video.step) + video.step
         else:
             start = frame.pts * frame.time_base if start is None else start  # raw streams start with their first frame
-            seconds = float(frame.pts * frame.time_base - start) + shift
+            seconds = elapsed(frame.pts, frame.time_base, start) + shift
         if seconds < last - RESTART_SECONDS:
             shift += last + video.step - seconds
             seconds = last + video.step
@@ -174,10 +187,22 @@ def decode(video: Video, key_frames: bool = False, wanted: Wanted | None = None)
         yield TimedFrame(number, last, video.step, partial(_to_picture, video.path, frame, ratio))
 
 
-def _frames(video: Video, skipper: Skipper | None) -> Iterator[av.VideoFrame | SkippedFrame | None]:
-    if skipper is None:
-        return _decoded(video, video.container.demux(video.stream), lambda: None)
-    return skipper.merge(_decoded(video, skipper.packets(video.container), skipper.stop))
+def _frames(
+    video: Video, skipper: Skipper | None, entry: Entry | None
+) -> Iterator[av.VideoFrame | SkippedFrame | None]:
+    container, stream = video.container, video.stream
+    packets = packets_from(container, stream, entry) if entry else container.demux(stream)
+
+    def need_all() -> None:
+        if entry:
+            raise CannotSkipError
+        if skipper:
+            skipper.stop()
+
+    frames: Iterator[av.VideoFrame | SkippedFrame | None]
+    frames = _decoded(video, skipper.packets(packets) if skipper else packets, need_all)
+    frames = skipper.merge(frames) if skipper else frames
+    return frames_from(entry, frames) if entry else frames
 
 
 def _decoded(
@@ -292,7 +317,8 @@ def _to_picture(path: Path, frame: av.VideoFrame | SkippedFrame | None, ratio: F
     if not hasattr(_converters, "rgb"):
         _converters.rgb = VideoReformatter()  # frames have their own converters, whose start takes 0.4 ms at 1080p
     try:
-        rgb = _converters.rgb.reformat(frame, max(1, round(frame.width * ratio)), frame.height, "rgb24")
+        width = max(1, round(frame.width * ratio))
+        rgb = _converters.rgb.reformat(frame, width, frame.height, "rgb24", threads=1)  # other threads convert too
         picture, turns = rgb.to_ndarray(), round(frame.rotation / 90) % 4
     except av.error.FFmpegError as error:
         raise UnreadableVideoError(f"{path} has frames that cannot be converted: {error.strerror}.") from error

@@ -1,4 +1,4 @@
-"""Reads the frames of a video at given times. Every video is decoded once, from start to end."""
+"""Reads the frames of a video at given times. Every video is decoded once, in order."""
 
 from __future__ import annotations
 
@@ -17,13 +17,17 @@ from tfaffect.files import remote
 from tfaffect.files.paths import printable
 from tfaffect.media.animation import animation_frames, is_animated
 from tfaffect.media.containers import is_truncated
-from tfaffect.media.decoding import TimedFrame, UnreadableVideoError, Video, decode, open_video
+from tfaffect.media.decoding import TimedFrame, UnreadableVideoError, Video, decode, entry_before, open_video
+from tfaffect.media.seeking import Entry
 from tfaffect.media.skipping import CannotSkipError
 
 _log = logging.getLogger(__name__)  # without handlers of the program, Python writes warnings to standard error
 
 ROUNDING = 0.002
 """Seconds by which a time stamp may be late: Matroska and WebM round time stamps, also the first one, to 1 ms."""
+
+SEEK_SECONDS = 1.0
+"""Seconds before the first wanted time until which decoding begins: there lies the frame that is on screen then."""
 
 MAX_FRAME_SECONDS = 3600.0
 """Longest time that one frame may stay on screen. A broken AVI header gave steps of 10^8 s, with a row at each time."""
@@ -115,11 +119,12 @@ def _sample(
     if remote.is_file(path) and is_animated(path):
         yield from sample(animation_frames(path), path, rate, every, start, end)
         return
+    entry = entry_before(path, stream, start - SEEK_SECONDS) if start > SEEK_SECONDS and not key_frames else None
     with open_video(path, stream) as video:
         for note in video.notes():
             _log.warning("%s %s", printable(path), note)
-        frames = decode(video, key_frames) if key_frames or rate is None else _decode_wanted(video, rate, start, end)
-        reached = yield from sample(frames, path, rate, every, start, end)
+        frames = decode(video, True) if key_frames else _decode_wanted(video, rate, start, end, entry)
+        reached = yield from sample(frames, path, rate, every, start, end, entry.number if entry else 0)
         claimed, codec = max(video.duration(), video.stream.frames * video.step), video.stream.codec_context.name
     if reached is None:
         raise UnreadableVideoError(f"{path} has no frames that can be decoded. Its codec is {codec!r}.")
@@ -127,16 +132,19 @@ def _sample(
         raise TruncatedVideoError(path, reached, claimed)
 
 
-def _decode_wanted(video: Video, rate: float, start: float, end: float) -> Iterator[TimedFrame]:
-    """Yield all frames, of which only those at multiples of 1 / rate seconds surely have a picture."""
+def _decode_wanted(
+    video: Video, rate: float | None, start: float, end: float, entry: Entry | None
+) -> Iterator[TimedFrame]:
+    """Yield all frames from `entry` on. With a rate, only those at multiples of 1 / rate surely have a picture."""
 
     def wanted(seconds: float, following: float) -> bool:
+        assert rate is not None
         first, last = max(start, seconds) - 2 * ROUNDING, min(end, following) + 2 * ROUNDING
         return math.ceil(first * rate) / rate <= last
 
-    count = 0
+    count = entry.number if entry else 0
     try:
-        for frame in decode(video, wanted=wanted):
+        for frame in decode(video, wanted=None if rate is None else wanted, entry=entry):
             yield frame
             count += 1
     except CannotSkipError:
@@ -145,19 +153,22 @@ def _decode_wanted(video: Video, rate: float, start: float, end: float) -> Itera
 
 
 def sample(
-    frames: Iterator[TimedFrame], path: Path, rate: float | None, every: int, start: float, end: float
+    frames: Iterator[TimedFrame], path: Path, rate: float | None, every: int, start: float, end: float, first: int = 0
 ) -> Generator[VideoFrame, None, float | None]:
-    """Choose among frames as `sample_frames` does; return the end time of the last one, None without a frame."""
+    """Choose among frames as `sample_frames` does; return the end time of the last one, None without a frame.
+
+    first: how many frames come before these.
+    """
     if rate is None:
-        return (yield from _every_nth(frames, every, start, end))
+        return (yield from _every_nth(enumerate(frames, first), every, start, end))
     return (yield from _at_rate(frames, path, rate, start, end))
 
 
 def _every_nth(
-    frames: Iterator[TimedFrame], every: int, start: float, end: float
+    frames: Iterator[tuple[int, TimedFrame]], every: int, start: float, end: float
 ) -> Generator[VideoFrame, None, float | None]:
     reached = None
-    for count, frame in enumerate(frames):
+    for count, frame in frames:
         if frame.seconds >= end:
             return end
         if count % every == 0 and frame.seconds >= start:

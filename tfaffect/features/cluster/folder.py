@@ -1,4 +1,4 @@
-"""The output folder that jobs share. Every file of it is written, listed and locked here.
+"""The output folder that jobs share, on a disk or in a bucket. Every file of it is written, listed and locked here.
 
 columns.json          what the columns of the rows mean; model, inputs and options
 windows.columns.json  the same for the windows
@@ -12,17 +12,17 @@ report.json           counts, when all units are complete
 from __future__ import annotations
 
 import json
-import time
 from collections.abc import Iterable, Iterator, Sequence
-from contextlib import ExitStack, contextmanager, suppress
+from contextlib import AbstractContextManager
 from dataclasses import dataclass
 from pathlib import Path
-from typing import Any
+from typing import Any, BinaryIO
 
 import pyarrow as pa
 from pyarrow import parquet
 
 from tfaffect.features import tables
+from tfaffect.features.cluster.stores import Store, store_of
 from tfaffect.features.cluster.units import Task, Unit
 from tfaffect.features.source import Source
 from tfaffect.files import atomic, remote
@@ -33,15 +33,20 @@ COLUMNS, WINDOW_COLUMNS, UNITS, REPORT = "columns.json", "windows.columns.json",
 BATCH_ROWS = 2048
 """Rows in memory while a table is read: 3 MB."""
 
-WAIT_SECONDS = 0.2
-"""Time between two looks at a lock that another job holds."""
-
 
 @dataclass(frozen=True)
 class Folder:
     """The output folder of several jobs."""
 
     path: Path
+
+    def __str__(self) -> str:
+        return remote.address(self.path) or str(self.path)
+
+    @property
+    def store(self) -> Store:
+        """Where it lies: on a disk or in a bucket."""
+        return store_of(self.path)
 
     def table(self, kind: str, unit: Unit) -> Path:
         """Return the file of a unit's rows or windows."""
@@ -55,31 +60,30 @@ class Folder:
         """Return the files of a unit's pieces, in order."""
         return [self.piece(Task(unit, number)) for number in range(len(unit.cuts) + 1)]
 
-    @contextmanager
-    def write(self, path: Path) -> Iterator[Path]:
-        """Yield a temporary path whose file becomes `path` when the block ends."""
-        with atomic.write_file(path) as partial:
-            yield partial
+    def write(self, path: Path, new: bool = False) -> AbstractContextManager[Path]:
+        """Yield a temporary path whose file becomes `path` when the block ends; see `Store.write`."""
+        return self.store.write(path, new)
 
     def remove_unfinished(self) -> None:
-        """Remove the temporary folders of killed jobs; those of running jobs stay."""
+        """Remove the temporary folders of killed jobs; those of running jobs stay. A bucket has none."""
+        if remote.address(self.path):
+            return
         for folder in (self.path, *(self.path / kind for kind in (ROWS, WINDOWS, PIECES))):
             for temporary in folder.glob(".*-*/"):
                 atomic.remove_unfinished(folder / temporary.name[1:].rpartition("-")[0])
 
     def names(self, kind: str) -> set[str]:
         """Return the names of the complete files of rows, windows or pieces."""
-        folder = self.path / kind
-        return {path.name for path in folder.iterdir() if path.name[0] != "."} if folder.is_dir() else set()
+        return self.store.names(self.path / kind)
 
     def is_foreign(self) -> bool:
         """Return whether this is a folder with other files only. Other jobs may be starting: they make locks first."""
-        names = {path.name for path in self.path.iterdir() if path.name[0] != "."}
+        names = self.store.names(self.path)
         return bool(names) and not names & {COLUMNS, WINDOW_COLUMNS, UNITS}
 
     def is_complete(self, unit: Unit) -> bool:
         """Return whether the rows of a unit are there."""
-        return self.table(ROWS, unit).exists()
+        return self.store.exists(self.table(ROWS, unit))
 
     def complete(self, units: Iterable[Unit]) -> list[Unit]:
         """Return the units whose rows are there, with one look into the folder."""
@@ -91,13 +95,17 @@ class Folder:
     ) -> Iterator[pa.RecordBatch]:
         """Yield the rows or windows of units, in order."""
         for unit in units:
-            yield from read_batches(self.table(kind, unit), columns)
+            with self.store.open(self.table(kind, unit)) as file:
+                yield from read_batches(file, columns)
 
     def read_facts(self) -> dict[str, Any] | None:
         """Return the model, the inputs and the options of the folder; None for a new folder."""
-        with suppress(FileNotFoundError):
-            return json.loads((self.path / COLUMNS).read_text("utf-8"))["run"]
-        return None
+        return self.read_json(COLUMNS)["run"] if self.store.exists(self.path / COLUMNS) else None
+
+    def read_json(self, name: str) -> dict[str, Any]:
+        """Return the content of a small file of JSON."""
+        with self.store.open(self.path / name) as file:
+            return json.load(file)
 
     def write_json(self, name: str, content: object) -> None:
         """Write a small file of JSON."""
@@ -112,7 +120,7 @@ class Folder:
 
     def read_units(self) -> list[Unit] | None:
         """Return the units; None for a new folder."""
-        if not (self.path / UNITS).exists():
+        if not self.store.exists(self.path / UNITS):
             return None
         return [Unit(line["first"], line["last"], tuple(line["cuts"])) for line in self._lines()]
 
@@ -121,25 +129,19 @@ class Folder:
         return [Source(Path(path), *rest) for line in self._lines() for path, *rest in line["sources"]]
 
     def _lines(self) -> Iterator[dict[str, Any]]:
-        with open(self.path / UNITS, encoding="utf-8") as file:
+        with self.store.open(self.path / UNITS) as file:
             yield from map(json.loads, file)
 
-    @contextmanager
-    def lock(self, name: str, wait: bool = False) -> Iterator[None]:
-        """Hold a lock of the folder. If another job holds it, wait, or raise BlockingIOError."""
-        with ExitStack() as stack:
-            while True:
-                try:
-                    stack.enter_context(atomic.locked(self.path / name))
-                    break
-                except BlockingIOError:
-                    if not wait:
-                        raise
-                    time.sleep(WAIT_SECONDS)
-            yield
+    def lock(self, name: str, wait: bool = False) -> AbstractContextManager[None]:
+        """Hold a lock of the folder, see `Store.lock`."""
+        return self.store.lock(self.path / name, wait)
+
+    def claim(self, name: str, take_over: bool) -> AbstractContextManager[None]:
+        """Keep other jobs from a part of the work, see `Store.claim`."""
+        return self.store.claim(self.path / name, take_over)
 
 
-def read_batches(path: Path, columns: Sequence[str] | None = None) -> Iterator[pa.RecordBatch]:
+def read_batches(path: Path | BinaryIO, columns: Sequence[str] | None = None) -> Iterator[pa.RecordBatch]:
     """Yield the rows of a Parquet file, few at a time."""
     with parquet.ParquetFile(path) as file:
         yield from file.iter_batches(BATCH_ROWS, columns=columns)

@@ -13,6 +13,7 @@ from tfaffect.errors import UsageError
 from tfaffect.features import columns, tables
 from tfaffect.features.cluster.folder import COLUMNS, PIECES, ROWS, WINDOW_COLUMNS, WINDOWS, Folder
 from tfaffect.features.cluster.report import write_report
+from tfaffect.features.cluster.stores import check_place
 from tfaffect.features.cluster.units import Task, Unit, tasks, units
 from tfaffect.features.cluster.work import StopRequestedError, Work
 from tfaffect.features.dictionary import write_dictionary
@@ -20,7 +21,7 @@ from tfaffect.features.embedder import Embedder
 from tfaffect.features.job import Progress, facts_of
 from tfaffect.features.sample import Options
 from tfaffect.features.source import Source
-from tfaffect.files import remote
+from tfaffect.files import buckets, remote
 from tfaffect.training.interruption import stop_signals
 
 
@@ -31,12 +32,17 @@ def check(out: Path, windows: tuple[float, float] | None, piece_minutes: float |
             raise UsageError(f"{name} must be more than 0 seconds. Received: {name}={value}.")
     if piece_minutes is not None and not 0 < piece_minutes < math.inf:
         raise UsageError(f"--piece-minutes must be more than 0. Received: {piece_minutes}.")
-    if url := remote.address(out):
-        raise UsageError(f"--out is a folder that all jobs see, such as a mounted bucket. Received: {url}.")
+    check_place(out)
+    shown = remote.address(out) or out
     if out.suffix.lower() in tables.WRITERS or out.is_file():
-        raise UsageError(f"With --shard or --beam-runner, --out is a folder that all jobs share. Received: {out}.")
-    if out.is_dir() and Folder(out).is_foreign():
-        raise UsageError(f"{out} is not empty, and no output of such a job. Name a new folder.")
+        raise UsageError(f"With --shard or --beam-runner, --out is a folder that all jobs share. Received: {shown}.")
+    try:
+        if remote.address(out):
+            buckets.check_writable(out / ".start")
+        if Folder(out).is_foreign():
+            raise UsageError(f"{shown} is not empty, and no output of such a job. Name a new folder.")
+    except remote.RemoteError as error:
+        raise UsageError(f"{shown} cannot be written: {error.strerror}. Name another folder.") from error
 
 
 def start(
@@ -59,14 +65,13 @@ def start(
     work = Work(folder, sources, options, detect, windows, carried, facts)
     with folder.lock("start", wait=True):
         folder.remove_unfinished()
-        if (before := folder.read_facts()) is not None:
-            _check_same(out, before, facts)
-        found = None if before is None else folder.read_units()  # a job killed here leaves units, maybe of other inputs
-        if found is None:
+        if (before := folder.read_facts() or _write_dictionary(work, embedder, ROWS)) is not None:
+            _check_same(folder, before, facts)
+        if windows and not folder.store.exists(out / WINDOW_COLUMNS):
+            _write_dictionary(work, embedder, WINDOWS)
+        if (found := folder.read_units()) is None:  # it is new, or a job was killed here
             found = units(sources, options, piece_minutes)
             folder.write_units(found, sources)
-        if before is None:
-            _write_dictionaries(work, embedder)
     return work, found
 
 
@@ -85,13 +90,13 @@ def alone(folder: Folder, mine: Sequence[Task], shard: tuple[int, int], resume: 
     number, count = shard
     with ExitStack() as stack:
         try:
-            stack.enter_context(folder.lock(f"shard-{number}-of-{count}"))
-        except BlockingIOError:
-            raise UsageError(f"Another process does shard {number}/{count} of {folder.path}. Wait for it.") from None
+            stack.enter_context(folder.claim(f"shard-{number}-of-{count}", take_over=resume))
+        except BlockingIOError as error:
+            raise UsageError(f"Another process does shard {number}/{count} of {folder}. {error}") from None
         left = lacking(folder, mine)
         if len(left) < len(mine) and not resume:
             raise UsageError(
-                f"{folder.path} has rows of shard {number}/{count}. Add --resume to do what lacks, or remove it."
+                f"{folder} has rows of shard {number}/{count}. Add --resume to do what lacks, or remove it."
             )
         yield left
 
@@ -127,21 +132,29 @@ def complete(work: Work, units: Sequence[Unit], mine: Sequence[Task]) -> tuple[l
     return [unit for unit in found if unit in of_tasks], len(found) == len(units)
 
 
-def _check_same(out: Path, before: dict[str, Any], facts: dict[str, Any]) -> None:
+def _check_same(folder: Folder, before: dict[str, Any], facts: dict[str, Any]) -> None:
     changed = [name for name in facts if facts[name] != before.get(name)]
     if changed:
         received = "; ".join(f"{name} was {before.get(name)}, is {facts[name]}" for name in changed)
         raise UsageError(
-            f"{out} has rows of other inputs, of another model or with other options. Name a new folder. "
+            f"{folder} has rows of other inputs, of another model or with other options. Name a new folder. "
             f"Received: {received}."
         )
 
 
-def _write_dictionaries(work: Work, embedder: Embedder) -> None:
-    path, carried, contract = work.folder.path, work.carried, embedder.contract
-    if work.windows:
-        schema = tables.with_carried(tables.WINDOW_SCHEMA, carried)
-        described = (columns.WINDOWS, carried, contract, work.facts)
-        write_dictionary(Path(WINDOWS, "*.parquet"), schema, *described, to=path / WINDOW_COLUMNS)
-    described = (columns.ROWS, carried, contract, work.facts)
-    write_dictionary(Path(ROWS, "*.parquet"), work.schema, *described, to=path / COLUMNS)  # last: read_facts reads it
+def _write_dictionary(work: Work, embedder: Embedder, kind: str) -> dict[str, Any] | None:
+    """Write the data dictionary of rows or windows.
+
+    Returns the facts of the job that has done so at the same time, None if there is none.
+    """
+    name, known, schema = {
+        ROWS: (COLUMNS, columns.ROWS, work.schema),
+        WINDOWS: (WINDOW_COLUMNS, columns.WINDOWS, work.window_schema),
+    }[kind]
+    try:
+        with work.folder.write(work.folder.path / name, new=kind == ROWS) as partial:
+            described = (known, work.carried, embedder.contract, work.facts)
+            write_dictionary(Path(kind, "*.parquet"), schema, *described, to=partial)
+    except FileExistsError:
+        return work.folder.read_facts()
+    return None

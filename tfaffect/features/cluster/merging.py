@@ -14,10 +14,11 @@ from tfaffect.errors import UsageError
 from tfaffect.features import tables
 from tfaffect.features.cluster.folder import COLUMNS, ROWS, WINDOW_COLUMNS, WINDOWS, Folder, write_batches
 from tfaffect.features.cluster.report import read_report
+from tfaffect.features.cluster.stores import check_place, store_of
 from tfaffect.features.cluster.units import Unit
 from tfaffect.features.dictionary import copy_dictionary, dictionary_of
 from tfaffect.features.job import Counts
-from tfaffect.files import atomic, remote
+from tfaffect.files import atomic, buckets, remote
 
 BATCH_ROWS = 4096
 """Rows in memory at once: 5 MB, or 22 MB of windows."""
@@ -33,26 +34,24 @@ def merge(path: Path, out: Path, overwrite: bool) -> Counts:
     different jobs, and for files that exist, unless `overwrite` is set.
     """
     for place in (path, out):
-        if url := remote.address(place):
-            raise UsageError(
-                f"--merge reads and writes on this machine, or in a mounted bucket. Received: {url}. Name a path of "
-                "this machine."
-            )
-    folder = Folder(path)
+        check_place(place)
+    folder, store = Folder(path), store_of(out)
     facts, units = folder.read_facts(), folder.read_units()
     if facts is None or units is None:
-        raise UsageError(f"{path} is no output folder of jobs with --shard or --beam-runner.")
+        raise UsageError(f"{folder} is no output folder of jobs with --shard or --beam-runner.")
     kinds = {out: (ROWS, COLUMNS)}
     if facts["window_seconds"] is not None:
         kinds[out.with_suffix(f".windows{out.suffix}")] = (WINDOWS, WINDOW_COLUMNS)
     _check_outputs([*kinds, *map(dictionary_of, kinds)], out, overwrite)
     _check_complete(folder, units)
-    schema = parquet.read_schema(folder.table(ROWS, units[0]))
+    with folder.store.open(folder.table(ROWS, units[0])) as file:
+        schema = parquet.read_schema(file)
     schemas = {ROWS: schema, WINDOWS: tables.with_carried(tables.WINDOW_SCHEMA, schema.names[len(tables.SCHEMA) :])}
     for table, (kind, dictionary) in kinds.items():
-        with atomic.write_file(table) as partial:
+        with store.write(table) as partial:
             write_batches(partial, schemas[kind], _batches(folder, kind, units, facts))
-        copy_dictionary(path / dictionary, table)
+        with store.write(dictionary_of(table)) as partial:
+            copy_dictionary(folder.read_json(dictionary), partial.with_name(table.name))
     return read_report(folder, units)
 
 
@@ -60,22 +59,24 @@ def _batches(folder: Folder, kind: str, units: Sequence[Unit], facts: dict[str, 
     """Yield rows or windows. Two jobs with different options that start together on a file system without locks mix."""
     names = folder.names(kind)  # units without videos have no windows
     for path in (path for unit in units if (path := folder.table(kind, unit)).name in names):
-        with parquet.ParquetFile(path) as file:
+        with folder.store.open(path) as content, parquet.ParquetFile(content) as file:
             metadata = (file.schema_arrow.metadata or {}).get(b"tfaffect")
             if kind == ROWS and (metadata is None or json.loads(metadata) != facts):
-                raise UsageError(f"{path} was written with other options than {COLUMNS} names. Remove it and resume.")
-            yield from file.iter_batches(BATCH_ROWS)
+                shown = remote.address(path) or path
+                raise UsageError(f"{shown} was written with other options than {COLUMNS} names. Remove it and resume.")
+            yield from file.iter_batches(BATCH_ROWS, use_threads=False)  # of few rows a column is too little work
 
 
 def _check_outputs(paths: Sequence[Path], out: Path, overwrite: bool) -> None:
     tables.writer(out)
     for path in paths:
-        if path.exists() and not overwrite:
-            raise UsageError(f"{path} exists already. Name another file, or replace it with --overwrite.")
+        shown = remote.address(path) or path
         try:
-            atomic.check_writable(path)
+            if store_of(path).exists(path) and not overwrite:
+                raise UsageError(f"{shown} exists already. Name another file, or replace it with --overwrite.")
+            (buckets if remote.address(path) else atomic).check_writable(path)
         except OSError as error:
-            raise UsageError(f"{path} cannot be written: {error.strerror}. Name another file.") from error
+            raise UsageError(f"{shown} cannot be written: {error.strerror}. Name another file.") from error
 
 
 def _check_complete(folder: Folder, units: Sequence[Unit]) -> None:
@@ -86,6 +87,6 @@ def _check_complete(folder: Folder, units: Sequence[Unit]) -> None:
     named = ", ".join(f"{unit.first + 1}-{unit.last + 1}" for unit in lacking[:SHOWN])
     more = f" and {len(lacking) - SHOWN:,} more groups" if len(lacking) > SHOWN else ""
     raise UsageError(
-        f"{folder.path} is not complete: it lacks the rows of the sources {named}{more}. "
+        f"{folder} is not complete: it lacks the rows of the sources {named}{more}. "
         "Run the same jobs again with --resume."
     )

@@ -6,11 +6,11 @@ video, so they come later.
 
 from __future__ import annotations
 
-from collections.abc import Iterable, Iterator, Sequence
+from collections.abc import Callable, Iterable, Iterator, Sequence
 from dataclasses import replace
 from itertools import chain, groupby, islice
 from pathlib import Path
-from typing import Any
+from typing import Any, BinaryIO
 
 import numpy as np
 import pyarrow as pa
@@ -53,9 +53,12 @@ def write_piece(path: Path, samples: Iterable[Sample]) -> None:
             stream.write_batch(pa.RecordBatch.from_pylist(some, SCHEMA))
 
 
-def read_video(pieces: Sequence[Path], source: Source, options: Options) -> Iterator[Sample]:
+def read_video(
+    pieces: Sequence[Path], source: Source, options: Options, open_file: Callable[[Path], BinaryIO]
+) -> Iterator[Sample]:
     """Yield the samples of a video with tracks and filtered rows, out of its pieces in order."""
-    samples = pipeline.repeat_rows(_with_tracks(pipeline.link(_until_broken(_read(pieces, source, options.abstain)))))
+    read = _read(map(open_file, pieces), source, options.abstain)
+    samples = pipeline.repeat_rows(_with_tracks(pipeline.link(_until_broken(read))))
     if options.smooth is None:
         return samples
     return pipeline.smooth(samples, options.smooth, options.smooth_embeddings)
@@ -80,11 +83,11 @@ def _values(row: Row) -> np.ndarray:
     return np.concatenate([row.expression, (row.valence, row.arousal), row.embedding]).astype(np.float32)
 
 
-def _read(pieces: Sequence[Path], source: Source, abstain: float) -> Iterator[Sample]:
+def _read(pieces: Iterable[BinaryIO], source: Source, abstain: float) -> Iterator[Sample]:
     """Yield the samples of all pieces. The first frame of a piece may be the last one of the piece before it."""
     last = None
-    for path in pieces:
-        with pa.memory_map(str(path)) as file:
+    for piece in pieces:
+        with piece as file:
             stream = pa.ipc.open_file(file)
             batches = map(stream.get_batch, range(stream.num_record_batches))
             lines = chain.from_iterable(batch.to_pylist() for batch in batches)

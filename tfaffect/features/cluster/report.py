@@ -2,7 +2,6 @@
 
 from __future__ import annotations
 
-import json
 from collections.abc import Sequence
 from dataclasses import asdict
 
@@ -28,8 +27,7 @@ def counts_of(folder: Folder, units: Sequence[Unit]) -> Counts:
 
 def read_report(folder: Folder, units: Sequence[Unit]) -> Counts:
     """Return the counts of a folder whose units are complete."""
-    path = folder.path / REPORT
-    if not path.exists():  # the last job was killed before it wrote them
+    if not folder.store.exists(folder.path / REPORT):  # the last job was killed before it wrote them
         return write_report(folder, units)
-    facts = json.loads(path.read_text("utf-8"))
+    facts = folder.read_json(REPORT)
     return Counts(**{name: facts[name] for name in Counts.__dataclass_fields__})

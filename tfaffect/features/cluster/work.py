@@ -22,6 +22,7 @@ from tfaffect.features.pipeline import smooth
 from tfaffect.features.row import Row
 from tfaffect.features.sample import Options, Sample
 from tfaffect.features.source import Source
+from tfaffect.files import remote
 
 
 class StopRequestedError(Exception):
@@ -92,17 +93,22 @@ class Work:
 
     def _finish(self, unit: Unit) -> None:
         """Write the rows of a long video, unless a piece lacks or another job is writing them."""
-        pieces = self.folder.pieces(unit)
-        if not (self.folder.is_complete(unit) or all(path.exists() for path in pieces)):
+        folder, pieces = self.folder, self.folder.pieces(unit)
+        if not (folder.is_complete(unit) or {path.name for path in pieces} <= folder.names(PIECES)):
             return  # without the lock: the job that writes the last piece must find it free, or held by a writer
         try:
-            with self.folder.lock(f"{unit.name}.pieces"):
-                if not self.folder.is_complete(unit):
-                    self._write_unit(unit, read_video(pieces, self.sources[unit.first], self.options))
+            with folder.lock(f"{unit.name}.pieces"):
+                if not folder.is_complete(unit):
+                    self._write_unit(
+                        unit, read_video(pieces, self.sources[unit.first], self.options, folder.store.open)
+                    )
                 for path in pieces:
-                    path.unlink(missing_ok=True)
+                    folder.store.remove(path)
         except BlockingIOError:
             return
+        except remote.RemoteError:
+            if not folder.is_complete(unit):  # without locks, another job has written the rows and removed the pieces
+                raise
 
     def _items(self, task: Task) -> Sequence[Source]:
         unit = task.unit
