@@ -2,7 +2,8 @@
 
 from __future__ import annotations
 
-from functools import partial
+from collections.abc import Callable
+from functools import partial, reduce
 from typing import Any
 
 import numpy as np
@@ -60,10 +61,9 @@ def validation_batches(
     parts = [corpus.records(split) for corpus in corpora if corpus.size(split)]
     if not parts:
         raise UsageError(f"No corpus has a split {split!r}. Received: {', '.join(corpus.name for corpus in corpora)}.")
-    records = parts[0]
-    for part in parts[1:]:
-        records = records.concatenate(part)
-    labelled = records.map(lambda record: {name: record[name] for name in ("image", "corpus", "key", *HEADS)})
+    labelled = reduce(tf.data.Dataset.concatenate, parts).map(
+        lambda record: {name: record[name] for name in ("image", "corpus", "key", *HEADS)}
+    )
     padded = labelled.concatenate(_padding(sum(corpus.size(split) for corpus in corpora), config))
     batches = _part(padded.enumerate(), config.batch_size, share).batch(
         config.batch_size // share[1], drop_remainder=True
@@ -117,13 +117,11 @@ def _padding(total: int, config: Config) -> tf.data.Dataset:
 
 
 def _training_batch(epoch: Any, indices: Any, examples: dict, config: Config) -> tuple:
-    """Call Python once per batch: one call per face halves the speed at 48 pixels."""
     records = parse(examples)
-    augmented = partial(pictures.augmented, config=config)
-    images = tf.numpy_function(augmented, [records["image"], _names(records), epoch, indices], tf.uint8, stateful=False)
+    images = _pictures(partial(pictures.augmented, config=config), records, config.image_size, epoch, indices)
     values, weights = targets(records)
     values["expression"] = _smoothed(values["expression"], weights["expression"], config.label_smoothing)
-    batch = _with_shape(images, records["image"], config.image_size), values, weights
+    batch = images, values, weights
     return _mix_up(batch, epoch, indices[0] // config.batch_size, config) if config.mixup else batch
 
 
@@ -166,17 +164,12 @@ def _partners(labelled: np.ndarray, epoch: int, step: int, seed: int, mixup: flo
     return partner, rng.beta(mixup, mixup, len(labelled)).astype(np.float32)
 
 
-def _letterboxed(records: dict, image_size: int) -> Any:
-    arguments = [records["image"], _names(records)]
-    letterboxed = partial(pictures.letterboxed, size=image_size)
-    return _with_shape(
-        tf.numpy_function(letterboxed, arguments, tf.uint8, stateful=False), records["image"], image_size
-    )
+def _letterboxed(records: dict, size: int) -> Any:
+    return _pictures(partial(pictures.letterboxed, size=size), records, size)
 
 
-def _names(records: dict) -> Any:
-    return tf.strings.join([records["corpus"], records["key"]], "/")
-
-
-def _with_shape(images: Any, encoded: Any, size: int) -> Any:
-    return tf.ensure_shape(images, (encoded.shape[0], size, size, 3))
+def _pictures(read: Callable[..., np.ndarray], records: dict, size: int, *arguments: Any) -> Any:
+    """Return the pictures of a batch. Python is called once for it: one call per face halves the speed at 48 pixels."""
+    names = tf.strings.join([records["corpus"], records["key"]], "/")
+    images = tf.numpy_function(read, [records["image"], names, *arguments], tf.uint8, stateful=False)
+    return tf.ensure_shape(images, (records["image"].shape[0], size, size, 3))
