@@ -8,6 +8,8 @@ from typing import Any
 
 import keras
 
+from tfaffect.networks import depthwise
+
 SMALLEST_EPSILON = 1.001e-5
 """The smallest epsilon that cuDNN accepts; layers with a smaller one keep Keras's code."""
 
@@ -15,9 +17,9 @@ SMALLEST_EPSILON = 1.001e-5
 def fuse(model: keras.Model) -> None:
     """Train BatchNorm of feature maps and swish with fused kernels under TensorFlow; other backends fuse them already.
 
-    Results, weights and saved files stay the same. Frozen BatchNorm and inference keep Keras's code. Measured by
-    benchmarks/train_step.py. Ioffe and Szegedy, Batch Normalization, ICML 2015; Ramachandran et al., Searching for
-    Activation Functions, 2017.
+    Depthwise convolutions of small maps get the gradients of `depthwise`. Results, weights and saved files stay the
+    same. Frozen BatchNorm and inference keep Keras's code. Measured by benchmarks/train_step.py. Ioffe and Szegedy,
+    Batch Normalization, ICML 2015; Ramachandran et al., Searching for Activation Functions, 2017.
     """
     if keras.backend.backend() != "tensorflow":
         return
@@ -26,6 +28,8 @@ def fuse(model: keras.Model) -> None:
             layer.call = MethodType(_normalise, layer)
         elif isinstance(layer, keras.layers.Activation) and layer.activation is keras.activations.silu:
             layer.call = _swish()
+        elif isinstance(layer, keras.layers.DepthwiseConv2D):
+            depthwise.speed_up(layer)
 
 
 def _is_batchnorm_of_maps(layer: keras.Layer) -> bool:
