@@ -45,18 +45,17 @@ def search(
     UsageError for the folder of another search, a folder that another process writes, and settings that cannot be
     searched. Raises KeyboardInterrupt after Ctrl-C; the current trial is saved first.
     """
-    from tfaffect.tuning.session import Session
-    from tfaffect.tuning.tuner import is_chief, is_worker
+    from tfaffect.tuning.session import Session, is_chief_oracle, is_worker
 
     if is_worker():
         settings = _wait_for_settings(settings, out)
         with interruption.stop_signals() as stop_requested:
-            Session(settings, out, backbone, isolate, stop_requested).work()
+            Session(settings, out, backbone, isolate, stop_requested).search()
         return None
     try:
         with atomic.locked(out / FILE):
             settings = _load_or_create(settings, out, command)
-            with nullcontext(lambda: False) if is_chief() else interruption.stop_signals() as stop_requested:
+            with nullcontext(lambda: False) if is_chief_oracle() else interruption.stop_signals() as stop_requested:
                 return Session(settings, out, backbone, isolate, stop_requested).run()
     except BlockingIOError:
         raise UsageError(f"Another process searches in {out}. Wait for it, or name another folder.") from None
@@ -177,7 +176,7 @@ def _make_settings(
 
 
 def _print_result(best: dict[str, Any] | None, folder: Path, objective: str) -> None:
-    from tfaffect.tuning.tuner import is_worker
+    from tfaffect.tuning.session import is_worker
 
     if best:
         print(f"\nBest:    trial {best['trial']}, {objective} {best['score']:.4f}")

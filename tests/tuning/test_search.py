@@ -155,7 +155,7 @@ def test_what_cannot_be_searched_is_refused_before_anything_is_made(base, tmp_pa
 
 def test_an_objective_needs_labels(base):
     corpora = [open_corpus(base.records, "synthetic")]
-    for objective in ("selection", *objectives.REQUIRED_HEADS):
+    for objective in objectives.METRICS:
         objectives.check_labels(objective, corpora)
     report = json.loads(json.dumps(corpora[0].report))
     report["splits"]["train"]["valence"] = 0

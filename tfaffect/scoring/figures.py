@@ -1,5 +1,7 @@
 """Figures of scores and predictions by matplotlib, without pyplot and its global state."""
 
+from collections.abc import Mapping
+from pathlib import Path
 from typing import Any
 
 import numpy as np
@@ -7,12 +9,13 @@ import pandas as pd
 from matplotlib.axes import Axes
 from matplotlib.colors import LogNorm, Normalize
 from matplotlib.figure import Figure
-from matplotlib.patheffects import withStroke
 
 from tfaffect.labels import AFFECT, CLASSES
 from tfaffect.scoring.palette import (
     DARK,
+    DOTS_PER_INCH,
     FAINT,
+    HALO,
     HUE,
     INK,
     LINES,
@@ -53,6 +56,21 @@ def draw_all(
     return figures
 
 
+def save_all(figures: Mapping[str, Figure], folder: Path) -> dict[str, bytes]:
+    """Save figures as NAME.png in a folder, and return the contents of the files by name."""
+    for name, figure in figures.items():
+        figure.savefig(folder / f"{name}.png", dpi=DOTS_PER_INCH, bbox_inches="tight")
+    return {name: (folder / f"{name}.png").read_bytes() for name in figures}
+
+
+def one_panel(height: float) -> tuple[Figure, Axes]:
+    """A figure of WIDTH and of this height in inches, and its only panel."""
+    figure = Figure(figsize=(WIDTH, height), layout="constrained")
+    axes = figure.add_subplot()
+    style(axes)
+    return figure, axes
+
+
 def distinct_sets(sets: dict[str, dict]) -> dict[str, dict]:
     """The sets without a corpus that is alone, because its records are those of the pooled set."""
     return {name: score for name, score in sets.items() if name == POOLED or score is not sets[POOLED]}
@@ -61,8 +79,7 @@ def distinct_sets(sets: dict[str, dict]) -> dict[str, dict]:
 def draw_sets(sets: dict[str, dict]) -> Figure:
     """The accuracy of every set of records with its interval, and that of another panel of raters."""
     scored = {name: score["expression"] for name, score in sets.items() if score["expression"]}
-    figure = Figure(figsize=(WIDTH, 1.2 + 0.36 * len(scored)), layout="constrained")
-    axes = figure.add_subplot()
+    figure, axes = one_panel(1.2 + 0.36 * len(scored))
     for place, expression in enumerate(scored.values()):
         accuracy, people = expression["accuracy"], expression[HUMAN]
         if accuracy["low"] is not None:
@@ -75,14 +92,12 @@ def draw_sets(sets: dict[str, dict]) -> Figure:
     axes.set_yticks(range(len(scored)), [f"{name}  ({expression['n']:,})" for name, expression in scored.items()])
     axes.set(xlabel="accuracy, %", ylim=(len(scored) - 0.4, -0.6))
     axes.legend(frameon=False, loc="lower center", bbox_to_anchor=(0.5, 1), ncols=2)
-    style(axes)
     return figure
 
 
 def draw_confusion(confusion: np.ndarray) -> Figure:
     """Counts (8, 8), rows are the truth, as percentages of each row; cells without a record are white."""
-    figure = Figure(figsize=(WIDTH, 4.5), layout="constrained")
-    axes = figure.add_subplot()
+    figure, axes = one_panel(4.5)
     support = confusion.sum(axis=1)
     shares = np.where(confusion > 0, confusion / np.maximum(support, 1)[:, None], np.nan)
     axes.imshow(shares, cmap=SEQUENTIAL, norm=Normalize(0, 1))
@@ -99,7 +114,6 @@ def draw_confusion(confusion: np.ndarray) -> Figure:
     axes.set_yticks(range(len(CLASSES)), [f"{name}\n{n:,}" for name, n in zip(CLASSES, support, strict=True)])
     axes.set_xlabel("predicted")
     axes.set_ylabel("truth, with the number of records")
-    style(axes)
     axes.spines[:].set_visible(True)
     axes.spines[:].set_color(FAINT)
     axes.tick_params(length=0)
@@ -182,5 +196,4 @@ def _draw_lines(axes: Axes, columns: pd.DataFrame, title: str) -> None:
 
 
 def _draw_identity(axes: Axes, low: float) -> None:
-    halo = [withStroke(linewidth=2.5, foreground="white")]  # keeps the line visible on dark cells
-    axes.plot([low, 1], [low, 1], color=INK, linestyle="--", linewidth=1, path_effects=halo)
+    axes.plot([low, 1], [low, 1], color=INK, linestyle="--", linewidth=1, path_effects=HALO)

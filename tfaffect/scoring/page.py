@@ -30,6 +30,12 @@ def compose_page(title: str, parts: Iterable[str]) -> str:
     return "\n".join([*head, *filter(None, parts), f"</main><script>{SCRIPT}</script></body></html>\n"])
 
 
+def compose_paragraph(text: str, small: bool = False) -> str:
+    """A paragraph of plain text; nothing for an empty one. Notes are `small`."""
+    words = f"<small>{escape(text)}</small>" if small else escape(text)
+    return f"<p>{words}</p>" if text else ""
+
+
 def compose_tile(title: str, number: str, *lines: str) -> str:
     """A large number with a title above it and small lines below it, all plain text."""
     below = "".join(f"<small>{escape(line)}</small>" for line in lines)

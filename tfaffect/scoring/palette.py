@@ -1,6 +1,7 @@
 """The style of all figures: colours, and axes without a frame."""
 
 from matplotlib.axes import Axes
+from matplotlib.patheffects import withStroke
 from matplotlib.ticker import MaxNLocator
 
 # On white: text has a contrast of 4.5 or more, lines and marks of 3 (WCAG 2.2, 1.4.3 and 1.4.11). FAINT is for grids.
@@ -9,6 +10,9 @@ LINES = (HUE, "#d1603d", "#2a9d8f", "#8f5fbf", "#9a7d0a", "#5b8ff0", "#a83254", 
 MARKERS = ("o", "s", "^", "D", "v", "P", "X", "*")  # lines also differ by their marks, for eyes that mix up colours
 SEQUENTIAL = "magma_r"  # perceptually uniform; light for small values
 DARK = 0.445  # from this share of SEQUENTIAL on, white letters are easier to read than black ones; both have 4.6
+
+HALO = [withStroke(linewidth=2.5, foreground="white")]
+"""Keeps a line or a label visible on what lies below it."""
 
 DOTS_PER_INCH = 200
 """Of the PNG files of figures, which browsers show at up to 130 pixels an inch."""

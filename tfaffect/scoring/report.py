@@ -2,7 +2,6 @@
 
 import json
 from collections.abc import Mapping, Sequence
-from html import escape
 from pathlib import Path
 from typing import Any
 
@@ -14,13 +13,12 @@ from tfaffect.labels import AFFECT
 from tfaffect.scoring import group_tables, html_tables
 from tfaffect.scoring.alt_texts import describe_all, describe_groups
 from tfaffect.scoring.calibration import THRESHOLDS
-from tfaffect.scoring.figures import draw_all
+from tfaffect.scoring.figures import draw_all, save_all
 from tfaffect.scoring.formatting import HEADLINES, format_interval, format_score
 from tfaffect.scoring.group_figure import draw_groups, picture_name
 from tfaffect.scoring.groups import score_groups
 from tfaffect.scoring.mistakes import most_confident
-from tfaffect.scoring.page import LIST, compose_page, compose_pictures, compose_table, compose_tile
-from tfaffect.scoring.palette import DOTS_PER_INCH
+from tfaffect.scoring.page import LIST, compose_page, compose_paragraph, compose_pictures, compose_table, compose_tile
 from tfaffect.scoring.scores import POOLED, score_all
 
 CAPTIONS = {
@@ -82,10 +80,7 @@ def write(
     with atomic.write_folder(folder) as new:
         (new / "report.json").write_text(text + "\n", encoding="utf-8")
         predictions.to_csv(new / "predictions.csv", index=False, float_format="%.6g")
-        for name, figure in figures.items():
-            figure.savefig(new / f"{name}.png", dpi=DOTS_PER_INCH, bbox_inches="tight")
-        pictures = {name: (new / f"{name}.png").read_bytes() for name in figures}
-        (new / "report.html").write_text(compose(report, pictures, alts), encoding="utf-8")
+        (new / "report.html").write_text(compose(report, save_all(figures, new), alts), encoding="utf-8")
     return report
 
 
@@ -131,7 +126,7 @@ def compose(report: dict[str, Any], pictures: dict[str, bytes], alts: Mapping[st
         compose_pictures(pictures, CAPTIONS, "affect", alts=alts),
         *_compose_groups(report.get("groups"), pictures, alts),
         "<h2>Training</h2>" + compose_pictures(pictures, CAPTIONS, "curves", alts=alts) if "curves" in pictures else "",
-        f"<h2>Notes</h2><p><small>{escape(NOTES)}</small></p>",
+        "<h2>Notes</h2>" + compose_paragraph(NOTES, small=True),
     ]
     return compose_page(f"Scores of {protocol['model']}" if protocol.get("model") else "Scores", parts)
 
@@ -143,7 +138,7 @@ def _compose_expression(
         return [_compose_absence("expression")]
     return [
         html_tables.compose_classes(expression),
-        f"<p>The expected calibration error (ECE) is {format_score('ece', expression['ece'])}.</p>",
+        compose_paragraph(f"The expected calibration error (ECE) is {format_score('ece', expression['ece'])}."),
         compose_pictures(pictures, CAPTIONS, "confusion", "reliability", alts=alts),
         html_tables.compose_confusion(expression),
         html_tables.compose_reliability(expression),
@@ -163,7 +158,7 @@ def _compose_groups(
             compose_pictures(pictures, captions, *captions, alts=alts),
         ]
     words = [group_tables.describe_method(grouping) for grouping in groups.values()] or [group_tables.NONE]
-    return [*parts, f"<p><small>{escape(words[0])}</small></p>"]
+    return [*parts, compose_paragraph(words[0], small=True)]
 
 
 def _compose_tile(score: dict[str, Any], title: str) -> str:

@@ -2,8 +2,6 @@
 
 from __future__ import annotations
 
-from collections.abc import Sequence
-
 import numpy as np
 import pandas as pd
 from matplotlib.colors import LogNorm, Normalize
@@ -27,18 +25,13 @@ def find_range(knob: Knob, values: pd.Series) -> tuple[float, float]:
 def find_ticks(knob: Knob, values: pd.Series) -> np.ndarray:
     """Two to about six round numbers on the axis of a numeric knob; the ends of its range if there are none."""
     low, high = find_range(knob, values)
-    if not knob.log:
-        return _inside(MaxNLocator(4, integer=knob.kind == "int").tick_values(low, high), low, high, 1e-9)
-    for steps in LOG_STEPS:
-        found = _inside(LogLocator(subs=steps, numticks=99).tick_values(low, high), low, high, 1e-9 * low)
-        if len(found) > 1:
+    locators = [LogLocator(subs=steps, numticks=99) for steps in LOG_STEPS]
+    for locator in locators if knob.log else [MaxNLocator(4, integer=knob.kind == "int")]:
+        ticks, tolerance = np.asarray(locator.tick_values(low, high)), 1e-9 * (low if knob.log else 1)
+        found = ticks[(ticks >= low - tolerance) & (ticks <= high + tolerance)]
+        if len(found) > 1 or not knob.log:
             return found
     return np.unique([low, high])
-
-
-def _inside(ticks: Sequence[float], low: float, high: float, tolerance: float) -> np.ndarray:
-    numbers = np.asarray(ticks)
-    return numbers[(numbers >= low - tolerance) & (numbers <= high + tolerance)]
 
 
 def format_tick(number: float) -> str:

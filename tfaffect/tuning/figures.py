@@ -10,6 +10,7 @@ import pandas as pd
 from matplotlib.axes import Axes
 from matplotlib.figure import Figure
 
+from tfaffect.scoring.figures import WIDTH, one_panel
 from tfaffect.scoring.palette import FAINT, HUE, INK, LINES, MUTED, label_integers, style
 from tfaffect.tuning.axis_scales import find_range, find_ticks, format_tick, jitter
 from tfaffect.tuning.findings import Findings, Knob
@@ -47,8 +48,7 @@ def draw_all(findings: Findings, importance: Importance | None) -> dict[str, Fig
 
 def draw_history(findings: Findings) -> Figure:
     """The score of each trial in order of start, and the best so far."""
-    figure = Figure(figsize=(4.6, 3.6), layout="constrained")
-    axes = figure.add_subplot()
+    figure, axes = one_panel(3.6)
     trials, factor = findings.trials, findings.metric.factor
     scores = trials["score"].where(trials.index.isin(findings.done.index))
     axes.step(trials.index + 1, factor * best_so_far(scores), where="post", color=BEST, zorder=2, label="best so far")
@@ -56,14 +56,12 @@ def draw_history(findings: Findings) -> Figure:
     axes.set(xlabel="trial, in order of start", ylabel=findings.metric.label, xlim=(0.4, len(trials) + 0.6))
     label_integers(axes)
     figure.legend(loc="outside upper center", ncols=3, frameon=False, fontsize=8, handletextpad=0.3)
-    style(axes)
     return figure
 
 
 def draw_curves(findings: Findings) -> Figure:
     """The learning curve of every trial; for Hyperband with a vertical line at each epoch where several ended."""
-    figure = Figure(figsize=(4.6, 3.6), layout="constrained")
-    axes = figure.add_subplot()
+    figure, axes = one_panel(3.6)
     factor, best, base = findings.curve_metric.factor, findings.best, findings.base
     special = {} if best is None else {best["trial"]: ("best", BEST)}
     if best is not None and base is not None and base["config"] != best["config"]:
@@ -84,7 +82,6 @@ def draw_curves(findings: Findings) -> Figure:
     label_integers(axes)
     if special:
         figure.legend(loc="outside upper center", ncols=2, frameon=False, fontsize=8)
-    style(axes)
     return figure
 
 
@@ -92,7 +89,7 @@ def draw_slices(findings: Findings) -> Figure:
     """A panel per knob: the score against its value; failed trials are crosses at the bottom."""
     knobs, columns = findings.knobs, min(COLUMNS, len(findings.knobs))
     rows = ceil(len(knobs) / columns)
-    figure = Figure(figsize=(max(4.6, 2.4 * columns), 0.4 + 2.3 * rows), layout="constrained")
+    figure = Figure(figsize=(max(WIDTH, 2.4 * columns), 0.4 + 2.3 * rows), layout="constrained")
     panels = figure.subplots(rows, columns, sharey=True, squeeze=False)
     for axes, knob in zip(panels.flat, knobs, strict=False):
         _draw_slice(axes, findings, knob)
@@ -163,13 +160,11 @@ def _mark_trials(axes: Axes, findings: Findings, x: pd.Series) -> None:
 def draw_importance(importance: Importance) -> Figure:
     """The drop in R2 without each knob, the largest on top."""
     drops = pd.Series(importance.drops).sort_values()
-    figure = Figure(figsize=(4.6, 0.9 + 0.3 * len(drops)), layout="constrained")
-    axes = figure.add_subplot()
+    figure, axes = one_panel(0.9 + 0.3 * len(drops))
     axes.barh([name.replace("_", " ") for name in drops.index], drops, color=HUE, alpha=0.85, height=0.62)
     axes.axvline(0, color=MUTED, linewidth=0.8)
     axes.set_xlabel("drop in R\u00b2 when the knob is shuffled")
     axes.tick_params(axis="y", length=0)
-    style(axes)
     axes.spines["left"].set_visible(False)
     return figure
 

@@ -12,9 +12,9 @@ import numpy as np
 import pandas as pd
 
 from tfaffect.errors import UsageError
-from tfaffect.tuning.metrics import Metric, get_metric
+from tfaffect.tuning.objectives import METRICS, Metric
 from tfaffect.tuning.settings import TECHNIQUES
-from tfaffect.tuning.trials_csv import COLUMNS
+from tfaffect.tuning.trial_records import COLUMNS, TABLE
 
 TEXTS = ("trial", "status", "reason")
 """The columns of trials.csv that are not numbers."""
@@ -58,12 +58,12 @@ class Findings:
     @property
     def metric(self) -> Metric:
         """The objective."""
-        return get_metric(self.settings["objective"])
+        return METRICS[self.settings["objective"]]
 
     @property
     def curve_metric(self) -> Metric:
         """The metric of the learning curves: the objective, or the selection metric if no epoch has the objective."""
-        return self.metric if self.metric.columns else get_metric("selection")
+        return self.metric if self.metric.columns else METRICS["selection"]
 
     @property
     def compares_techniques(self) -> bool:
@@ -103,7 +103,7 @@ def read(folder: Path) -> Findings:
         Knob(**{**fields, "choices": tuple(map(str, fields.get("choices", ())))}) for fields in settings["knobs"]
     )
     techniques = TECHNIQUES if settings["strategy"] == "combinations" else ()
-    trials = _read_trials(folder / "trials.csv", [*techniques, *(knob.name for knob in knobs)], knobs)
+    trials = _read_trials(folder / TABLE, [*techniques, *(knob.name for knob in knobs)], knobs)
     findings = Findings(settings, knobs, trials, {})
     for trial in trials["trial"]:
         path = folder / "trials" / trial / "history.csv"

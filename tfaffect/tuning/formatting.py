@@ -1,4 +1,4 @@
-"""Values, ranges, durations and flags as text for a person."""
+"""Values, durations and flags as text for a person."""
 
 from __future__ import annotations
 
@@ -6,8 +6,6 @@ import shlex
 from collections.abc import Mapping
 
 import pandas as pd
-
-from tfaffect.tuning.findings import Knob
 
 
 def format_value(value: object) -> str:
@@ -17,13 +15,6 @@ def format_value(value: object) -> str:
     if isinstance(value, float):
         return f"{value:.0f}" if value.is_integer() else f"{value:.4g}"
     return str(value)
-
-
-def format_range(knob: Knob) -> str:
-    """The range or the choices of a knob."""
-    if not knob.numeric:
-        return ", ".join(knob.choices)
-    return f"{format_value(knob.low)} to {format_value(knob.high)}{', log' if knob.log else ''}"
 
 
 def format_duration(seconds: float) -> str:

@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import json
 import shlex
+from collections.abc import Callable
 from dataclasses import asdict
 from pathlib import Path
 from typing import Any
@@ -11,11 +12,12 @@ from typing import Any
 import pandas as pd
 
 from tfaffect.config import Config
+from tfaffect.scoring.group_tables import format_p
 from tfaffect.scoring.page import compose_table, compose_tile
 from tfaffect.tuning import verdict
 from tfaffect.tuning.findings import Findings, Knob
-from tfaffect.tuning.formatting import format_duration, format_flags, format_range, format_value
-from tfaffect.tuning.settings import COMBINATIONS, TECHNIQUES
+from tfaffect.tuning.formatting import format_duration, format_flags, format_value
+from tfaffect.tuning.settings import COMBINATIONS
 from tfaffect.tuning.statistics import CONTRASTS, Effect, paired_test, scores_by_seed
 
 CORPUS = "corpus_weights/"
@@ -46,16 +48,14 @@ def compose_facts(findings: Findings) -> str:
 
 def compose_tiles(findings: Findings) -> str:
     """The best score and that of the base config as large numbers; nothing without a score."""
-    metric, total = findings.metric, f"of {format_value(findings.settings.get('trials'))} trials"
     if findings.best is None:
         return ""
-    tiles = [
-        compose_tile(
-            title, metric.format(row["score"]), f"trial {row['trial']}, epoch {format_value(row['best_epoch'])}"
-        )
-        for title, row in ((f"best {metric.title}", findings.best), ("base config", findings.base))
-        if row is not None
-    ]
+    tiles, rows = [], {f"best {findings.metric.title}": findings.best, "base config": findings.base}
+    for title, row in rows.items():
+        if row is not None:
+            place = f"trial {row['trial']}, epoch {format_value(row['best_epoch'])}"
+            tiles.append(compose_tile(title, findings.metric.format(row["score"]), place))
+    total = f"of {format_value(findings.settings.get('trials'))} trials"
     return f"<div class='tiles'>{''.join(tiles)}{compose_tile('finished', str(len(findings.done)), total)}</div>"
 
 
@@ -67,14 +67,12 @@ def compose_best(findings: Findings, folder: Path) -> str:
     changed = [knob for knob in findings.knobs if _differs(knob, best[knob.name])]
     if not changed:
         return "<h2>The best config</h2><p>It is the base config, unchanged.</p>"
-    rows = [
-        [knob.name, format_range(knob), format_value(knob.default), format_value(best[knob.name])] for knob in changed
-    ]
     command = f"tfaffect train --config {shlex.quote(str(folder / 'best' / 'config.json'))} --run RUN"
     usage = [["to train with it", command], ["changed flags", format_flags(_fields(findings, best, changed))]]
     header = ["knob", "searched", "base config", "best"]
-    exact = [[*row[:2], knob.default, best[knob.name]] for row, knob in zip(rows, changed, strict=True)]
-    table = compose_table(header, rows, "The best config", pd.DataFrame(exact, columns=header, dtype=object))
+    rows = [[knob.name, _format_range(knob), knob.default, best[knob.name]] for knob in changed]
+    texts = [[*map(format_value, row)] for row in rows]
+    table = compose_table(header, texts, "The best config", pd.DataFrame(rows, columns=header, dtype=object))
     return f"<h2>The best config</h2>{table}{compose_table(None, usage, 'How to use it')}"
 
 
@@ -86,6 +84,13 @@ def _fields(findings: Findings, best: pd.Series, changed: list[Knob]) -> dict[st
         weights = config["corpus_weights"] or [1.0] * len(config["corpora"])
         fields["corpus_weights"] = [*(dict(zip(config["corpora"], weights, strict=True)) | drawn).values()]
     return fields
+
+
+def _format_range(knob: Knob) -> str:
+    """The range or the choices of a knob."""
+    if not knob.numeric:
+        return ", ".join(knob.choices)
+    return f"{format_value(knob.low)} to {format_value(knob.high)}{', log' if knob.log else ''}"
 
 
 def _differs(knob: Knob, value: Any) -> bool:
@@ -101,17 +106,14 @@ def compose_trials(findings: Findings) -> str:
     """Every trial, from the best to those without a score."""
     if findings.trials.empty:
         return "<p>No trial has started.</p>"
-    techniques = TECHNIQUES if findings.compares_techniques else ()
-    names = [*techniques, *(knob.name for knob in findings.knobs)]
-    rows = []
-    for _, row in findings.trials.sort_values("score", ascending=False, kind="stable").iterrows():
-        first = [row["trial"], findings.metric.format(row["score"])]
-        facts = [format_value(row[name]) for name in ("status", "best_epoch", "epochs")]
-        values = [format_value(row[name]) for name in ("seed", *names)]
-        rows.append([*first, *facts, format_duration(row["seconds"]), *values])
-    header = ["trial", findings.metric.title, "status", "best epoch", "epochs", "time", "seed"]
-    exact = findings.trials.drop(columns="config")
-    return compose_table([*header, *(name.replace("_", " ") for name in names)], rows, "All trials", exact)
+    formats: dict[str, Callable[[Any], str]] = {"score": findings.metric.format, "seconds": format_duration}
+    first = ["trial", "score", "status"]
+    columns = [*first, *findings.trials.columns.drop([*first, "reason", "config"])]
+    ordered = findings.trials.sort_values("score", ascending=False, kind="stable")
+    rows = [[formats.get(name, format_value)(row[name]) for name in columns] for _, row in ordered.iterrows()]
+    titles = {"score": findings.metric.title, "seconds": "time"}
+    header = [titles.get(name, name.replace("_", " ")) for name in columns]
+    return compose_table(header, rows, "All trials", findings.trials.drop(columns="config"))
 
 
 def compose_failures(findings: Findings) -> str:
@@ -124,17 +126,15 @@ def compose_failures(findings: Findings) -> str:
 def compose_combinations(findings: Findings) -> str:
     """Mean and standard deviation over the seeds of each combination, and every score."""
     table, metric = scores_by_seed(findings.done), findings.metric
-    rows = []
+    rows, exact = [], []
     for techniques, name in COMBINATIONS.items():
         scores = table[techniques]
-        deviation = metric.format_difference(scores.std(), "") if scores.count() > 1 else "-"
-        rows.append([name, metric.format(scores.mean()), deviation, str(scores.count()), *map(metric.format, scores)])
+        mean, deviation, count = scores.agg(["mean", "std", "count"])
+        exact.append([name, mean, deviation, count, *scores])
+        spread = metric.format_difference(deviation, "") if count > 1 else "-"
+        rows.append([name, metric.format(mean), spread, f"{count:.0f}", *map(metric.format, scores)])
     header = ["combination", f"mean {metric.title}", "standard deviation", "seeds"]
     header += [f"seed {seed:.0f}" for seed in table.index]
-    exact = [
-        [name, *table[techniques].agg(["mean", "std", "count"]), *table[techniques]]
-        for techniques, name in COMBINATIONS.items()
-    ]
     return compose_table(header, rows, "The four combinations", pd.DataFrame(exact, columns=header))
 
 
@@ -151,8 +151,7 @@ def compose_effects(findings: Findings) -> str:
 def _format_effect(findings: Findings, effect: Effect) -> list[str]:
     difference = findings.metric.format_difference
     mean = "-" if effect.mean is None else difference(effect.mean)
-    if effect.p is None or effect.low is None or effect.high is None:
+    if effect.low is None or effect.high is None:
         return [mean, "-", "-", "-", "-"]
     interval = f"{difference(effect.low).removesuffix(' points')} to {difference(effect.high)}"
-    p = f"{effect.p:.3f}" if effect.p >= 0.001 else "< 0.001"
-    return [mean, interval, f"{effect.t:.2f}", str(effect.seeds - 1), p]
+    return [mean, interval, f"{effect.t:.2f}", str(effect.seeds - 1), format_p(effect.p)]

@@ -5,6 +5,8 @@ from __future__ import annotations
 from collections.abc import Mapping
 from dataclasses import dataclass
 
+import numpy as np
+
 FACTOR = 3
 """One trial in so many is promoted, to so many times the epochs. Li et al. used 3 or 4."""
 
@@ -20,8 +22,7 @@ class Bracket:
     @property
     def total_epochs(self) -> int:
         """The epochs of all its trials together; a promoted trial trains only the missing ones."""
-        more = [later - before for later, before in zip(self.epochs, (0, *self.epochs), strict=False)]
-        return sum(size * epochs for size, epochs in zip(self.sizes, more, strict=True))
+        return int(np.dot(self.sizes, np.diff(self.epochs, prepend=0)))
 
 
 @dataclass(frozen=True)
@@ -33,18 +34,18 @@ class State:
     score: float | None = None
 
 
-def make_brackets(trials: int, epochs: int, first: int = 1, factor: int = FACTOR) -> list[Bracket]:
-    """Distribute `trials` configs, numbered from `first`, over the brackets of Hyperband; the most rungs come first.
+def make_brackets(trials: int, epochs: int) -> list[Bracket]:
+    """Distribute `trials` configs, numbered from 1, over the brackets of Hyperband; the most rungs come first.
 
     Li et al., Hyperband, JMLR 18, 2018. In the paper the brackets decide the number of configs. Here the user decides
     it, and each bracket gets its share.
     """
-    promotions = [s for s in reversed(range(epochs.bit_length())) if factor**s <= epochs]
-    brackets = []
-    for s, size in zip(promotions, _apportion(trials, [factor**s / (s + 1) for s in promotions]), strict=True):
+    promotions = [s for s in reversed(range(epochs.bit_length())) if FACTOR**s <= epochs]
+    brackets, first = list[Bracket](), 1
+    for s, size in zip(promotions, _apportion(trials, [FACTOR**s / (s + 1) for s in promotions]), strict=True):
         if size:
-            sizes = tuple(max(1, size // factor**rung) for rung in range(s + 1))
-            until = tuple(-(-epochs // factor ** (s - rung)) for rung in range(s + 1))
+            sizes = tuple(max(1, size // FACTOR**rung) for rung in range(s + 1))
+            until = tuple(-(-epochs // FACTOR ** (s - rung)) for rung in range(s + 1))
             brackets.append(Bracket(first, sizes, until))
             first += size
     return brackets
@@ -70,9 +71,7 @@ def next_promotion(bracket: Bracket, states: Mapping[int, State]) -> tuple[int, 
 
 def _apportion(total: int, shares: list[float]) -> list[int]:
     """Whole numbers in proportion to the shares, by the largest remainder method."""
-    exact = [total * share / sum(shares) for share in shares]
-    whole = [int(part) for part in exact]
-    by_remainder = sorted(range(len(exact)), key=lambda place: (whole[place] - exact[place], place))
-    for place in by_remainder[: total - sum(whole)]:
-        whole[place] += 1
-    return whole
+    exact = total * np.array(shares) / sum(shares)
+    whole = exact.astype(int)
+    whole[np.argsort(whole - exact, kind="stable")[: total - whole.sum()]] += 1
+    return whole.tolist()

@@ -7,9 +7,8 @@ import numpy as np
 import pandas as pd
 from matplotlib.axes import Axes
 from matplotlib.figure import Figure
-from matplotlib.patheffects import withStroke
 
-from tfaffect.scoring.palette import INK, MUTED, SEQUENTIAL
+from tfaffect.scoring.palette import HALO, INK, MUTED, SEQUENTIAL
 from tfaffect.tuning.axis_scales import UNUSED, find_ticks, format_tick, jitter, scale, scale_choices
 from tfaffect.tuning.findings import Findings, Knob
 
@@ -61,10 +60,9 @@ def _ticks(knob: Knob, values: pd.Series) -> tuple[np.ndarray, list[str]]:
 
 
 def _draw_axis(axes: Axes, place: int, title: str, heights: np.ndarray, labels: list[str]) -> None:
-    halo = [withStroke(linewidth=2.5, foreground="white")]  # keeps labels readable over the lines
     axes.vlines(place, 0, 1, color=INK, linewidth=1, zorder=4)
     axes.text(place, 1.05, title, ha="center", va="bottom", fontsize=8, color=INK)
     axes.hlines(heights, place - 0.03, place + 0.03, color=INK, linewidth=1, zorder=4)
     for height, label in zip(heights, labels, strict=True):
         text = axes.text(place - 0.06, height, label, ha="right", va="center", fontsize=7, color=INK)
-        text.set(zorder=5, path_effects=halo)
+        text.set(zorder=5, path_effects=HALO)

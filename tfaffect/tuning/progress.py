@@ -21,7 +21,7 @@ class SearchProgress:
 
     def __init__(self, out: Path, settings: Settings) -> None:
         self.out, self.settings, self.ended = out, settings, 0
-        # `tuner.Tuner` redirects sys.stdout; this console keeps the original one.
+        # `session.Session` redirects sys.stdout; this console keeps the original one.
         console = Console(file=sys.stdout, soft_wrap=True, highlight=False)
         columns = [TextColumn("[bold]{task.description}"), BarColumn(), TextColumn("{task.fields[left]}")]
         self.bar = Progress(*columns, console=console, transient=True, speed_estimate_period=inf)

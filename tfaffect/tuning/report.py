@@ -2,15 +2,15 @@
 
 from __future__ import annotations
 
-from collections.abc import Mapping
-from html import escape
+from collections.abc import Callable
+from functools import partial
 from pathlib import Path
 
 from matplotlib import rc_context
 
 from tfaffect.files import atomic
-from tfaffect.scoring.page import compose_page, compose_pictures
-from tfaffect.scoring.palette import DOTS_PER_INCH
+from tfaffect.scoring.figures import save_all
+from tfaffect.scoring.page import compose_page, compose_paragraph, compose_pictures
 from tfaffect.tuning import html_tables, verdict
 from tfaffect.tuning.alt_texts import describe_all
 from tfaffect.tuning.figures import draw_all
@@ -48,11 +48,9 @@ def write(folder: Path) -> Path:
     # A dollar sign starts a formula in matplotlib, but here it belongs to a name.
     with rc_context({"text.parse_math": False}), atomic.write_folder(folder / "report") as new:
         drawn = importances if importances and importances.r2 >= verdict.MIN_R2 else None
-        figures, alts = draw_all(findings, drawn), describe_all(findings, drawn)
-        for name, figure in figures.items():
-            figure.savefig(new / f"{name}.png", dpi=DOTS_PER_INCH, bbox_inches="tight")
-        pictures = {name: (new / f"{name}.png").read_bytes() for name in figures}
-        (new / "report.html").write_text(compose(findings, importances, pictures, alts, folder), encoding="utf-8")
+        pictures, alts = save_all(draw_all(findings, drawn), new), describe_all(findings, drawn)
+        compose_some = partial(compose_pictures, pictures, _captions(findings), alts=alts)
+        (new / "report.html").write_text(compose(findings, importances, compose_some, folder), encoding="utf-8")
     return folder / "report" / "report.html"
 
 
@@ -71,38 +69,31 @@ def knob_importance(findings: Findings) -> Importance | None:
     return importance(configs[names + budget].first(), scores)
 
 
-def compose(
-    findings: Findings,
-    importances: Importance | None,
-    pictures: Mapping[str, bytes],
-    alts: Mapping[str, str],
-    folder: Path,
-) -> str:
-    """One self-contained HTML page; `pictures` are PNG files, and `alts` say what they show, by name."""
-    captions = _captions(findings)
+def compose(findings: Findings, importances: Importance | None, compose_some: Callable[..., str], folder: Path) -> str:
+    """One self-contained HTML page; `compose_some` returns those of the named figures that exist, as HTML."""
     if findings.compares_techniques:
         results = [
             "<h2>The four combinations</h2>",
             html_tables.compose_combinations(findings),
-            compose_pictures(pictures, captions, "combinations", alts=alts),
+            compose_some("combinations"),
             "<h2>Paired tests</h2>",
             html_tables.compose_effects(findings),
-            _paragraph(verdict.explain_tests(findings.done)),
+            compose_paragraph(verdict.explain_tests(findings.done)),
         ]
     else:
         results = [
             html_tables.compose_tiles(findings),
-            _paragraph(" ".join(verdict.conclude(findings))),
+            compose_paragraph(" ".join(verdict.conclude(findings))),
             html_tables.compose_best(findings, folder),
-            compose_pictures(pictures, captions, "course", "curves", alts=alts),
+            compose_some("course", "curves"),
             "<h2>The knobs</h2>",
-            compose_pictures(pictures, captions, "slices", alts=alts),
-            compose_pictures(pictures, captions, "parallel", alts=alts),
-            _paragraph(verdict.explain_importance(findings.runs["config"].nunique(), importances)),
-            compose_pictures(pictures, captions, "importance", alts=alts),
+            compose_some("slices"),
+            compose_some("parallel"),
+            compose_paragraph(verdict.explain_importance(findings.runs["config"].nunique(), importances)),
+            compose_some("importance"),
         ]
     trials = ["<h2>All trials</h2>", html_tables.compose_trials(findings), html_tables.compose_failures(findings)]
-    notes = f"<h2>Notes</h2><p><small>{escape(NOTES)}</small></p>"
+    notes = "<h2>Notes</h2>" + compose_paragraph(NOTES, small=True)
     title = f"Search for {findings.metric.title}, {findings.settings['strategy']}"
     return compose_page(title, [html_tables.compose_facts(findings), *results, *trials, notes])
 
@@ -114,7 +105,3 @@ def _captions(findings: Findings) -> dict[str, str]:
     if (findings.trials["status"] == "failed").any():
         captions |= {name: f"{captions[name]} {words}" for name, words in FAILURES.items()}
     return captions
-
-
-def _paragraph(text: str) -> str:
-    return f"<p>{escape(text)}</p>"

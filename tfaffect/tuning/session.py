@@ -1,26 +1,32 @@
-"""One process of a search: it connects the oracle, the trials and the files in the folder."""
+"""One process of a search: it asks keras-tuner for trials, trains them, and keeps the files in the folder."""
 
 from __future__ import annotations
 
+import contextlib
+import os
 import time
 from collections.abc import Callable
-from contextlib import suppress
 from dataclasses import replace
+from functools import partial
 from pathlib import Path
-from typing import TYPE_CHECKING, Any
+from typing import Any
+
+import keras
+import keras_tuner
+import pandas as pd
+from keras_tuner.engine.base_tuner import BaseTuner
+from keras_tuner.engine.trial import Trial
+from keras_tuner.src.distribute.utils import has_chief_oracle, is_chief_oracle
 
 from tfaffect.config import Config
 from tfaffect.errors import UsageError
 from tfaffect.files import atomic
 from tfaffect.records.prepared import labelled_heads, open_corpus
-from tfaffect.tuning import findings, objectives, report, space, strategies, trials_csv, tuner, verdict
+from tfaffect.tuning import findings, objectives, report, space, strategies, trial_records, verdict
 from tfaffect.tuning.progress import SearchProgress
 from tfaffect.tuning.settings import TECHNIQUES, Settings, count_configs
+from tfaffect.tuning.trial_records import COLUMNS, TABLE
 from tfaffect.tuning.trials import Trials
-
-if TYPE_CHECKING:
-    import keras
-    import keras_tuner
 
 REPORT_SHARE = 0.02
 """Largest share of the search's time for reports before the final one."""
@@ -46,7 +52,7 @@ def describe(settings: Settings) -> tuple[tuple[str, ...], list[dict[str, Any]]]
     return heads, knobs
 
 
-class Session:
+class Session(BaseTuner):
     """One process of a search: the only one, a chief, or a worker."""
 
     def __init__(
@@ -57,44 +63,65 @@ class Session:
         isolate: bool,
         stop_requested: Callable[[], bool],
     ) -> None:
-        self.settings, self.out, self.stop_requested = settings, out, stop_requested
-        self.heads, knobs = describe(settings)
-        self.space = strategies.make_space(settings, self.heads)
-        possible = count_configs(space.describe(self.space))
+        self.out, self.stop_requested = out, stop_requested
+        heads, knobs = describe(settings)
+        self.configure = partial(strategies.configure, settings=settings, heads=heads)
+        self.knobs = [*(TECHNIQUES if settings.strategy == "combinations" else ()), *(knob["name"] for knob in knobs)]
+        searched = strategies.make_space(settings, heads)
+        possible = count_configs(space.describe(searched))
         self.progress = SearchProgress(out, replace(settings, trials=int(min(settings.trials, possible))))
         self.trials = Trials(out, settings.objective, backbone, isolate, stop_requested, self.progress.update)
-        self.knobs = [*(TECHNIQUES if settings.strategy == "combinations" else ()), *(knob["name"] for knob in knobs)]
         self.rows: list[dict[str, Any]] = []
-        self._report_seconds, self._start = 0.0, time.monotonic()
+        self.best: dict[str, Any] | None = None
+        self._idle, self._report_seconds, self._start = False, 0.0, time.monotonic()
+        if is_worker():  # keras-tuner asks the chief instead
+            oracle = keras_tuner.Oracle(objective=strategies.OBJECTIVE)
+        else:
+            oracle = strategies.make_oracle(settings, searched, out / "tuner" / "oracle.json", self.on_change)
+        super().__init__(oracle, directory=str(out), project_name="tuner")
 
     def run(self) -> dict[str, Any] | None:
         """Search to the end, and return the row of the best trial, None if all failed."""
-        for name in (trials_csv.FILE, "report"):
-            atomic.remove_unfinished(self.out / name)
-        state = self.out / "tuner" / "oracle.json"
-        self.oracle = strategies.make_oracle(self.settings, self.space, state, self.on_change)
+        atomic.remove_unfinished(self.out / TABLE)
         try:
             self.write_results()
-            self._search(self.oracle)
+            self.search()
             if reason := verdict.explain_end(findings.read(self.out)):
                 print(reason)
         finally:
             self.write_results(interrupted=True)
-            with suppress(UsageError):  # there is nothing to report yet
+            with contextlib.suppress(UsageError):  # there is nothing to report yet
                 report.write(self.out)
-        return trials_csv.best_row(self.rows)
+        return self.best
 
-    def work(self) -> None:
-        """Train the trials that the chief distributes, until it has no more."""
-        self._search(strategies.worker_oracle())
+    def search(self) -> None:
+        """Train trials until there are no more; a chief distributes them instead, and waits for the workers."""
+        # A trial that runs in this process prints its own progress; the console of the search keeps the real stdout.
+        with self.progress.bar, open(os.devnull, "w") as null, contextlib.redirect_stdout(null):
+            super().search()
 
-    def _search(self, oracle: keras_tuner.Oracle) -> None:
-        with self.progress.bar:
-            tuner.Tuner(oracle, self.out, self.configure, self.trials.run, self.stop_requested).search()
+    def run_trial(self, trial: Trial) -> float | None:
+        """Train a trial and return its score; a failed trial is not retried."""
+        until = trial.hyperparameters.values.get(strategies.EPOCHS)
+        record = self.trials.run(trial.trial_id, self.configure(trial.hyperparameters), until)
+        if record.status == "failed":
+            raise keras_tuner.errors.FailedTrialError(record.reason)
+        return record.score
 
-    def configure(self, hp: keras_tuner.HyperParameters) -> Config:
-        """Return the config of a trial."""
-        return strategies.configure(hp, self.settings, self.heads)
+    def pre_create_trial(self) -> None:
+        """Stop if the user asked for it, and wait for a second if the last request returned no trial."""
+        if self.stop_requested():
+            raise KeyboardInterrupt
+        if self._idle:
+            time.sleep(1)
+        self._idle = True
+
+    def on_trial_begin(self, trial: Trial) -> None:
+        """Note that the request returned a trial."""
+        self._idle = False
+
+    def save(self) -> None:
+        """Write no file: a tuner has no state, and the oracle saves its own."""
 
     def on_change(self, ended: str | None) -> None:
         """Update the folder when a trial starts or ends; the oracle of a chief calls this in another thread."""
@@ -102,24 +129,40 @@ class Session:
         if ended is None:
             return
         row = next(row for row in self.rows if row["trial"] == ended)
-        self.progress.print_result(row, trials_csv.best_row(self.rows))
+        self.progress.print_result(row, self.best)
         start = time.monotonic()
         if self._report_seconds < REPORT_SHARE * (start - self._start):
-            with suppress(Exception):  # the search continues; the final report raises the error
+            with contextlib.suppress(Exception):  # the search continues; the final report raises the error
                 report.write(self.out)
             self._report_seconds += time.monotonic() - start
 
     def write_results(self, interrupted: bool = False) -> None:
-        """Write trials.csv and best/config.json."""
-        trials = {}
+        """Write trials.csv, with a row per trial in order of start, and best/config.json."""
+        # The workers of a chief may continue.
+        renamed = {"running": "stopped"} if interrupted and not is_chief_oracle() else {}
+        self.rows, configs = [], {}
         for name in self.oracle.start_order:
             trial = self.oracle.trials[name]
-            hp = trial.hyperparameters
-            trials[name] = (strategies.STATUSES[trial.status], self.configure(hp), hp.values)
-        self.rows = trials_csv.make_rows(self.out, trials, self.knobs)
-        if interrupted and not tuner.is_chief():  # the workers of a chief may continue
-            self.rows = [row | {"status": "stopped"} if row["status"] == "running" else row for row in self.rows]
-        trials_csv.write(self.out, self.rows, self.knobs)
+            status, values = strategies.STATUSES[trial.status], trial.hyperparameters.values
+            config = configs[name] = self.configure(trial.hyperparameters)
+            row = trial_records.make_row(self.out, name, renamed.get(status, status), config.seed)
+            self.rows.append(row | {knob: _value(config, knob) if knob in values else None for knob in self.knobs})
+        with atomic.write_file(self.out / TABLE) as partial:
+            pd.DataFrame(self.rows, columns=[*COLUMNS, *self.knobs]).to_csv(partial, index=False)
         self.progress.count(self.rows)
-        if best := trials_csv.best_row(self.rows):
-            trials[best["trial"]][1].save(self.out / "best" / "config.json")
+        scored = (row for row in self.rows if row["score"] is not None)
+        self.best = max(scored, key=lambda row: row["score"], default=None)  # the earliest on ties
+        if self.best:
+            configs[self.best["trial"]].save(self.out / "best" / "config.json")
+
+
+def _value(config: Config, knob: str) -> Any:
+    """The value of a knob in a config."""
+    name, _, corpus = knob.partition("/")
+    value = getattr(config, name)
+    return value[config.corpora.index(corpus)] if corpus else value
+
+
+def is_worker() -> bool:
+    """Whether this process works for a chief, according to keras-tuner's environment variables."""
+    return has_chief_oracle() and not is_chief_oracle()

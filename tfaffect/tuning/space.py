@@ -4,14 +4,13 @@ from __future__ import annotations
 
 from collections.abc import Collection
 from dataclasses import replace
-from typing import TYPE_CHECKING, Any, get_args, get_type_hints
+from typing import Any, get_args, get_type_hints
+
+from keras_tuner import HyperParameters
 
 from tfaffect.config import Config
 from tfaffect.labels import AFFECT, HEADS
 from tfaffect.networks.model import GROUPS
-
-if TYPE_CHECKING:
-    from keras_tuner import HyperParameters
 
 
 def suggest(hp: HyperParameters, config: Config, heads: Collection[str] = HEADS, knobs: Collection[str] = ()) -> Config:
@@ -47,7 +46,7 @@ def suggest(hp: HyperParameters, config: Config, heads: Collection[str] = HEADS,
     sampler.linear_scale("dropout", 0, 0.5)
     sampler.linear_scale("stochastic_depth", 0, 0.4)
     sampler.corpus_weights(4)
-    return sampler.config
+    return replace(config, **sampler.values)
 
 
 def describe(hp: HyperParameters) -> list[dict[str, Any]]:
@@ -72,16 +71,17 @@ def round_value(value: Any) -> Any:
 
 
 class _Sampler:
-    """Copies the values of a trial into a config, or registers the knobs in a new space."""
+    """Collects the values of a trial, or registers the knobs in a new space."""
 
     def __init__(self, hp: HyperParameters, config: Config, knobs: Collection[str]) -> None:
-        self.hp, self.base, self.config, self.knobs = hp, config, config, knobs
+        self.hp, self.base, self.knobs = hp, config, knobs
+        self.values: dict[str, Any] = {}
 
     def log_scale(self, name: str, down: float, up: float, lowest: float = 0) -> None:
         """Sample on a log scale from the config's value divided by `down` to the value times `up`."""
         value = getattr(self.base, name)
         if value > 0:
-            self._number(name, max(value / down, min(lowest, value)), value * up, value, sampling="log")
+            self._number(name, max(value / down, min(lowest, value)), value * up, sampling="log")
 
     def linear_scale(self, name: str, low: float, high: float, only: tuple[str, str] | None = None) -> None:
         """Sample on a linear scale; the range includes the config's value. `only` if another knob has a value."""
@@ -91,43 +91,36 @@ class _Sampler:
             parent = {"parent_name": only[0], "parent_values": [only[1]]}
         elif only and getattr(self.base, only[0]) != only[1]:
             return
-        self._number(name, min(low, value), max(high, value), value, **parent)
+        self._number(name, min(low, value), max(high, value), **parent)
 
     def choice(self, name: str) -> None:
         """Sample one of the words that the field accepts."""
         if self._is_searched(name):
             words = list(get_args(get_type_hints(Config)[name]))
-            self._set(name, self.hp.Choice(name, words, default=getattr(self.base, name)))
+            self.values[name] = self.hp.Choice(name, words, default=getattr(self.base, name))
 
     def corpus_weights(self, factor: float) -> None:
         """Sample the weight of each corpus but the first; a common factor would only make the epoch longer."""
-        weights = list(self.base.corpus_weights or [1.0] * len(self.base.corpora))
-        if not self._is_searched("corpus_weights") or len(weights) < 2:
-            return
-        for place, (corpus, own) in enumerate(zip(self.base.corpora, weights, strict=False)):
-            if place > 0:
-                name = f"corpus_weights/{corpus}"
-                value = self.hp.Float(name, own / factor, own * factor, sampling="log", default=own)
-                weights[place] = _round(value, own)
-        self._set("corpus_weights", tuple(weights))
+        own = self.base.corpus_weights or [1.0] * len(self.base.corpora)
+        if self._is_searched("corpus_weights") and len(own) > 1:
+            drawn = (
+                self._draw(f"corpus_weights/{corpus}", weight / factor, weight * factor, weight, sampling="log")
+                for corpus, weight in zip(self.base.corpora[1:], own[1:], strict=False)
+            )
+            self.values["corpus_weights"] = (own[0], *drawn)
 
-    def _number(self, name: str, low: float, high: float, own: float, **options: Any) -> None:
-        if not self._is_searched(name):
-            return
+    def _number(self, name: str, low: float, high: float, **options: Any) -> None:
+        if self._is_searched(name):
+            value = self._draw(name, low, high, getattr(self.base, name), **options)
+            if value is not None:
+                self.values[name] = value
+
+    def _draw(self, name: str, low: float, high: float, own: float, **options: Any) -> float | None:
+        """Return a number with four digits, or the config's own one exactly; None if the trial does not use it."""
         if isinstance(own, int):
-            value = self.hp.Int(name, max(1, round(low)), round(high), default=own, **options)
-        else:
-            value = self.hp.Float(name, low, high, default=own, **options)
-        if value is not None:  # None if the trial does not use the knob
-            self._set(name, value if isinstance(own, int) else _round(value, own))
+            return self.hp.Int(name, max(1, round(low)), round(high), default=own, **options)
+        value = self.hp.Float(name, low, high, default=own, **options)
+        return value if value == own else round_value(value)
 
     def _is_searched(self, name: str) -> bool:
         return not self.knobs or name in self.knobs
-
-    def _set(self, name: str, value: Any) -> None:
-        self.config = replace(self.config, **{name: value})
-
-
-def _round(value: float, own: float) -> float:
-    """Round a value, but keep the config's own one exactly."""
-    return own if value == own else round_value(value)

@@ -27,7 +27,7 @@ CONTRASTS = {
     "both against plain training": {BOTH: 1.0, PLAIN: -1.0},
 }
 """Differences between the combinations: the weights of their scores."""
-TREES, PERMUTATIONS = 300, 10
+TREES, PERMUTATIONS, SEED = 300, 10, 0
 
 
 @dataclass(frozen=True)
@@ -113,7 +113,7 @@ def chance_bound(deviation: float, freedom: int, runs: tuple[int, int], comparis
     return float(stats.t.ppf(1 - 0.025 / comparisons, freedom)) * deviation * sqrt(sum(1 / count for count in runs))
 
 
-def importance(values: pd.DataFrame, scores: pd.Series, seed: int = 0) -> Importance:
+def importance(values: pd.DataFrame, scores: pd.Series) -> Importance:
     """Out-of-bag permutation importance of each column of `values` for the scores, by a random forest.
 
     Breiman 2001, "Random Forests", section 10: each tree predicts the trials that it was not grown on, once unchanged
@@ -126,7 +126,7 @@ def importance(values: pd.DataFrame, scores: pd.Series, seed: int = 0) -> Import
         (SimpleImputer(strategy="median", keep_empty_features=True), make_column_selector(dtype_include="number")),
         (one_hot, make_column_selector(dtype_exclude="number")),
     )
-    model = make_pipeline(encoder, RandomForestRegressor(TREES, random_state=seed)).fit(values, scores)
+    model = make_pipeline(encoder, RandomForestRegressor(TREES, random_state=SEED)).fit(values, scores)
     unseen = np.ones((TREES, len(values)), bool)
     for row, bag in zip(unseen, model[1].estimators_samples_, strict=True):
         row[bag] = False
@@ -137,6 +137,6 @@ def importance(values: pd.DataFrame, scores: pd.Series, seed: int = 0) -> Import
         return r2_score(scores, np.average(predictions, axis=0, weights=unseen))
 
     drops = permutation_importance(
-        model, values, scores, scoring=unseen_r2, n_repeats=PERMUTATIONS, random_state=seed
+        model, values, scores, scoring=unseen_r2, n_repeats=PERMUTATIONS, random_state=SEED
     ).importances_mean
     return Importance(dict(zip(values, drops.tolist(), strict=True)), unseen_r2(model, values, scores))

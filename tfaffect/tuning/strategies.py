@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import itertools
 import json
+import math
 import warnings
 from collections.abc import Callable, Collection, Iterator
 from dataclasses import replace
@@ -12,7 +13,6 @@ from typing import Any
 
 import keras_tuner
 import numpy as np
-from keras_tuner.engine import hyperparameters
 from keras_tuner.engine.trial import Trial, TrialStatus
 
 from tfaffect.config import Config
@@ -57,41 +57,37 @@ class _Oracle(keras_tuner.Oracle):
     a write leaves half a file; a kill between two writes leaves a trial that is counted, but neither running nor ended.
     """
 
-    def restore(self, path: Path, on_change: Callable[[str | None], None]) -> None:
+    def __init__(self, path: Path, on_change: Callable[[str | None], None], **options: Any) -> None:
         """Load the state from `path`, if it exists, and keep it there.
 
         `on_change` is called with the name of a trial that ended, and with None when a trial starts.
         """
-        self._path, self._on_change, self.verbose = path, on_change, 0
+        super().__init__(**options)
+        self._path = path
+        self._display.on_trial_begin = lambda trial: on_change(None)
+        self._display.on_trial_end = lambda trial: on_change(trial.trial_id)
         self._max_collisions = 1_000  # keras-tuner calls a space used up after 20, which also happens by chance
-        self.base_values = dict(self.hyperparameters.values)
         atomic.remove_unfinished(path)
         if path.exists():
             self.reload()
 
     def populate_space(self, trial_id: str) -> dict[str, Any]:
         """Return the values of the next trial; those of the first trial are the config's own."""
-        values = self._next_values() if self.trials else dict(self.base_values)
+        values = self._next_values() if self.trials else dict(self.hyperparameters.values)
         return {"status": TrialStatus.RUNNING if values else TrialStatus.STOPPED, "values": values}
 
     def _next_values(self) -> dict[str, Any] | None:
-        return self._random_values()
-
-    def _random_values(self) -> dict[str, Any] | None:
         """Return the values of a random config that was not tried; None if all were tried."""
-        return super()._random_values() or next(self._untried(), None)
+        return self._random_values() or next(self._untried(), None)
 
     def _untried(self) -> Iterator[dict[str, Any]]:
         """Yield the values of all configs that were not tried; nothing in a space with real numbers."""
-        knobs = self.hyperparameters.space
-        if any(isinstance(knob, hyperparameters.Float) for knob in knobs):
+        knobs = describe(self.hyperparameters)
+        if count_configs(knobs) == math.inf:
             return
-        allowed = [
-            range(knob.min_value, knob.max_value + 1) if isinstance(knob, hyperparameters.Int) else knob.values
-            for knob in knobs
-        ]
+        allowed = [knob["choices"] or range(knob["low"], knob["high"] + 1) for knob in knobs]
         for choices in itertools.product(*allowed):
-            values = dict(zip((knob.name for knob in knobs), choices, strict=True))
+            values = dict(zip((knob["name"] for knob in knobs), choices, strict=True))
             if not self._duplicate(values):
                 yield values
 
@@ -99,20 +95,6 @@ class _Oracle(keras_tuner.Oracle):
         """Hash what makes a config another one: values as the config has them, and not the epochs of Hyperband."""
         config = {name: round_value(value) for name, value in values.items() if name != EPOCHS}
         return super()._compute_values_hash(config)
-
-    @keras_tuner.synchronized
-    def create_trial(self, tuner_id: str) -> Trial:
-        """Return the next trial for a worker."""
-        trial = super().create_trial(tuner_id)
-        if trial.status == TrialStatus.RUNNING:
-            self._on_change(None)
-        return trial
-
-    @keras_tuner.synchronized
-    def end_trial(self, trial: Trial) -> None:
-        """Store the result of a trial."""
-        super().end_trial(trial)
-        self._on_change(trial.trial_id)
 
     def save(self) -> None:
         """Write the state of the oracle and of all trials."""
@@ -145,7 +127,7 @@ class _Bayesian(_Oracle, keras_tuner.oracles.BayesianOptimizationOracle):
     def _next_values(self) -> dict[str, Any] | None:
         completed = sum(trial.status == TrialStatus.COMPLETED for trial in self.trials.values())
         if completed < self.num_initial_points:
-            return self._random_values()
+            return super()._next_values()
         with warnings.catch_warnings():
             warnings.simplefilter("ignore")  # with few trials scikit-learn warns of kernels at their bounds
             points, costs = self._vectorize_trials()
@@ -157,7 +139,7 @@ class _Bayesian(_Oracle, keras_tuner.oracles.BayesianOptimizationOracle):
         mean, deviation = self.gpr.predict(candidates, return_std=True)
         from_best = candidates[np.argsort(mean - self.beta * deviation, kind="stable")]
         proposals = map(self._vector_to_values, from_best)
-        return next((values for values in proposals if not self._duplicate(values)), None) or self._random_values()
+        return next((values for values in proposals if not self._duplicate(values)), None) or super()._next_values()
 
 
 class _Combinations(_Oracle):
@@ -174,8 +156,8 @@ class _Hyperband(_Oracle):
     promoting in a bracket where a trial has failed.
     """
 
-    def __init__(self, configs: int, epochs: int, **options: Any) -> None:
-        super().__init__(**options)
+    def __init__(self, *arguments: Any, configs: int, epochs: int, **options: Any) -> None:
+        super().__init__(*arguments, **options)
         self.configs, self.epochs = configs, epochs
         self.brackets = hyperband.make_brackets(configs - 1, epochs)
 
@@ -210,11 +192,6 @@ class _Hyperband(_Oracle):
         return hyperband.State(trial.hyperparameters.values[EPOCHS], ended, score)
 
 
-def worker_oracle() -> keras_tuner.Oracle:
-    """Return an oracle without trials of its own: the tuner of a worker asks the chief instead."""
-    return keras_tuner.Oracle(objective=OBJECTIVE)
-
-
 def make_oracle(
     settings: Settings, space: keras_tuner.HyperParameters, path: Path, on_change: Callable[[str | None], None]
 ) -> keras_tuner.Oracle:
@@ -225,18 +202,14 @@ def make_oracle(
         "seed": settings.config.seed + 1,  # keras-tuner treats 0 as no seed
         "max_consecutive_failed_trials": settings.trials + 1,  # failures do not end the search
     }
-    oracle: _Oracle
     if settings.strategy == "hyperband":
         # A bracket waits for all of its configs, so it must not count any that do not exist.
         configs = int(min(settings.trials, count_configs(describe(space))))
-        oracle = _Hyperband(configs, settings.config.epochs, **options)
-    elif settings.strategy == "bayesian":
+        return _Hyperband(path, on_change, configs=configs, epochs=settings.config.epochs, **options)
+    options["max_trials"] = settings.trials
+    if settings.strategy == "bayesian":
         # keras-tuner's default, three random trials per knob, would make a search of twenty trials random. Scores of
         # one config differ by a tenth of the difference between configs, which is a hundredth of the variance.
         initial = max(3, settings.trials // 3)
-        oracle = _Bayesian(max_trials=settings.trials, num_initial_points=initial, alpha=1e-2, **options)
-    else:
-        kind = _Oracle if settings.strategy == "random" else _Combinations
-        oracle = kind(max_trials=settings.trials, **options)
-    oracle.restore(path, on_change)
-    return oracle
+        return _Bayesian(path, on_change, num_initial_points=initial, alpha=1e-2, **options)
+    return (_Oracle if settings.strategy == "random" else _Combinations)(path, on_change, **options)

@@ -1,13 +1,17 @@
-"""The state of one trial on disk, so that a search that was killed can resume it."""
+"""The state of every trial on disk, so that a search that was killed can resume, and trials.csv, its table."""
 
 from __future__ import annotations
 
 import json
 from dataclasses import asdict, dataclass, replace
 from pathlib import Path
+from typing import Any
 
 from tfaffect.files import atomic
 
+TABLE = "trials.csv"
+COLUMNS = ("trial", "status", "reason", "score", "best_epoch", "epochs", "seconds", "seed")
+"""The columns of trials.csv before those of the knobs."""
 MAX_CRASHES = 2
 """A trial has failed when its process crashed this often from the same checkpoint."""
 MAX_STARTS = 50
@@ -44,17 +48,9 @@ class Record:
         with atomic.write_file(path) as partial:
             partial.write_text(json.dumps(asdict(self), indent=2) + "\n")
 
-    def start(self, until: int, checkpoint: str, now: float) -> Record:
-        """Return the record of a trial that starts, or resumes, from a checkpoint."""
-        return replace(self, status="running", until=until, begun=now, starts=(*self.starts, checkpoint))
-
     def cancel_start(self, seconds: float) -> Record:
         """Return the record without its last start, which the user interrupted."""
         return replace(self, begun=None, starts=self.starts[:-1], seconds=self.seconds + seconds)
-
-    def crash(self, reason: str) -> Record:
-        """Return the record of a trial whose process crashed."""
-        return replace(self, reason=reason, deaths=(*self.deaths, self.starts[-1]))
 
     def is_stuck(self, checkpoint: str) -> bool:
         """Whether it crashed, or was started, too often without progress beyond this checkpoint."""
@@ -71,3 +67,14 @@ def load(path: Path) -> Record:
     """Read a record; without a file it is empty."""
     values = json.loads(path.read_text()) if path.exists() else {}
     return Record(**{**values, **{name: tuple(values.get(name, ())) for name in ("starts", "deaths")}})
+
+
+def make_row(out: Path, trial: str, status: str, seed: int) -> dict[str, Any]:
+    """Return the COLUMNS of a trial.
+
+    Only a trial that is done has a score. When Hyperband promotes it, it has none until it is done again.
+    """
+    record = load(record_path(out, trial))
+    row = {column: getattr(record, column, None) for column in COLUMNS}
+    row |= {"trial": trial, "status": status, "seed": seed, "seconds": round(record.seconds, 1)}
+    return row if status == "done" else row | {"score": None, "best_epoch": None}

@@ -53,7 +53,9 @@ class Trials:
                 reason = f"{record.reason or 'it was killed'}, again without getting beyond epoch {epoch}"
                 record = replace(record, status="failed", reason=reason)
             else:
-                record = self._start(trial, record.start(until, checkpoint, time.time()), config, folder)
+                starts = (*record.starts, checkpoint)
+                record = replace(record, status="running", until=until, begun=time.time(), starts=starts)
+                record = self._start(trial, record, config, folder)
             record.save(path)
         return record
 
@@ -70,7 +72,8 @@ class Trials:
             record.cancel_start(time.monotonic() - start).save(path)
             raise
         except isolation.DiedError as error:
-            return _add_lost_time(record.crash(str(error)), folder)
+            crashed = replace(record, reason=str(error), deaths=(*record.deaths, record.starts[-1]))
+            return _add_lost_time(crashed, folder)
         except isolation.FailedError as error:
             result = {"status": "failed", "reason": str(error)}
         return replace(record, begun=None, seconds=record.seconds + time.monotonic() - start, **result)
