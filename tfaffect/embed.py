@@ -7,12 +7,11 @@ outputs = Embedder("exports/model.tflite")(crops)
 
 from __future__ import annotations
 
-import math
 import shlex
 import sys
-from collections.abc import Callable, Iterator
+from collections.abc import Iterator
 from contextlib import contextmanager
-from functools import lru_cache, partial
+from functools import partial
 from pathlib import Path
 from typing import TYPE_CHECKING, Annotated
 
@@ -24,9 +23,7 @@ from tfaffect.errors import UsageError, counted
 if TYPE_CHECKING:
     from tfaffect.features.cluster.sharing import Shared
     from tfaffect.features.embedder import Embedder
-    from tfaffect.features.job import Counts, Job
-    from tfaffect.features.sample import Options, Prior
-    from tfaffect.features.sources import Source
+    from tfaffect.features.job import Progress
 
 # Modules that need NumPy, OpenCV or pyarrow are imported inside functions, so that --help takes under half a second.
 
@@ -145,7 +142,7 @@ def main(
     if merge:
         _merge(merge, out, inputs, overwrite)
         return
-    from tfaffect.features import fex, uploading
+    from tfaffect.features import fex, flags, messages, uploading
     from tfaffect.features.job import Job
     from tfaffect.features.sample import Options
     from tfaffect.features.sources import Search, find_sources
@@ -154,8 +151,8 @@ def main(
 
     model = model or default_model()
     options = Options(
-        *(_parse_faces(faces), fps, every, smooth, smooth_embeddings, abstain),
-        *(key_frames, start, end, stream, sequence_fps, _population(prior, model) if prior else None),
+        *(flags.parse_faces(faces), fps, every, smooth, smooth_embeddings, abstain),
+        *(key_frames, start, end, stream, sequence_fps, flags.population(prior, model) if prior else None),
     )
     if prior == "estimate" and (out is None or annotate or shard or beam_runner):
         raise UsageError(
@@ -195,9 +192,10 @@ def main(
                 "--window, --layout, --annotate, --timeline, --nova, --elan, --resume and --overwrite need a table: "
                 "add --out FILE."
             )
-        _print_lines(
-            _open_embedder(model, face_detector, detect_side, min_score, batch_size), sources, options, detect, strict
-        )
+        embedder = _open_embedder(model, face_detector, detect_side, min_score, batch_size)
+        unreadable = messages.print_lines(embedder.describe(list(enumerate(sources)), options, detect))
+        if strict and unreadable:
+            sys.exit(1)
         return
     paths = [Path(name) for name in inputs]
     out, target = uploading.local_file(out), out
@@ -217,10 +215,10 @@ def main(
         cli.fail(f"Interrupted. {_how_to_go_on()}", status=130)
     if done == len(job.sources):
         uploading.upload(job, target)
-    _print_counts(target, counts)
-    _print_what_is_not_written(job, counts)
+    messages.print_counts(target, counts)
+    messages.print_what_is_not_written(job, counts)
     if prior == "estimate":
-        _print_estimate(counts)
+        messages.print_estimate(counts)
     if search.passed_over:
         listed = ", ".join(f"{count:,} {suffix}" for suffix, count in sorted(search.passed_over.items()))
         print(f"  not pictures or videos, passed over: {listed}", file=sys.stderr)
@@ -232,20 +230,6 @@ def main(
 
 def _how_to_go_on() -> str:
     return f"To go on: {cli.typed_again('embed', '--resume', without=('--resume', '--overwrite'))}"
-
-
-def _print_lines(embedder: Embedder, sources: list[Source], options: Options, detect: bool, strict: bool) -> None:
-    """Print one line per face as soon as its input is processed."""
-    from tfaffect.features.line import line
-    from tfaffect.features.row import NO_FACE
-
-    unreadable = False
-    for sample in embedder.describe(list(enumerate(sources)), options, detect):
-        for row in sample.rows:
-            print(line(row), flush=True)
-            unreadable = unreadable or (row.face is None and row.problem != NO_FACE)
-    if strict and unreadable:
-        sys.exit(1)
 
 
 def _open_embedder(
@@ -263,102 +247,21 @@ def _open_embedder(
     )
 
 
-def _population(prior: str, model: Path) -> Prior:
-    """Return the class shares that --prior names. Print a note if they were divided by their sum."""
-    from tfaffect import contract
-    from tfaffect.runtimes.opening import model_file
-    from tfaffect.scoring import priors
-
-    read, notes = contract.read(model_file(model)), list[str]()
-    if prior == priors.ESTIMATE:
-        priors.check(prior, read)
-        return "estimate"
-    shares = priors.target_shares(prior, read, notes)
-    print(*notes, sep="\n", end="\n" * len(notes), file=sys.stderr)
-    return tuple(map(float, shares))
-
-
-def _print_estimate(counts: Counts) -> None:
-    from tfaffect.scoring import priors
-
-    if counts.estimated is None:
-        print("  no face with class probabilities, so no class shares were estimated")
-    else:
-        print(f"  estimated class shares: {priors.describe(counts.estimated.values())}")
-        print(priors.WARNING, file=sys.stderr)
-
-
-def _parse_faces(faces: str) -> int | None:
-    """Return the largest number of faces that --faces allows per picture; None for all."""
-    words = {"all": None, "largest": 1}
-    if faces in words:
-        return words[faces]
-    if faces.isdecimal() and int(faces) > 0:
-        return int(faces)
-    raise UsageError(f"--faces must be all, largest or a number of at least 1. Received: {faces!r}.")
-
-
 @contextmanager
-def _progress_bar(sources: int) -> Iterator[Callable[[int, Source, float | None], None]]:
-    """Yield a function that advances the bar. A video advances it by fractions, by its time.
+def _progress_bar(sources: int) -> Iterator[Progress]:
+    """Yield a function that advances a progress bar. SIGTERM raises KeyboardInterrupt meanwhile."""
+    from tfaffect.features.progress import progress_bar
 
-    SIGTERM raises KeyboardInterrupt meanwhile.
-    """
-    from rich.console import Console
-    from rich.progress import BarColumn, Progress, TextColumn, TimeRemainingColumn
-
-    from tfaffect.media import video
-
-    @lru_cache(maxsize=1)
-    def duration(path: Path) -> float:
-        try:
-            return video.duration(path)
-        except video.UnreadableVideoError:
-            return math.inf
-
-    columns = (
-        TextColumn("{task.fields[done]} pictures and frames"),
-        BarColumn(),
-        TextColumn("{task.percentage:.0f} %"),
-    )
-    console = Console(stderr=True)
-    bar = Progress(*columns, TimeRemainingColumn(), TextColumn("left"), console=console, transient=True)
-    with cli.sigterm_as_ctrl_c(), bar:
-        task = bar.add_task("", total=sources, done=0)
-        done = 0
-
-        def advance(number: int, source: Source, seconds: float | None) -> None:
-            nonlocal done
-            done += 1
-            fraction = 1.0 if seconds is None else min(1.0, seconds / duration(source.path))
-            bar.update(task, completed=number + fraction, done=f"{done:,}")
-
+    with cli.sigterm_as_ctrl_c(), progress_bar(sources) as advance:
         yield advance
-
-
-def _print_counts(out: Path, counts: Counts) -> None:
-    from tfaffect.files.paths import printable
-
-    print(f"{printable(out)}: {counted(counts.rows, 'row')}, {counted(counts.faces, 'face')}", end="")
-    print(f"; {counts.empty:,} pictures or frames without a face" if counts.empty else "", end="")
-    print(f"; {counts.unreadable:,} not readable" if counts.unreadable else "")
-    for path, problem in counts.problems:
-        print(f"  {path}: {problem}", file=sys.stderr)
-    if counts.unreadable > len(counts.problems):
-        print(f"  and {counts.unreadable - len(counts.problems):,} more, in the column `problem`", file=sys.stderr)
-
-
-def _print_what_is_not_written(job: Job, counts: Counts) -> None:
-    of_videos = {"--window": job.windows, "--timeline": job.timeline, "--nova": job.nova, "--elan": job.elan}
-    if not counts.frames and (asked := [flag for flag, value in of_videos.items() if value]):
-        print(f"  no video among the inputs: nothing for {' and '.join(asked)}")
 
 
 def _print_shared(out: Path, shared: Shared, strict: bool) -> None:
     """Print the counts of one job's part of a shared folder, and how to go on. Exit where it is not as asked."""
+    from tfaffect.features import messages
     from tfaffect.files.paths import printable
 
-    _print_counts(out, shared.counts)
+    messages.print_counts(out, shared.counts)
     if shared.left:
         cli.fail(f"Interrupted before {counted(shared.left, 'task')}. {_how_to_go_on()}", status=130)
     if shared.is_complete:
@@ -368,12 +271,13 @@ def _print_shared(out: Path, shared: Shared, strict: bool) -> None:
 
 
 def _merge(folder: Path, out: Path | None, inputs: tuple[str, ...], overwrite: bool) -> None:
+    from tfaffect.features import messages
     from tfaffect.features.cluster.merging import merge
 
     if inputs:
         raise UsageError(f"--merge reads a folder with rows and no inputs. Received: {', '.join(inputs)}.")
     out = out or folder.with_name(f"{folder.name}.parquet")
-    _print_counts(out, merge(folder, out, overwrite))
+    messages.print_counts(out, merge(folder, out, overwrite))
 
 
 if __name__ == "__main__":

@@ -170,3 +170,10 @@ def test_videos_find_their_sources_also_when_one_is_named_twice_or_has_no_frames
     sources = [Source(Path(name), name) for name in ("a.mp4", "photo.jpg", "broken.mp4", "b.mp4", "a.mp4")]
     found = with_numbers([Video(name, {}, iter(())) for name in ("a.mp4", "b.mp4", "a.mp4")], sources)
     assert [number for number, _ in found] == [0, 3, 4]
+
+
+def test_a_segment_without_frames_leaves_its_number_to_nobody():
+    """Its video is named by its source, so later segments must not move up."""
+    sources = [Source(Path("a.mp4"), "a.mp4", {"from": start}) for start in ("900", "0", "5")]
+    found = with_numbers([Video("a.mp4", {"from": start, "note": None}, iter(())) for start in ("0", "5")], sources)
+    assert [number for number, _ in found] == [1, 2]

@@ -47,6 +47,7 @@ def test_the_file_has_a_line_for_each_column(tmp_path, suffix):
     assert list(found["columns"]) == schema.names
     assert sum(line.startswith("    ") and '"meaning"' in line for line in text.splitlines()) == len(schema)
     assert found["table"] == table.name
+    assert "nearly upright on tilted heads" in found["rules"]["landmarks"]
     assert found["columns"]["seconds"] == {
         **{"type": "number", "unit": "second", "range": [0, None], "meaning": "time of the frame", "source": "file"}
     }

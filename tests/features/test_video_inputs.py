@@ -146,6 +146,17 @@ def test_a_folder_of_numbered_pictures_can_be_a_video(exported, face_detector, p
     assert "passed over: 1 .ts, 1 .txt" in done.stderr
 
 
+def test_a_row_of_a_table_may_name_a_folder_of_numbered_pictures(embedder, portraits, tmp_path):
+    (tmp_path / "one").mkdir()
+    for number, picture in enumerate(film(portraits[0], 4, (640, 480))):
+        cv2.imwrite(str(tmp_path / "one" / f"{number + 1}.png"), picture[..., ::-1])
+    (tmp_path / "list.csv").write_text("path,from\none,0.25\n")
+    sources = find_sources([str(tmp_path / "list.csv")], io.StringIO(), Search(start_column="from", sequences=True))
+    samples = embedder.describe(list(enumerate(sources)), Options(sequence_fps=4))
+    rows = [row for sample in samples for row in sample.rows]
+    assert [(row.seconds, row.track) for row in rows] == [(0.25, 0), (0.5, 0), (0.75, 0)]
+
+
 def test_a_frame_that_cannot_be_decoded_is_an_unreadable_row(exported, face_detector, portraits, tmp_path):
     clip = clips.write(tmp_path / "clip.avi", film(portraits[0], 10), "mjpeg", "yuvj420p")
     content = bytearray(clip.read_bytes())

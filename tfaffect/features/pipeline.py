@@ -25,9 +25,10 @@ from tfaffect.files import processors
 from tfaffect.media import faces, video
 from tfaffect.media.animation import sequence_frames
 from tfaffect.media.detector import Detection
+from tfaffect.media.views import View
 from tfaffect.runtimes.runtime import Outputs, Runtime
 
-Detector = Callable[[np.ndarray, int | None], list[Detection]]
+Detector = Callable[[np.ndarray | View, int | None], list[Detection]]
 
 WORKERS = 4
 """Most threads that search for faces. Each may have two pictures in memory; 9 pictures of 4K are 220 MB."""
@@ -58,15 +59,16 @@ def describe(
     detect = partial(_detect, detector, options.faces, network.contract, keep_pictures)
     run = partial(_run_network, for_population(network, options.prior), options.abstain)
     workers = min(WORKERS, processors.count())
+    views = detector is not None and options.faces is not None and not keep_pictures  # all else needs complete pictures
     with (
-        closing(ordered_map(detect, _read(sources, options), workers, ahead)) as detected,
+        closing(ordered_map(detect, _read(sources, options, views), workers, ahead)) as detected,
         closing(ordered_map(run, _batches(link(detected), network.batch_size), BATCHES, results_ahead=1)) as batches,
     ):
         samples = repeat_rows(chain.from_iterable(batches))
         yield from samples if options.smooth is None else smooth(samples, options.smooth, options.smooth_embeddings)
 
 
-def _read(sources: Sequence[tuple[int, Source]], options: Options) -> Stream[Sample]:
+def _read(sources: Sequence[tuple[int, Source]], options: Options, views: bool) -> Stream[Sample]:
     """Decode videos from start to end in this thread. The workers convert frames and read pictures, several at once."""
     for number, source in sources:
         try:
@@ -77,7 +79,7 @@ def _read(sources: Sequence[tuple[int, Source]], options: Options) -> Stream[Sam
             last = None
             for frame in _frames(source, options):
                 repeated = frame.number == last
-                convert = None if repeated else frame.convert
+                convert = None if repeated else frame.view if views else frame.convert
                 yield Sample(number, source, None, frame.number, round(frame.seconds, 6), "", repeated, convert)
                 last = frame.number
         except (video.UnreadableVideoError, OSError) as error:
@@ -103,40 +105,41 @@ def _frames(source: Source, options: Options) -> Iterator[video.VideoFrame]:
 
 def _detect(detector: Detector | None, most: int | None, contract: Contract, keep: bool, sample: Sample) -> Sample:
     """Find the faces of a picture and crop them."""
-    if not (sample.problem or sample.repeated):
-        _open(sample)
-    if (picture := sample.picture) is None:
+    picture = None if sample.problem or sample.repeated else _open(sample)
+    if picture is None:
         return sample
     sample.size = picture.shape[:2]
     if detector is None:
-        sample.crops = [faces.letterbox(picture, contract.input_size)]
+        sample.crops = [faces.letterbox(np.asarray(picture), contract.input_size)]
     else:
-        found = [face for face in detector(picture, most) if _is_inside(picture, face.box)]
+        found = [face for face in detector(picture, most) if _is_inside(picture.shape, face.box)]
         crops = [faces.crop(picture, face.box, contract.crop_margin) for face in found[:most]]
         sample.crops = [faces.letterbox(crop, contract.input_size) for crop in crops]
         sample.detections = [scaled(face, sample.reduction) for face in found]
-    sample.picture = picture if keep else None
+    sample.picture = np.asarray(picture) if keep else None
     return sample
 
 
-def _open(sample: Sample) -> None:
-    """Set the picture of a sample: decode a file, or convert a video's frame."""
+def _open(sample: Sample) -> np.ndarray | View | None:
+    """Return the picture of a sample: decode a file, or convert a video's frame. Else set the sample's problem."""
+    convert, sample.convert = sample.convert, None  # it holds the frame's memory
+    picture: np.ndarray | View | None = None
     try:
-        if sample.convert:
-            sample.picture = sample.convert()
+        if convert:
+            picture = convert()
         else:
-            sample.picture, sample.reduction = faces.read_reduced(sample.source.path, upright=True)
+            picture, sample.reduction = faces.read_reduced(sample.source.path, upright=True)
     except (faces.UnreadablePictureError, video.UnreadableVideoError, OSError) as error:
         sample.problem = _reason(error)
     else:
-        sample.problem = "" if sample.picture is not None else "unreadable: the frame cannot be decoded"
-    sample.convert = None  # it holds the frame's memory
+        sample.problem = "" if picture is not None else "unreadable: the frame cannot be decoded"
+    return picture
 
 
-def _is_inside(picture: np.ndarray, box: faces.Box) -> bool:
+def _is_inside(shape: tuple[int, ...], box: faces.Box) -> bool:
     """Return whether a box has some of the picture's pixels: the detector can put a box outside the border."""
     try:
-        faces.crop(picture, box)
+        faces.crop_place(shape, box)
     except faces.EmptyBoxError:
         return False
     return True

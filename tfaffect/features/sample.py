@@ -13,6 +13,7 @@ from tfaffect.errors import UsageError
 from tfaffect.features.row import Row
 from tfaffect.features.sources import Source
 from tfaffect.media.detector import Detection
+from tfaffect.media.views import View
 
 Place = TypeVar("Place", Row, Detection)
 
@@ -75,10 +76,10 @@ class Sample:
     """One picture or video frame on its way to its rows.
 
     number: of its source, from 0. picture: from a worker; None again when it is no longer needed. repeated: the same
-    frame as in the sample before, which was processed already. convert: returns a video frame's picture. size: of the
-    picture, height and width. reduction: by which the sides of the picture were divided when it was read; detections
-    and rows are in pixels of the full picture. crops: letterboxed, of the faces that become rows; tracks: their numbers
-    in a video.
+    frame as in the sample before, which was processed already. convert: returns a video frame's picture, or a view of
+    it. size: of the picture, height and width. reduction: by which the sides of the picture were divided when it was
+    read; detections and rows are in pixels of the full picture. crops: letterboxed, of the faces that become rows;
+    tracks: their numbers in a video.
     """
 
     number: int
@@ -88,7 +89,7 @@ class Sample:
     seconds: float | None = None
     problem: str = ""
     repeated: bool = False
-    convert: Callable[[], np.ndarray | None] | None = None
+    convert: Callable[[], np.ndarray | View | None] | None = None
     detections: Sequence[Detection] = ()
     size: tuple[int, ...] = ()
     reduction: int = 1

@@ -80,7 +80,14 @@ def write_text(path: Path, lines: Iterable[str]) -> None:
 
 
 def with_numbers(videos: Iterable[Video], sources: Sequence[Source]) -> Iterator[tuple[int, Video]]:
-    """Yield every video of a table with the number of its source. Sources without frames have no video."""
-    names = enumerate(source.name for source in sources)
+    """Yield every video of a table with the number of its source. Sources without frames have no video.
+
+    Segments of one file differ in the columns that were carried over from the table that lists them.
+    """
+    numbered = enumerate(sources)
     for video in videos:
-        yield next(number for number, name in names if name == video.path), video
+        yield next(number for number, source in numbered if _is_of(video, source)), video
+
+
+def _is_of(video: Video, source: Source) -> bool:
+    return source.name == video.path and all(source.carried.get(name) == text for name, text in video.carried.items())

@@ -55,7 +55,8 @@ def animation_frames(path: Path) -> Iterator[TimedFrame]:
                 rgba = to_8_bits(picture).convert("RGBA")  # first: WebP and AVIF know a frame's duration when decoded
                 duration = picture.info.get("duration", 0) / 1000 or DEFAULT_DURATION
                 flat = Image.alpha_composite(Image.new("RGBA", rgba.size, "black"), rgba).convert("RGB")
-                yield TimedFrame(number, seconds, duration, partial(np.array, flat))
+                convert = partial(np.array, flat)
+                yield TimedFrame(number, seconds, duration, convert, convert)
                 seconds += duration
     except BROKEN as error:
         raise UnreadableVideoError(f"{path} cannot be decoded as an animation: {error}") from error
@@ -65,7 +66,7 @@ def sequence_frames(folder: Path, names: list[str], frames_per_second: float) ->
     """Yield the picture files of a folder as the frames of a video."""
     for number, name in enumerate(names):
         read = partial(_read, Path(folder, name))
-        yield TimedFrame(number, number / frames_per_second, 1 / frames_per_second, read)
+        yield TimedFrame(number, number / frames_per_second, 1 / frames_per_second, read, read)
 
 
 def _read(path: Path) -> np.ndarray | None:

@@ -3,7 +3,6 @@
 from __future__ import annotations
 
 import os
-import threading
 from collections.abc import Callable, Iterator
 from contextlib import contextmanager, suppress
 from dataclasses import dataclass
@@ -15,12 +14,12 @@ from typing import Any
 import av
 import cv2
 import numpy as np
-from av.video.reformatter import VideoReformatter
 
 from tfaffect.files import remote
 from tfaffect.files.paths import printable
 from tfaffect.media.seeking import Entry, find_entry, frames_from, packets_from
 from tfaffect.media.skipping import CannotSkipError, SkippedFrame, Skipper, Wanted, elapsed
+from tfaffect.media.views import View, to_rgb
 
 RESTART_SECONDS = 0.5
 """A time stamp that is earlier than the one before by more than this is a clock that restarts, as in joined files."""
@@ -98,13 +97,14 @@ class TimedFrame:
     """A frame that is not converted yet: its number from 0, the seconds at which it appears, and its duration.
 
     picture: returns the frame RGB uint8 (height, width, 3), as players show it; None if it cannot be decoded. It can be
-    called in any thread, and raises UnreadableVideoError.
+    called in any thread, and raises UnreadableVideoError. view: returns the same, but a `View` where it can.
     """
 
     number: int
     seconds: float
     duration: float
     picture: Callable[[], np.ndarray | None]
+    view: Callable[[], np.ndarray | View | None]
 
 
 @contextmanager
@@ -184,7 +184,8 @@ def decode(
         elif seconds <= last:
             seconds = last + video.step / 2
         last = max(seconds, 0.0) if number == 0 else seconds
-        yield TimedFrame(number, last, video.step, partial(_to_picture, video.path, frame, ratio))
+        arguments = (video.path, frame, ratio)
+        yield TimedFrame(number, last, video.step, partial(_to_picture, *arguments), partial(_to_view, *arguments))
 
 
 def _frames(
@@ -303,9 +304,6 @@ def _pixel_ratio(stream: av.video.stream.VideoStream) -> Fraction:
     return ratio if ratio is not None and 1 / MAX_PIXEL_RATIO <= ratio <= MAX_PIXEL_RATIO else Fraction(1)
 
 
-_converters = threading.local()  # one for each thread: a converter is made for one size and cannot be shared
-
-
 def _to_picture(path: Path, frame: av.VideoFrame | SkippedFrame | None, ratio: Fraction) -> np.ndarray | None:
     """Return a frame as players show it: RGB uint8 (height, width, 3), with square pixels, upright.
 
@@ -314,12 +312,20 @@ def _to_picture(path: Path, frame: av.VideoFrame | SkippedFrame | None, ratio: F
     assert not isinstance(frame, SkippedFrame), "nobody looks at it"
     if frame is None:
         return None
-    if not hasattr(_converters, "rgb"):
-        _converters.rgb = VideoReformatter()  # frames have their own converters, whose start takes 0.4 ms at 1080p
     try:
-        width = max(1, round(frame.width * ratio))
-        rgb = _converters.rgb.reformat(frame, width, frame.height, "rgb24", threads=1)  # other threads convert too
-        picture, turns = rgb.to_ndarray(), round(frame.rotation / 90) % 4
+        picture, turns = to_rgb(frame, "complete", max(1, round(frame.width * ratio))), _turns(frame)
     except av.error.FFmpegError as error:
         raise UnreadableVideoError(f"{path} has frames that cannot be converted: {error.strerror}.") from error
     return np.ascontiguousarray(np.rot90(picture, turns)) if turns else picture
+
+
+def _to_view(path: Path, frame: av.VideoFrame | SkippedFrame | None, ratio: Fraction) -> np.ndarray | View | None:
+    """Return a frame as `_to_picture` does, or a view of it."""
+    if isinstance(frame, av.VideoFrame) and ratio == 1 and View.fits(frame) and not _turns(frame):
+        return View(frame)
+    return _to_picture(path, frame, ratio)
+
+
+def _turns(frame: av.VideoFrame) -> int:
+    """Return by how many quarters a player turns a frame to the left."""
+    return round(frame.rotation / 90) % 4

@@ -11,6 +11,7 @@ import numpy as np
 from tfaffect.media import yunet
 from tfaffect.media.detector_file import FILE, VARIABLE, find_weights
 from tfaffect.media.faces import Box
+from tfaffect.media.views import View, shrink
 
 __all__ = ["FILE", "MIN_SCORE", "SIDES", "VARIABLE", "Detection", "FaceDetector", "find_weights"]
 
@@ -68,7 +69,7 @@ class FaceDetector:
     min_score: float = MIN_SCORE
     sides: tuple[int, ...] = SIDES
 
-    def __call__(self, picture: np.ndarray, most: int | None = None) -> list[Detection]:
+    def __call__(self, picture: np.ndarray | View, most: int | None = None) -> list[Detection]:
         """Return the faces in a picture, RGB uint8 (height, width, 3), the largest first.
 
         With `most`, only the `most` largest faces are needed: a quick search may find them (see QUICK_SIDE), but others
@@ -78,9 +79,10 @@ class FaceDetector:
             quick = self._search(picture, _halved_to(picture, QUICK_SIDE))
             if len(quick) >= most and all(_is_large(face, picture) for face in quick[:most]):
                 return quick
+        picture = np.asarray(picture)
         return next(filter(None, (self._search(picture, _scaled_to(picture, side)) for side in self.sides)), [])
 
-    def _search(self, picture: np.ndarray, scaled: np.ndarray) -> list[Detection]:
+    def _search(self, picture: np.ndarray | View, scaled: np.ndarray) -> list[Detection]:
         """Search a scaled picture; return boxes and landmarks in pixels of the original picture."""
         rows = yunet.search(self.weights, scaled, self.min_score)
         scale_x, scale_y = scaled.shape[1] / picture.shape[1], scaled.shape[0] / picture.shape[0]
@@ -88,7 +90,7 @@ class FaceDetector:
         return sorted(found, key=lambda face: face.area, reverse=True)
 
 
-def _is_large(face: Detection, picture: np.ndarray) -> bool:
+def _is_large(face: Detection, picture: np.ndarray | View) -> bool:
     """Return whether any face that the quick search missed is smaller than this one."""
     left, top, right, bottom = face.box
     return min(right - left, bottom - top) * QUICK_SIDE / max(picture.shape[:2]) >= QUICK_PIXELS
@@ -100,19 +102,12 @@ def _scaled_to(picture: np.ndarray, longest_side: int) -> np.ndarray:
     return cv2.resize(picture, _size(picture, longest_side), interpolation=interpolation)
 
 
-def _halved_to(picture: np.ndarray, longest_side: int) -> np.ndarray:
-    """Halve a picture while it stays large enough, then scale it. This takes 0.3 ms at 720p and 1.0 ms at 1080p.
-
-    The box filter takes 0.9 and 1.8 ms, or 9 ms if the ratio is not a whole number.
-    """
-    while max(picture.shape[:2]) >= 2 * longest_side and min(picture.shape[:2]) > 1:
-        height, width = (side // 2 for side in picture.shape[:2])
-        # The last pixel of an odd side is left out: with it the ratio would not be whole, and the filter slow.
-        picture = cv2.resize(picture[: 2 * height, : 2 * width], (width, height), interpolation=cv2.INTER_AREA)
-    return cv2.resize(picture, _size(picture, longest_side), interpolation=cv2.INTER_LINEAR)
+def _halved_to(picture: np.ndarray | View, longest_side: int) -> np.ndarray:
+    size = _size(picture, longest_side)
+    return picture.shrunk(*size) if isinstance(picture, View) else shrink(picture, *size)
 
 
-def _size(picture: np.ndarray, longest_side: int) -> tuple[int, int]:
+def _size(picture: np.ndarray | View, longest_side: int) -> tuple[int, int]:
     """Return width and height of a picture that is scaled to this longest side."""
     height, width = picture.shape[:2]
     scale = longest_side / max(height, width)

@@ -17,6 +17,7 @@ from tfaffect.media import limits
 from tfaffect.media.depth import decode_by_stated_depth
 from tfaffect.media.limits import UnreadablePictureError
 from tfaffect.media.margin import MARGIN
+from tfaffect.media.views import View
 
 __all__ = ["Box", "EmptyBoxError", "UnreadablePictureError", "crop", "decode", "encode", "letterbox", "read", "resize"]
 __all__ += ["is_grey", "to_grey"]
@@ -118,14 +119,19 @@ def _flatten(picture: Image.Image, reduction: int) -> np.ndarray:
     return flat
 
 
-def crop(picture: np.ndarray, box: Box, margin: float = MARGIN) -> np.ndarray:
+def crop(picture: np.ndarray | View, box: Box, margin: float = MARGIN) -> np.ndarray:
     """Crop the square around a face box.
 
     The square has the centre of the box and `1 + 2 * margin` times its longer side. Its part outside the picture is
     left out, so a crop at the border is not square. `box` is left, top, right, bottom in pixels, also fractions. Raises
     EmptyBoxError if the box is empty or outside the picture.
     """
-    height, width = picture.shape[:2]
+    return picture[crop_place(picture.shape, box, margin)]
+
+
+def crop_place(shape: tuple[int, ...], box: Box, margin: float = MARGIN) -> tuple[slice, slice]:
+    """Return the rows and columns of `crop` in a picture of this shape. Raises EmptyBoxError."""
+    height, width = shape[:2]
     left, top, right, bottom = box
     x, y = (left + right) / 2, (top + bottom) / 2
     if not (right > left and bottom > top and np.isfinite([x, y]).all()):
@@ -136,7 +142,7 @@ def crop(picture: np.ndarray, box: Box, margin: float = MARGIN) -> np.ndarray:
     columns = slice(max(0, first_column), min(width, first_column + side))
     if rows.start >= rows.stop or columns.start >= columns.stop:
         raise EmptyBoxError(f"The box is outside the picture. Received: box={box}, picture of {width} x {height}.")
-    return picture[rows, columns]
+    return rows, columns
 
 
 def letterbox(picture: np.ndarray, size: int, resizer: Resize | None = None) -> np.ndarray:

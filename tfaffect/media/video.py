@@ -20,6 +20,7 @@ from tfaffect.media.containers import is_truncated
 from tfaffect.media.decoding import TimedFrame, UnreadableVideoError, Video, decode, entry_before, open_video
 from tfaffect.media.seeking import Entry
 from tfaffect.media.skipping import CannotSkipError
+from tfaffect.media.views import View
 
 _log = logging.getLogger(__name__)  # without handlers of the program, Python writes warnings to standard error
 
@@ -43,14 +44,16 @@ class TruncatedVideoError(UnreadableVideoError):
 
 @dataclass(frozen=True, eq=False)
 class VideoFrame:
-    """A frame: its number from 0, a time in seconds at which it is on screen, and a function that converts it.
+    """A frame: its number from 0, a time in seconds at which it is on screen, and functions that convert it.
 
-    Conversion is left to the threads that look at the picture. Frames that nobody looks at are never converted.
+    Conversion is left to the threads that look at the picture. Frames that nobody looks at are never converted. `view`
+    converts only what is looked at, see `View`.
     """
 
     number: int
     seconds: float
     convert: Callable[[], np.ndarray | None]
+    view: Callable[[], np.ndarray | View | None]
 
     @cached_property
     def picture(self) -> np.ndarray | None:
@@ -172,7 +175,7 @@ def _every_nth(
         if frame.seconds >= end:
             return end
         if count % every == 0 and frame.seconds >= start:
-            yield VideoFrame(frame.number, frame.seconds, frame.picture)
+            yield VideoFrame(frame.number, frame.seconds, frame.picture, frame.view)
         reached = frame.seconds + frame.duration
     return reached
 
@@ -193,7 +196,7 @@ def _at_rate(
                 f"The time stamps of {path} jump from {frame.seconds:.2f} to {reached:.2f} seconds."
             )
         while index / rate + tolerance < reached and index / rate < end:
-            yield VideoFrame(frame.number, index / rate, frame.picture)
+            yield VideoFrame(frame.number, index / rate, frame.picture, frame.view)
             index += 1
         frame = following
     return end if frame is not None else reached
