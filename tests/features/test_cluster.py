@@ -206,6 +206,18 @@ def test_the_job_that_writes_the_last_piece_finds_the_lock_free_or_the_video_wri
     assert not any(held)
 
 
+def test_reading_a_folder_starts_no_thread_that_holds_its_files(embed, tmp_path):
+    """A thread of Arrow that released an open file while Python ended aborted one job of fifty."""
+    embed(out=tmp_path / "out", shard="1/1")
+    code = "import sys; from pathlib import Path; from tfaffect.features.cluster import merging, report; "
+    code += "from tfaffect.features.cluster.folder import Folder; out = Path(sys.argv[1]); folder = Folder(out); "
+    code += "tasks = Path('/proc/self/task'); before = len(list(tasks.iterdir())); units = folder.read_units(); "
+    code += "report.counts_of(folder, units); merging.merge(out, out / 'faces.parquet', False); "
+    code += "print(len(list(tasks.iterdir())) - before)"
+    command = [sys.executable, "-c", code, str(tmp_path / "out")]
+    assert subprocess.run(command, cwd=ROOT, check=True, capture_output=True, text=True).stdout == "0\n"
+
+
 def test_a_folder_of_other_flags_is_refused(embed, tmp_path):
     out = tmp_path / "out"
     embed(out=out, shard="1/2")

@@ -13,7 +13,7 @@ from __future__ import annotations
 
 import json
 from collections.abc import Iterable, Iterator, Sequence
-from contextlib import AbstractContextManager
+from contextlib import AbstractContextManager, suppress
 from dataclasses import dataclass
 from pathlib import Path
 from typing import Any, BinaryIO
@@ -113,8 +113,15 @@ class Folder:
             partial.write_text(json.dumps(content, indent=2, ensure_ascii=False) + "\n", "utf-8")
 
     def write_units(self, units: Sequence[Unit], sources: Sequence[Source]) -> None:
-        """Write the units with their sources."""
-        with self.write(self.path / UNITS) as partial, open(partial, "w", encoding="utf-8") as file:
+        """Write the units with their sources, unless another job has done so meanwhile.
+
+        Its units may differ: a video that could not be opened for a moment is not cut.
+        """
+        with (
+            suppress(FileExistsError),
+            self.write(self.path / UNITS, new=True) as partial,
+            open(partial, "w", encoding="utf-8") as file,
+        ):
             for unit in units:
                 file.write(json.dumps(_line(unit, sources[unit.first : unit.last + 1])) + "\n")
 
@@ -142,9 +149,13 @@ class Folder:
 
 
 def read_batches(path: Path | BinaryIO, columns: Sequence[str] | None = None) -> Iterator[pa.RecordBatch]:
-    """Yield the rows of a Parquet file, few at a time."""
-    with parquet.ParquetFile(path) as file:
-        yield from file.iter_batches(BATCH_ROWS, columns=columns)
+    """Yield the content of a Parquet file, few rows at a time.
+
+    Without threads: those of Arrow may hold an open file of Python when the interpreter ends, which then aborts or
+    hangs (issue 50482 of apache/arrow). It happened to one job of fifty.
+    """
+    with parquet.ParquetFile(path, pre_buffer=False) as file:
+        yield from file.iter_batches(BATCH_ROWS, columns=columns, use_threads=False)
 
 
 def write_batches(path: Path, schema: pa.Schema, batches: Iterable[pa.RecordBatch]) -> None:

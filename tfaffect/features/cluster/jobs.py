@@ -70,8 +70,8 @@ def start(
         if windows and not folder.store.exists(out / WINDOW_COLUMNS):
             _write_dictionary(work, embedder, WINDOWS)
         if (found := folder.read_units()) is None:  # it is new, or a job was killed here
-            found = units(sources, options, piece_minutes)
-            folder.write_units(found, sources)
+            folder.write_units(units(sources, options, piece_minutes), sources)
+            found = folder.read_units() or []
     return work, found
 
 

@@ -59,12 +59,12 @@ def _batches(folder: Folder, kind: str, units: Sequence[Unit], facts: dict[str, 
     """Yield rows or windows. Two jobs with different options that start together on a file system without locks mix."""
     names = folder.names(kind)  # units without videos have no windows
     for path in (path for unit in units if (path := folder.table(kind, unit)).name in names):
-        with folder.store.open(path) as content, parquet.ParquetFile(content) as file:
-            metadata = (file.schema_arrow.metadata or {}).get(b"tfaffect")
+        with folder.store.open(path) as content, parquet.ParquetFile(content, pre_buffer=False) as file:
+            metadata = (file.metadata.metadata or {}).get(b"tfaffect")
             if kind == ROWS and (metadata is None or json.loads(metadata) != facts):
                 shown = remote.address(path) or path
                 raise UsageError(f"{shown} was written with other options than {COLUMNS} names. Remove it and resume.")
-            yield from file.iter_batches(BATCH_ROWS, use_threads=False)  # of few rows a column is too little work
+            yield from file.iter_batches(BATCH_ROWS, use_threads=False)  # see `read_batches`
 
 
 def _check_outputs(paths: Sequence[Path], out: Path, overwrite: bool) -> None:

@@ -88,7 +88,7 @@ def _read(pieces: Iterable[BinaryIO], source: Source, abstain: float) -> Iterato
     last = None
     for piece in pieces:
         with piece as file:
-            stream = pa.ipc.open_file(file)
+            stream = pa.ipc.open_file(file, options=pa.ipc.IpcReadOptions(use_threads=False))  # see `read_batches`
             batches = map(stream.get_batch, range(stream.num_record_batches))
             lines = chain.from_iterable(batch.to_pylist() for batch in batches)
             for _, of_sample in groupby(lines, key=lambda line: line["sample"]):

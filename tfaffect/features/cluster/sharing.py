@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 from collections.abc import Callable, Sequence
-from contextlib import AbstractContextManager
+from contextlib import AbstractContextManager, suppress
 from dataclasses import dataclass
 from pathlib import Path
 
@@ -68,8 +68,9 @@ def share(
     mine = jobs.shard_of(units, number)
     with jobs.alone(work.folder, mine, number, resume) as left:
         if sharing.runner:
-            beam.run(work, left, open_embedder, sharing.runner, sharing.runner_options)
-            done = len(left)
+            with suppress(KeyboardInterrupt):
+                beam.run(work, left, open_embedder, sharing.runner, sharing.runner_options)
+            done = len(left) - len(jobs.lacking(work.folder, left))
         else:
             with show_progress(len(work.items(left))) as advance:
                 done = jobs.run(work, left, embedder, advance)
