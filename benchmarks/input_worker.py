@@ -8,7 +8,7 @@ JSON: faces a second, and the peak memory of the process in MB.
 
 import json
 import os
-import resource
+import re
 import sys
 import time
 from functools import cache
@@ -34,7 +34,13 @@ def main(records: Path, cores: int) -> None:
     for line in sys.stdin:
         name, arguments = json.loads(line)
         speed = functions[name](records, **arguments)
-        print(json.dumps([speed, resource.getrusage(resource.RUSAGE_SELF).ru_maxrss / 1024]), flush=True)
+        print(json.dumps([speed, peak_memory()]), flush=True)
+
+
+def peak_memory() -> float:
+    """Return the peak memory of this process in MB; Linux only. `getrusage` would count that of its parent as well."""
+    (kilobytes,) = re.findall(r"VmHWM:\s+(\d+)", Path("/proc/self/status").read_text())
+    return int(kilobytes) / 1024
 
 
 def batches(records: Path, workers: int | None = None, steps: int = -1, **options: Any) -> float:

@@ -19,6 +19,10 @@ def draw(seed=0):
     return np.random.default_rng(seed)
 
 
+def draws(seed):
+    return draw(seed).uniform(-1, 1, augmentation.AFFINE_DRAWS)
+
+
 @pytest.mark.parametrize(
     "change", [*CHANGES, augmentation.flip_vertically, augmentation.degrade], ids=lambda change: change.__name__
 )
@@ -81,7 +85,7 @@ def test_changes_that_can_be_said_by_hand(picture):
 
 
 def test_moved_faces_are_mirrored_half_of_the_time(picture):
-    moved = [augmentation.affine(picture, draw(seed), 0.0, 48) for seed in range(400)]
+    moved = [augmentation.affine(picture, draws(seed), 0.0, 48) for seed in range(400)]
     kept = [np.array_equal(face, picture) for face in moved]
     mirrored = [np.array_equal(face, picture[:, ::-1]) for face in moved]
     assert np.logical_xor(kept, mirrored).all()
@@ -96,16 +100,15 @@ def test_a_point_moves_as_far_as_the_strength_says(strength, side):
     dot[side // 2 - 2 : side // 2 + 2, side // 2 - 2 : side // 2 + 2] = 255
     moved = []
     for seed in range(200):
-        rows, columns = np.nonzero(augmentation.affine(dot, draw(seed), strength, 48)[..., 0] > 64)
+        rows, columns = np.nonzero(augmentation.affine(dot, draws(seed), strength, 48)[..., 0] > 64)
         moved.append(max(abs(rows.mean() - 23.5), abs(columns.mean() - 23.5)))
     assert 6.0 * strength - 1 < max(moved) <= 6.0 * strength + 0.5
 
 
 def test_nothing_black_comes_in_from_outside():
     white = np.full((48, 48, 3), 255, np.uint8)
-    assert all(
-        np.array_equal(augmentation.affine(white, draw(seed), 1.0, 40), np.full((40, 40, 3), 255)) for seed in range(50)
-    )
+    for seed in range(50):
+        assert np.array_equal(augmentation.affine(white, draws(seed), 1.0, 40), np.full((40, 40, 3), 255))
 
 
 @pytest.mark.parametrize("side", [32, 240])
@@ -152,6 +155,30 @@ def photo():
     return faces.letterbox(faces.read(ROOT / "docs" / "annotated.jpg")[20:290, 90:360], 240)
 
 
+@pytest.mark.parametrize(
+    ("change", "levels"),
+    [
+        (augmentation.pad_and_crop, 59.66),
+        (augmentation.greyscale, 14.19),
+        (augmentation.jitter_colour, 25.63),
+        (augmentation.blur, 6.77),
+        (augmentation.perspective, 65.99),
+        (augmentation.rotate, 38.11),
+        (augmentation.crop_and_resize, 53.75),
+        (augmentation.posterise, 7.13),
+        (augmentation.sharpen, 4.31),
+        (augmentation.equalise, 12.00),
+        (augmentation.flip, 64.40),
+        (augmentation.erase, 10.93),
+    ],
+    ids=lambda value: getattr(value, "__name__", ""),
+)
+def test_a_change_is_as_strong_as_when_the_recipe_was_made(photo, change, levels):
+    """The mean difference in grey levels, over 20 draws, is that of commit b3b4698."""
+    differences = [np.abs(change(photo, draw(seed)).astype(int) - photo).mean() for seed in range(20)]
+    assert np.mean(differences) == pytest.approx(levels, rel=0.01)
+
+
 @pytest.mark.parametrize("change", [augmentation.rotate, augmentation.perspective])
 def test_a_warp_over_four_channels_is_that_over_three(photo, change, monkeypatch):
     fast = change(photo, draw())
@@ -174,13 +201,13 @@ def test_one_interpolation_moves_as_letterbox_and_opencv_do(side, size):
     stored = faces.resize(faces.read(ROOT / "docs" / "annotated.jpg")[20:290, 90:360], side, side)
     served, detail = faces.letterbox(stored, size), []
     for seed in range(8):
-        angle, zoom, right, down, mirror = draw(seed).uniform(-1, 1, 5)
+        angle, zoom, right, down, mirror = draws(seed)
         middle = ((size - 1) / 2, (size - 1) / 2)
         matrix = cv2.getRotationMatrix2D(middle, 0.6 * 15 * angle, 1 + 0.6 * 0.15 * zoom)
         matrix[:, 2] += 0.6 * size / 8 * np.array([right, down])
         start = served[:, ::-1] if mirror < 0 else served
         expected = cv2.warpAffine(start, matrix, (size, size), borderMode=cv2.BORDER_REPLICATE)
-        moved = augmentation.affine(stored, draw(seed), 0.6, size)
+        moved = augmentation.affine(stored, draws(seed), 0.6, size)
         assert np.abs(moved.astype(int) - expected).mean() < (2 if side <= size else 5)
         both = [cv2.GaussianBlur(face, (0, 0), 2).astype(int) for face in (moved, expected)]
         assert np.abs(both[0] - both[1]).mean() < 1
@@ -215,3 +242,12 @@ def test_the_dark_has_the_light_and_the_noise_that_are_drawn(photo):
         assert np.abs(augmentation.degrade(photo, draw(seed)) - dark).mean() < 0.1 + 2 * deviation / np.sqrt(np.pi)
     assert len(measured) > 20
     assert np.abs(measured).max() < 0.03  # standard error of a mean 3 / sqrt(172,800) = 0.007
+
+
+def test_dark_faces_have_different_noise():
+    """They take it from one store: at different places."""
+    even = np.full((240, 240, 3), 200, np.uint8)
+    changed = [augmentation.degrade(even, draw(seed)).ravel() for seed in range(40)]
+    noisy = [face for face in changed if face.std() > 1]
+    assert len(noisy) > 5
+    assert np.abs(np.corrcoef(noisy) - np.eye(len(noisy))).max() < 0.02  # standard deviation 0.0024

@@ -93,7 +93,7 @@ def test_the_names_are_those_of_the_faces_that_are_trained_on(both, plain):
 
 
 def test_an_epoch_can_be_entered_at_any_step(both, plain):
-    config = replace(plain, augmentation_probability=0.5, epochs=2)
+    config = replace(plain, augmentation_probability=0.5, affine_strength=0.5, degradation_probability=0.5, epochs=2)
     whole = [pictures.numpy() for pictures, *_ in batches.training_batches(both, config, first_epoch=1)]
     entered = [pictures.numpy() for pictures, *_ in batches.training_batches(both, config, first_epoch=1, first_step=3)]
     np.testing.assert_array_equal(whole[3:], entered)
@@ -101,7 +101,7 @@ def test_an_epoch_can_be_entered_at_any_step(both, plain):
 
 @pytest.mark.parametrize("read", [batches.training_batches, batches.validation_batches])
 def test_the_shares_of_two_processes_make_the_batches_of_one(both, plain, read):
-    config = replace(plain, epochs=1, augmentation_probability=0.2)
+    config = replace(plain, epochs=1, augmentation_probability=0.2, affine_strength=0.5, erasing_probability=0.5)
     whole = list(read(both, config))
     parts = [list(read(both, config, share=(number, 2))) for number in range(2)]
     assert len(whole) == len(parts[0]) == len(parts[1])

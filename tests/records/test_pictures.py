@@ -1,6 +1,9 @@
+from dataclasses import replace
+
 import cv2
 import numpy as np
 import pytest
+import tensorflow as tf
 
 from tests import ROOT
 from tfaffect.media import faces
@@ -37,6 +40,35 @@ def test_a_damaged_picture_is_named():
     stored = cv2.imencode(".png", np.zeros((40, 40, 3), np.uint8))[1].tobytes()
     with pytest.raises(UnreadablePictureError, match=r"record folder/b\.png is damaged: Not a picture that can be dec"):
         pictures.letterboxed([stored, stored[:-60]], [b"folder/a.png", b"folder/b.png"], 32)
+
+
+READERS = {
+    "training": lambda corpus, config: batches.training_batches([corpus], config),
+    "validation": lambda corpus, config: batches.validation_batches([corpus], config, "train"),
+    "evaluation": lambda corpus, config: batches.evaluation_batches(corpus, "train", config.image_size, 16),
+}
+
+
+def plain_pictures(corpus, config, reader):
+    config = replace(config, augmentation_probability=0.0, epochs=1)
+    return {picture.tobytes() for images, *_ in READERS[reader](corpus, config) for picture in images.numpy()}
+
+
+def test_training_validation_and_evaluation_have_the_same_letterbox(records, config):
+    corpus = open_corpus(records, "synthetic")
+    training, validation, evaluation = (plain_pictures(corpus, config, reader) for reader in READERS)
+    assert evaluation <= validation  # which has black pictures in its last batch
+    assert training <= evaluation
+
+
+@pytest.mark.parametrize("reader", READERS)
+def test_a_damaged_record_stops_every_reader_and_is_named(records, config, monkeypatch, reader):
+    corpus = open_corpus(records, "synthetic")
+    record = next(iter(corpus.records("train").skip(5).as_numpy_iterator()))
+    image, decode = record["image"], faces.decode
+    monkeypatch.setattr(faces, "decode", lambda content: decode(content[:-60] if content == image else content))
+    with pytest.raises(tf.errors.InvalidArgumentError, match=f"record synthetic/{record['key'].decode()} is damaged"):
+        plain_pictures(corpus, config, reader)
 
 
 def test_pictures_are_the_same_on_any_number_of_cores(records, config, monkeypatch):

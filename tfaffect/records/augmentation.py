@@ -22,6 +22,9 @@ Change = Callable[[np.ndarray, Generator], np.ndarray]
 NOISE_STARTS = 65_536
 """Places in the stored noise where the noise of a picture can start."""
 
+AFFINE_DRAWS = 5
+"""Numbers in [-1, 1] that `affine` needs: for the angle, the scale, the shift right and down, and the side."""
+
 
 def change_probabilities(config: Config) -> list[tuple[Change, float]]:
     """Return the possible changes in their order, each with its probability; `affine` is not among them."""
@@ -131,13 +134,13 @@ def flip_vertically(picture: np.ndarray, rng: Generator) -> np.ndarray:
     return cv2.flip(picture, 0)
 
 
-def affine(picture: np.ndarray, rng: Generator, strength: float, size: int) -> np.ndarray:
-    """Mirror half of the pictures; scale every square picture to `size`, and rotate, scale and shift it at random.
+def affine(picture: np.ndarray, draws: np.ndarray, strength: float, size: int) -> np.ndarray:
+    """Scale a square picture to `size`, mirror half of them, and rotate, scale and shift it by AFFINE_DRAWS numbers.
 
     A strength of 1 means up to 15 degrees, 15 % and an eighth of the side. Border pixels fill the uncovered area. It is
     one interpolation, so the picture must not be much larger than `size`.
     """
-    angle, zoom, right, down, mirror = rng.uniform(-1, 1, 5)
+    angle, zoom, right, down, mirror = draws
     scale = size / picture.shape[0] * (1 + 0.15 * strength * zoom)
     matrix = cv2.getRotationMatrix2D((0, 0), 15 * strength * angle, scale)
     if mirror < 0:

@@ -120,7 +120,9 @@ def _training_batch(epoch: Any, indices: Any, examples: dict, config: Config) ->
     records = parse(examples)
     images = _pictures(partial(pictures.augmented, config=config), records, config.image_size, epoch, indices)
     values, weights = targets(records)
-    values["expression"] = _smoothed(values["expression"], weights["expression"], config.label_smoothing)
+    smoothing = config.label_smoothing  # Szegedy et al., CVPR 2016
+    even = weights["expression"][:, None] / len(CLASSES)
+    values["expression"] = (1 - smoothing) * values["expression"] + smoothing * even
     batch = images, values, weights
     return _mix_up(batch, epoch, indices[0] // config.batch_size, config) if config.mixup else batch
 
@@ -130,11 +132,6 @@ def _own_threads() -> tf.data.Options:
     options = tf.data.Options()
     options.threading.private_threadpool_size = 2 * CORES
     return options
-
-
-def _smoothed(distribution: Any, known: Any, fraction: float) -> Any:
-    """Spread a fraction of a distribution evenly over the classes; Szegedy et al., CVPR 2016."""
-    return distribution * (1 - fraction) + known[:, None] * fraction / len(CLASSES)
 
 
 def _mix_up(batch: tuple, epoch: Any, step: Any, config: Config) -> tuple:

@@ -7,14 +7,13 @@ differ by 2 at most.
 
 from __future__ import annotations
 
-import math
 from collections.abc import Sequence
 
 import numpy as np
 
 from tfaffect.config import Config
 from tfaffect.media import faces
-from tfaffect.records.augmentation import affine, augment, change_probabilities, draw_changes
+from tfaffect.records.augmentation import AFFINE_DRAWS, affine, augment, change_probabilities, draw_changes
 
 try:
     import cykooz_resizer
@@ -30,10 +29,7 @@ def letterboxed(encoded: Sequence[bytes], names: Sequence[bytes], size: int) -> 
 
     names: `corpus/key` of each record. Raises UnreadablePictureError, which names a record that cannot be decoded.
     """
-    pictures = _empty(len(encoded), size)
-    for place, (content, name) in enumerate(zip(encoded, names, strict=True)):
-        pictures[place] = faces.letterbox(_decode(content, name), size, _resize)
-    return pictures
+    return np.stack(_read(encoded, names, size))
 
 
 def augmented(
@@ -42,39 +38,40 @@ def augmented(
     """Return the pictures of a batch of training faces, or of a part of it, with the changes of their epoch.
 
     indices: places of the faces in the epoch. Two generators are seeded by the seed, the epoch and the place: one draws
-    the changes of all faces of the batch, the other the parameters of the changes of one face.
+    the affine maps and the changes of all faces of the batch, the other the parameters of the changes of one face. One
+    for each face costs 0.01 ms, so faces without changes have none.
     """
     size, strength = config.image_size, config.affine_strength
-    pictures = _empty(len(encoded), size)
     step, rows = indices[0] // config.batch_size, indices % config.batch_size
     batch_stream, face_stream = 0, 1
     rng = np.random.default_rng((config.seed, epoch, step, batch_stream))
     chosen = draw_changes(change_probabilities(config), rng, config.batch_size)
-    for place, (content, name, index, row) in enumerate(zip(encoded, names, indices, rows, strict=True)):
-        picture, changes = _decode(content, name), chosen[row]
-        height, width = picture.shape[:2]
-        if not (strength and height == width <= NEARLY * size):
-            picture = faces.letterbox(picture, size, _resize)
-        if strength or changes:
+    maps = rng.uniform(-1, 1, (config.batch_size, AFFINE_DRAWS))
+    pictures = _read(encoded, names, size, NEARLY if strength else 0)
+    for place, (index, row) in enumerate(zip(indices, rows, strict=True)):
+        if strength:
+            pictures[place] = affine(pictures[place], maps[row], strength, size)
+        if chosen[row]:
             rng = np.random.default_rng((config.seed, epoch, index, face_stream))
-            picture = affine(picture, rng, strength, size) if strength else picture
-            picture = augment(picture, changes, rng)
-        pictures[place] = picture
+            pictures[place] = augment(pictures[place], chosen[row], rng)
+    return np.stack(pictures)
+
+
+def _read(encoded: Sequence[bytes], names: Sequence[bytes], size: int, kept: float = 0) -> list[np.ndarray]:
+    """Decode and letterbox pictures. Square ones of at most `kept * size` pixels a side keep their size.
+
+    To read all of a batch and then to change all takes a twentieth less time than to do both for one after the other.
+    """
+    pictures = []
+    for content, name in zip(encoded, names, strict=True):
+        try:
+            picture = faces.decode(content)
+        except faces.UnreadablePictureError as error:
+            raise faces.UnreadablePictureError(f"The picture of record {name.decode()} is damaged: {error}") from error
+        height, width = picture.shape[:2]
+        keeps = height == width <= kept * size
+        pictures.append(picture if keeps else faces.letterbox(picture, size, _resize))
     return pictures
-
-
-def _empty(count: int, size: int) -> np.ndarray:
-    """Return an array for pictures that starts at a multiple of 64 bytes: TensorFlow copies all others."""
-    shape = (count, size, size, 3)
-    memory = np.empty(math.prod(shape) + 64, np.uint8)
-    return memory[-memory.ctypes.data % 64 :][: math.prod(shape)].reshape(shape)
-
-
-def _decode(content: bytes, name: bytes) -> np.ndarray:
-    try:
-        return faces.decode(content)
-    except faces.UnreadablePictureError as error:
-        raise faces.UnreadablePictureError(f"The picture of record {name.decode()} is damaged: {error}") from error
 
 
 def _resize(picture: np.ndarray, height: int, width: int) -> np.ndarray:
