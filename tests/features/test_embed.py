@@ -401,9 +401,10 @@ def test_a_run_that_was_stopped_goes_on_to_the_same_table(
     folder, whole, model, face_detector, tmp_path, monkeypatch, how
 ):
     out = tmp_path / "faces.parquet"
-    slow = tmp_path / "sitecustomize.py"  # parts of few rows, so that there is a middle to be stopped in
+    slow = tmp_path / "slow" / "sitecustomize.py"  # parts of few rows, so that there is a middle to be stopped in
+    slow.parent.mkdir()
     slow.write_text("import tfaffect.features.parts as p\np.ROWS = 8\n")
-    monkeypatch.setenv("PYTHONPATH", f"{tmp_path}{os.pathsep}{ROOT}")
+    monkeypatch.setenv("PYTHONPATH", f"{slow.parent}{os.pathsep}{ROOT}")
     process = started(model, face_detector, folder, "--out", out)
     parts = tmp_path / "faces.parquet.parts"
     while process.poll() is None and len(list(parts.glob("*.arrow"))) < 5:
@@ -422,7 +423,7 @@ def test_a_run_that_was_stopped_goes_on_to_the_same_table(
         assert not out.exists()
     assert ended(started(model, face_detector, folder, "--out", out, "--resume"))[0] == 0
     pd.testing.assert_frame_equal(pd.read_parquet(out), whole, check_exact=False, check_dtype=False, atol=1e-5)
-    left = ["faces.parquet", "faces.parquet.columns.json", "sitecustomize.py"]
+    left = ["faces.parquet", "faces.parquet.columns.json", "slow"]
     assert sorted(path.name for path in tmp_path.iterdir()) == left
     status, errors = ended(started(model, face_detector, folder, "--out", out, "--resume"))
     assert status == 2
