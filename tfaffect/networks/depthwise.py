@@ -13,6 +13,8 @@ from typing import Any
 import keras
 import numpy as np
 
+from tfaffect.networks.precision import only_cpus
+
 MOST_PLACES = 25
 """The largest input map for which products are used. A matrix has a row for each place of the output and a column for
 each place of the input, so for large maps nearly all of it would be zeros."""
@@ -27,10 +29,9 @@ def speed_up(layer: keras.layers.DepthwiseConv2D) -> None:
 def _is_suitable(layer: keras.layers.DepthwiseConv2D) -> bool:
     is_plain = not layer.use_bias and layer.activation is keras.activations.linear and layer.depth_multiplier == 1
     is_last = layer.data_format == "channels_last" and tuple(layer.dilation_rate) == (1, 1)
-    on_processors = all(name.startswith("cpu") for name in keras.distribution.list_devices())
     _, height, width, _ = layer.input.shape
     is_small = None not in (height, width) and height * width <= MOST_PLACES
-    return is_plain and is_last and on_processors and is_small and layer.compute_dtype == "float32"
+    return is_plain and is_last and is_small and only_cpus() and layer.compute_dtype == "float32"
 
 
 def _call(layer: keras.layers.DepthwiseConv2D, inputs: Any) -> Any:
