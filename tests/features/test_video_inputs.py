@@ -60,6 +60,26 @@ def test_an_interlaced_video_has_the_faces_of_its_progressive_twin(embedder, por
         assert np.mean([cosine(row.embedding, expected.embedding) for row, expected in pairs]) > 0.9
 
 
+def test_the_commands_of_the_readme_work_on_a_file_of_a_camcorder(face_detector, portraits, tmp_path):
+    """The default model, the rows that it prints, a table with an annotated copy, and the lines of Python."""
+    camera = clips.write_interlaced(tmp_path / "avchd.mts", film(portraits[0], 20))
+    command = [sys.executable, "-m", "tfaffect", "embed", camera, "--face-detector", face_detector]
+    for more in ([], ["--out", tmp_path / "faces.csv", "--annotate", tmp_path / "copies"]):
+        done = subprocess.run([*command, *more], cwd=ROOT, capture_output=True, text=True)
+        assert done.returncode == 0, done.stderr
+        if not more:
+            lines = [line for line in done.stdout.splitlines() if "avchd.mts" in line and "face 0 at" in line]
+            assert len(lines) == 10
+    table = pd.read_csv(tmp_path / "faces.csv")
+    assert table["seconds"].tolist() == pytest.approx([number / 25 for number in range(10)])
+    assert table["problem"].isna().all()
+    (copy,) = (tmp_path / "copies").iterdir()
+    assert len([*video.sample_frames(copy)]) == 10
+    rows = list(Embedder(face_detector=face_detector).rows(camera, fps=5, faces=1))
+    assert [row.seconds for row in rows] == pytest.approx([0, 0.2])
+    assert rows[0].embedding.shape == (256,)
+
+
 def cosine(first, second):
     return np.dot(first, second) / np.linalg.norm(first) / np.linalg.norm(second)
 

@@ -1,5 +1,6 @@
 import subprocess
 import sys
+import threading
 
 import pytest
 
@@ -99,6 +100,22 @@ def test_one_process_at_a_time_and_no_lock_is_left(tmp_path):
             pass
     with atomic.locked(tmp_path / "table.csv"):
         pass
+    assert list(tmp_path.iterdir()) == []
+
+
+def test_who_waits_for_a_lock_gets_it_when_it_is_free(tmp_path):
+    entered = threading.Event()
+
+    def work():
+        with atomic.locked(tmp_path / "table.csv", wait=True):
+            entered.set()
+
+    waiting = threading.Thread(target=work)
+    with atomic.locked(tmp_path / "table.csv"):
+        waiting.start()
+        assert not entered.wait(0.3)
+    waiting.join(timeout=30)
+    assert entered.is_set()
     assert list(tmp_path.iterdir()) == []
 
 

@@ -59,13 +59,13 @@ def check_writable(path: Path) -> None:
 
 
 @contextmanager
-def locked(path: Path) -> Iterator[None]:
-    """Hold an exclusive lock for `path`. Raises BlockingIOError when another process holds it."""
+def locked(path: Path, wait: bool = False) -> Iterator[None]:
+    """Hold an exclusive lock for `path`. When another process holds it, wait, or raise BlockingIOError."""
     path.parent.mkdir(parents=True, exist_ok=True)
     name = path.with_name(f".{path.name}.lock")
     while True:
         with open(name, "w") as lock:
-            fcntl.flock(lock, fcntl.LOCK_EX | fcntl.LOCK_NB)
+            fcntl.flock(lock, fcntl.LOCK_EX if wait else fcntl.LOCK_EX | fcntl.LOCK_NB)
             if not _is_still(lock, name):
                 continue  # its holder removed the file between our opening and locking
             try:

@@ -4,8 +4,7 @@ from __future__ import annotations
 
 import os
 import time
-from collections.abc import Callable, Iterator
-from contextlib import ExitStack, contextmanager
+from collections.abc import Callable
 from dataclasses import dataclass, replace
 from pathlib import Path
 from typing import TYPE_CHECKING, Any
@@ -88,7 +87,7 @@ def train_and_score(
 
     if "KERASTUNER_ORACLE_IP" in os.environ:  # then each task of a Slurm step is a worker, not a part of one run
         os.environ.pop("SLURM_STEP_NODELIST", None)
-    with _wait_for_lock(folder):
+    with atomic.locked(folder, wait=True):  # a worker whose chief was restarted may still train this run
         if not (folder / "history.csv").exists() or (folder / "checkpoint").exists():
             resume = (folder / "config.json").exists()
             if not resume:
@@ -107,16 +106,3 @@ def _add_lost_time(record: Record, folder: Path) -> Record:
         return record
     saved = max((path.stat().st_mtime for path in _checkpoints(folder)), default=0.0)
     return replace(record, begun=None, seconds=record.seconds + max(0.0, saved - record.begun))
-
-
-@contextmanager
-def _wait_for_lock(folder: Path) -> Iterator[None]:
-    """Wait while another process trains this run, for example a worker whose chief was restarted."""
-    with ExitStack() as stack:
-        while True:
-            try:
-                stack.enter_context(atomic.locked(folder))
-                break
-            except BlockingIOError:
-                time.sleep(1)
-        yield

@@ -7,7 +7,6 @@ from __future__ import annotations
 
 import errno
 import tempfile
-import time
 from collections.abc import Iterator
 from contextlib import AbstractContextManager, ExitStack, contextmanager, nullcontext, suppress
 from pathlib import Path
@@ -15,9 +14,6 @@ from typing import BinaryIO, Protocol
 
 from tfaffect.errors import UsageError
 from tfaffect.files import atomic, buckets, remote
-
-WAIT_SECONDS = 0.2
-"""Time between two looks at a lock that another job holds."""
 
 
 class Store(Protocol):
@@ -78,14 +74,10 @@ class Disk:
     def lock(self, path: Path, wait: bool = False) -> Iterator[None]:
         """Hold a lock of the file system."""
         with ExitStack() as stack:
-            while True:
-                try:
-                    stack.enter_context(atomic.locked(path))
-                    break
-                except BlockingIOError:
-                    if not wait:
-                        raise BlockingIOError("Wait for it.") from None
-                    time.sleep(WAIT_SECONDS)
+            try:
+                stack.enter_context(atomic.locked(path, wait))
+            except BlockingIOError:
+                raise BlockingIOError("Wait for it.") from None
             yield
 
     def claim(self, path: Path, take_over: bool) -> AbstractContextManager[None]:
