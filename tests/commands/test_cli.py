@@ -127,9 +127,9 @@ def test_every_package_of_an_extra_is_known(extra):
 @pytest.mark.parametrize(
     ("flags", "words"),
     [
-        ([], "EfficientNet-B1 learns drawn faces of 40 pixels for 4 epochs, about 4 minutes on two cores. This shows"),
+        ([], "EfficientNet-B1 learns drawn faces of 40 pixels for 5 epochs, 4 to 5 minutes on two cores. This shows"),
         (["--epochs", "1"], "EfficientNet-B1 learns drawn faces of 40 pixels for 1 epoch. This shows"),
-        (["--architecture", "small", "--image-size", "48"], "the network small learns drawn faces of 48 pixels for 4"),
+        (["--architecture", "small", "--image-size", "48"], "the network small learns drawn faces of 48 pixels for 5"),
     ],
 )
 def test_training_without_a_corpus_says_what_it_trains(flags, words, tmp_path, monkeypatch, capsys):
