@@ -1,6 +1,6 @@
 """Decoded frames of which only what is looked at becomes RGB: a small copy of all, and the faces.
 
-To convert a complete frame of 1080p takes longer than to find and to convert one face.
+Converting all of a frame of 1080p takes longer than converting these parts.
 """
 
 from __future__ import annotations
