@@ -117,15 +117,16 @@ def _batch(columns: Mapping[str, Sequence], schema: pa.Schema) -> pa.RecordBatch
 def _column(values: Sequence[Any], kind: pa.DataType) -> pa.Array:
     """Return values as a column in which None and NaN are null.
 
-    `pyarrow.array` does the same, but it imports pandas wherever that is installed, which takes 0.25 seconds.
+    `pyarrow.array` does the same, but it imports pandas wherever that is installed, which takes 0.25 seconds and 45 MB.
+    pyarrow 25's `to_pandas_dtype` imports it too.
     """
     content: tuple[Any, ...]
     if pa.types.is_floating(kind):
-        numbers = np.ascontiguousarray(values, kind.to_pandas_dtype())
+        numbers = np.ascontiguousarray(values, f"f{kind.byte_width}")
         missing, content = np.isnan(numbers), (numbers,)
     elif pa.types.is_integer(kind):
         missing = np.array([value is None for value in values])
-        content = (np.array([value or 0 for value in values], kind.to_pandas_dtype()),)
+        content = (np.array([value or 0 for value in values], f"i{kind.byte_width}"),)
     else:
         missing, texts = np.array([text is None for text in values]), [(text or "").encode() for text in values]
         content = (np.cumsum([0, *map(len, texts)], dtype=np.int32), b"".join(texts))
