@@ -146,9 +146,9 @@ def load(path: Path, threads: int) -> tuple[Callable[[np.ndarray], object], int]
     tf.config.threading.set_intra_op_parallelism_threads(threads)
     tf.config.threading.set_inter_op_parallelism_threads(1)
     if path.suffix == ".keras":
-        from tfaffect.runtimes.keras_model import KerasModel
+        from tfaffect.runtimes.opening import open_model
 
-        return KerasModel(path).run, size
+        return open_model(path).run, size
     signature = tf.saved_model.load(str(path)).signatures["serving_default"]
     return lambda pictures: {k: v.numpy() for k, v in signature(image=tf.constant(pictures)).items()}, size
 

@@ -4,12 +4,16 @@ from __future__ import annotations
 
 from dataclasses import replace
 from pathlib import Path
-from typing import Annotated, Literal
+from typing import TYPE_CHECKING, Annotated, Literal
 
 from tfaffect import cli
 from tfaffect import contract as contracts
 from tfaffect.config import load_run
 from tfaffect.errors import UsageError
+from tfaffect.evaluate import evaluate
+
+if TYPE_CHECKING:
+    import pandas as pd
 
 ONE_TEMPERATURE = (
     "One temperature is fitted for all groups. A temperature for each group is refused: the model would need the sex, "
@@ -36,8 +40,28 @@ def calibrate(
     votes, the temperature moves the answers from the shares of votes to those of the classes with most votes. `answers`
     changes by the same factors.
     """
+    return _calibrate(run, records, coverage, mirror, by)[0]
+
+
+def calibrate_and_evaluate(
+    run: Path,
+    records: Path | None = None,
+    coverage: float = 0.9,
+    mirror: bool | None = None,
+    by: tuple[str, ...] = (),
+) -> tuple[dict, dict]:
+    """Do `calibrate` and then `evaluate`, and return both results. The network sees each face once, not twice."""
+    found, predictions = _calibrate(run, records, coverage, mirror, by)
+    return found, evaluate(run, records=records, by=by, predictions=predictions)
+
+
+def _calibrate(
+    run: Path, records: Path | None, coverage: float, mirror: bool | None, by: tuple[str, ...]
+) -> tuple[dict, pd.DataFrame]:
+    """Return the result of `calibrate`, and the predictions of the calibrated network."""
     config = load_run(run)  # report a wrong path before seconds of imports
     from tfaffect.networks import model as models
+    from tfaffect.runtimes.keras_model import KerasModel
     from tfaffect.runtimes.predictions import predict_validation
     from tfaffect.scoring import calibration, priors
     from tfaffect.scoring.groupings import assign
@@ -47,17 +71,17 @@ def calibrate(
         raise UsageError(f"{run} has no corpus, because its weights were imported. Import them again with --corpora.")
     model, contract = models.load(run)
     contract = replace(contract, temperature=1.0, mirror=contract.mirror if mirror is None else mirror)
-    predictions, versions = predict_validation(model, contract, config, records)
+    predictions, versions = predict_validation(KerasModel(run, model, contract), config, records)
     assign(predictions.reset_index(drop=True), by)  # refuse a wrong name before the contract changes
     ratios = priors.training_ratios(contract)
     found = calibration.calibrate(predictions, coverage, ratios)
     temperature = found.pop("temperature")
     found = {"split": "validation", "corpora": versions, **found}
     calibrated = replace(contract, temperature=temperature, calibration=found)
-    scaled = calibration.with_temperature(predictions[[*PREDICTED]].to_numpy(float), temperature)
-    shares = priors.calibrated_shares(contract, scaled)
+    predictions[[*PREDICTED]] = calibration.with_temperature(predictions[[*PREDICTED]].to_numpy(float), temperature)
+    shares = priors.calibrated_shares(contract, predictions[[*PREDICTED]].to_numpy())
     contracts.replace_in_archive(run / "model.keras", replace(calibrated, class_shares=shares))
-    return {"temperature": temperature, **found}
+    return {"temperature": temperature, **found}, predictions
 
 
 def summarise(calibration: dict) -> str:
@@ -109,10 +133,8 @@ def main(
         by: Also show the calibration error of groups of people, as `tfaffect evaluate --by` names them. All groups
             keep one temperature.
     """
-    from tfaffect.evaluate import evaluate
-
-    print(summarise(calibrate(run, records, coverage, {"on": True, "off": False}.get(mirror), by)))
-    written = evaluate(run, records=records, by=by)
+    found, written = calibrate_and_evaluate(run, records, coverage, {"on": True, "off": False}.get(mirror), by)
+    print(summarise(found))
     if by:
         print(f"\n{summarise_groups(written['groups'])}")
 

@@ -6,6 +6,7 @@ from pathlib import Path
 from typing import TYPE_CHECKING, Annotated
 
 from tfaffect import cli
+from tfaffect import contract as contracts
 from tfaffect.config import load as load_config
 from tfaffect.contract import MIRRORED, Contract
 from tfaffect.errors import UsageError
@@ -23,14 +24,17 @@ def evaluate(
     out: Path | None = None,
     by: tuple[str, ...] = (),
     prior: str = "",
+    predictions: pd.DataFrame | None = None,
 ) -> dict:
     """Score a model on a split of prepared corpora, write the report, and return the content of report.json.
 
     model: a run folder, or anything that `runtimes.opening.open_model` opens. `corpora` defaults to the training
     corpora, `records` to the records of the run, and `out` to `report_folder`; an export needs `records` and `out`.
     `only` keeps the records with this tag. `by` groups the records as `scoring.groupings.assign` describes. `prior`
-    turns the class probabilities to other class shares, see `with_prior`. Raises UsageError when a split, tag, corpus,
-    grouping or file of shares does not exist, and for a prior when the contract lacks its class shares.
+    turns the class probabilities to other class shares, see `with_prior`. `predictions`: the model's answers for these
+    records, if they are known (`runtimes.predictions.predict_validation`); then it is not run. Raises UsageError when a
+    split, tag, corpus, grouping or file of shares does not exist, and for a prior when the contract lacks its class
+    shares.
     """
     from tfaffect.runtimes import shipped
 
@@ -40,24 +44,24 @@ def evaluate(
     import pandas as pd
 
     from tfaffect.records.prepared import open_corpus, with_split
-    from tfaffect.runtimes.opening import open_model
-    from tfaffect.runtimes.predictions import tabulate, with_rater_agreement, with_tag
+    from tfaffect.runtimes.opening import model_file, open_model
+    from tfaffect.runtimes.predictions import predict, with_rater_agreement, with_tag
     from tfaffect.scoring import report
     from tfaffect.scoring.calibration import THRESHOLDS
     from tfaffect.scoring.groupings import assign
     from tfaffect.scoring.priors import check
     from tfaffect.scoring.protocol import Protocol
 
-    network = open_model(model)
-    contract = network.contract
+    contract = contracts.read(model_file(model))
     if prior:
         check(prior, contract)  # before minutes of reading faces
     prepared = [open_corpus(records, name) for name in names or contract.corpora]
     if not corpora:
         prepared = with_split(prepared, split)
-    tables = [
-        tabulate(lambda faces: network(faces)._asdict(), corpus, split, contract.input_size) for corpus in prepared
-    ]
+    if predictions is None:
+        network = open_model(model)
+        predictions = pd.concat([predict(network, corpus, split) for corpus in prepared])
+    tables = [predictions[predictions["corpus"] == corpus.name] for corpus in prepared]
     tables = [with_rater_agreement(table, corpus) for table, corpus in zip(tables, prepared, strict=True)]
     predictions = with_tag(pd.concat(tables, ignore_index=True), only)
     shares = with_prior(predictions, prior, contract) if prior else {}

@@ -47,13 +47,14 @@ def main(
             raise UsageError(f"{base} names no corpus, for example because its weights were imported. Add --corpora.")
     if resume:
         config = saved_config(config, resume)
-    from tfaffect import calibrate, evaluate
+    if not (resume or config.corpora):
+        config = draw_faces()
+
+    from tfaffect import calibrate
     from tfaffect.records.prepared import open_corpus
     from tfaffect.scoring import report
     from tfaffect.training import devices, training
 
-    if not (resume or config.corpora):
-        config = draw_faces()
     folder = resume or run or Path("runs", f"{datetime.now():%Y%m%d-%H%M%S}-{'-'.join(config.corpora)}")
     try:
         with cli.sigterm_as_ctrl_c():
@@ -61,8 +62,7 @@ def main(
                 training.train(config, folder, resume=resume is not None)
             if not devices.first_process():
                 return
-            calibrated = calibrate.calibrate(folder)
-            scores = evaluate.evaluate(folder)
+            calibrated, scores = calibrate.calibrate_and_evaluate(folder)
     except KeyboardInterrupt:
         saved = (folder / "checkpoint").exists() or only_report_missing(folder)
         again = cli.typed(f"train --resume {shlex.quote(str(folder))}")
@@ -111,9 +111,10 @@ def draw_faces() -> Config:
         arguments = ["synthetic", "--records", str(config.records.absolute())]
         print("$", cli.typed(f"build {' '.join(arguments)}"), flush=True)
         command = [sys.executable, "-m", "tfrecords_builders", *arguments]
-        built = subprocess.run(command, cwd=Path(__file__).parents[1])  # the folder that holds both packages
-        if built.returncode:
-            sys.exit(built.returncode)
+        with subprocess.Popen(command, cwd=Path(__file__).parents[1]) as builder:  # the folder of both packages
+            import tfaffect.training.training  # noqa: F401 - while the faces are drawn, because it takes seconds
+        if builder.returncode:
+            sys.exit(builder.returncode)
     return config
 
 

@@ -41,6 +41,8 @@ PROTOTYPES = {
     ),
     Expression.CONTEMPT: Actions(one_corner_puller=1),
 }
+PROTOTYPE_UNITS = np.array([astuple(PROTOTYPES[expression]) for expression in Expression])
+"""The same as an array (8, action units), in the order of the fields of Actions."""
 
 AFFECT_OF_EXPRESSION = {
     Expression.NEUTRAL: (0.0, 0.0),
@@ -152,8 +154,7 @@ def draw_mixture(main: Expression, annotation: str, rng: np.random.Generator) ->
 
 def draw_actions(weights: np.ndarray, rng: np.random.Generator, noise: float = 0.05) -> Actions:
     """Draw the action units of a mixture: weighted prototypes with normal `noise`; contempt on a random side."""
-    units = weights @ np.array([astuple(PROTOTYPES[expression]) for expression in Expression])
-    units = units + rng.normal(0, noise, units.size)
+    units = weights @ PROTOTYPE_UNITS + rng.normal(0, noise, PROTOTYPE_UNITS.shape[1])
     names = [field.name for field in fields(Actions)]
     actions = dict(zip(names, np.clip(units, 0, 1).tolist(), strict=True))
     return Actions(**{**actions, "one_corner_puller": float(rng.choice([-1, 1])) * actions["one_corner_puller"]})

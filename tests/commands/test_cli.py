@@ -141,8 +141,7 @@ def test_training_without_a_corpus_says_what_it_trains(flags, words, tmp_path, m
 
 def test_a_run_on_drawn_faces_says_at_its_end_what_it_knows(run, monkeypatch, capsys):
     monkeypatch.setattr(train, "only_report_missing", lambda run: True)
-    monkeypatch.setattr("tfaffect.calibrate.calibrate", lambda run: {"half_width": {}})
-    monkeypatch.setattr("tfaffect.evaluate.evaluate", lambda run: {"scores": {}})
+    monkeypatch.setattr("tfaffect.calibrate.calibrate_and_evaluate", lambda run: ({"half_width": {}}, {"scores": {}}))
     train.main(Flags(), resume=run)
     assert "This network knows drawn faces only. It does not read photos.\n\nReport:" in capsys.readouterr().out
 

@@ -11,6 +11,7 @@ from tfaffect.labels import CLASSES
 from tfaffect.media import faces
 from tfaffect.networks import model as models
 from tfaffect.records.prepared import open_corpus
+from tfaffect.runtimes.keras_model import KerasModel
 from tfaffect.runtimes.opening import open_model
 from tfaffect.runtimes.predictions import predict, tabulate
 from tfaffect.scoring import scores
@@ -37,14 +38,13 @@ def test_the_report_agrees_with_the_history(run):
 
 
 def test_predictions_stand_beside_their_records(run, config):
-    model, contract = models.load(run)
-    corpus = open_corpus(config.records, "synthetic")
-    predictions = predict(model, contract, corpus, "test", batch_size=7)
+    network, corpus = open_model(run), open_corpus(config.records, "synthetic")
+    predictions = predict(network, corpus, "test", batch_size=7)
     assert len(predictions) == corpus.size("test")
     assert predictions["key"].is_unique
     assert (predictions["corpus"] == "synthetic").all()
     np.testing.assert_allclose(predictions[[f"expression_{name}" for name in CLASSES]].sum(axis=1), 1, rtol=1e-5)
-    again = predict(model, contract, corpus, "test", batch_size=64)
+    again = predict(network, corpus, "test", batch_size=64)
     np.testing.assert_allclose(predictions["valence"], again["valence"], atol=1e-5)
     scores.validate(predictions)
 
@@ -52,10 +52,11 @@ def test_predictions_stand_beside_their_records(run, config):
 def test_a_network_of_grey_pictures_is_scored_on_grey_ones(run, config):
     model, contract = models.load(run)
     network, corpus = open_model(run), open_corpus(config.records, "synthetic")
-    received = predict(model, replace(contract, colour="grey"), corpus, "test")
+    grey = KerasModel(run, model, replace(contract, colour="grey"))
+    received = predict(grey, corpus, "test")
     expected = tabulate(lambda pictures: network(faces.to_grey(pictures))._asdict(), corpus, "test", 32)
     np.testing.assert_allclose(received["valence"], expected["valence"], atol=1e-4)
-    assert np.abs(received["valence"] - predict(model, contract, corpus, "test")["valence"]).max() > 0.01
+    assert np.abs(received["valence"] - predict(network, corpus, "test")["valence"]).max() > 0.01
 
 
 def test_another_split_goes_where_it_is_told(run, tmp_path):

@@ -9,7 +9,7 @@ import pandas as pd
 
 from tfaffect.contract import Contract
 from tfaffect.records.prepared import open_corpus
-from tfaffect.runtimes.predictions import tabulate, with_tag
+from tfaffect.runtimes.predictions import predict, with_tag
 from tfaffect.runtimes.tflite_file import TFLiteFile
 from tfaffect.scoring.groupings import assign
 from tfaffect.scoring.groups import score_groups
@@ -28,10 +28,7 @@ def rescore(path: Path, contract: Contract, records: Path) -> Contract:
     protocol = Protocol.from_text(contract.scores["protocol"])
     network = TFLiteFile(path, contract)
     corpora = [open_corpus(records, name) for name in protocol.corpora]
-    tables = [
-        tabulate(lambda faces: network(faces)._asdict(), corpus, protocol.split, contract.input_size)
-        for corpus in corpora
-    ]
+    tables = [predict(network, corpus, protocol.split) for corpus in corpora]
     table = with_tag(pd.concat(tables, ignore_index=True), protocol.only)
     figures = {**score(table), "groups": score_groups(table, assign(table))}
     return replace(contract, scores={"protocol": contract.scores["protocol"], **figures})

@@ -9,7 +9,8 @@ from typing import Any
 import keras
 import numpy as np
 
-from tfaffect.networks.model import load, predictor
+from tfaffect.contract import Contract
+from tfaffect.networks.model import predictor
 from tfaffect.runtimes.runtime import Runtime
 
 
@@ -18,8 +19,7 @@ class KerasModel(Runtime):
 
     pixels_at_once = 8 * 240**2  # as for a SavedModel
 
-    def __init__(self, path: Path) -> None:
-        model, contract = load(path)
+    def __init__(self, path: Path, model: keras.Model, contract: Contract) -> None:
         super().__init__(path, contract)
         self._predictor = predictor(model, contract)
         self._lock = threading.Lock()

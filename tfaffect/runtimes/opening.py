@@ -55,9 +55,10 @@ def model_file(path: str | Path) -> Path:
 
 def _open(path: Path) -> Runtime:
     if path.suffix.lower() == ".keras":
+        from tfaffect.networks.model import load
         from tfaffect.runtimes.keras_model import KerasModel
 
-        return KerasModel(path)
+        return KerasModel(path, *load(path))
     contract = contracts.read(path)
     contracts.check_weights(path, contract)
     if path.suffix.lower() == ".tflite":

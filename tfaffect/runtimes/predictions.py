@@ -11,24 +11,21 @@ import pandas as pd
 
 from tfaffect.errors import UsageError
 from tfaffect.labels import AFFECT, CLASSES
-from tfaffect.media.faces import to_grey
 from tfaffect.records import batches
 from tfaffect.records.prepared import Prepared, open_corpus
 from tfaffect.scoring import raters, scores
 from tfaffect.scoring.groupings import ATTRIBUTES
 
 if TYPE_CHECKING:
-    import keras
-
     from tfaffect.config import Config
-    from tfaffect.contract import Contract
+    from tfaffect.runtimes.runtime import Runtime
 
 TEXTS = ("key", "group", "tags", *ATTRIBUTES)
 """The text fields of a record that a table of predictions has."""
 
 
 def predict_validation(
-    model: keras.Model, contract: Contract, config: Config, records: Path | None = None
+    network: Runtime, config: Config, records: Path | None = None
 ) -> tuple[pd.DataFrame, dict[str, str]]:
     """Return `predict` for the validation splits of a run's corpora, and the versions of these corpora by name.
 
@@ -38,20 +35,14 @@ def predict_validation(
     scored = [corpus for corpus in corpora if corpus.size("validation")]
     if not scored:
         raise UsageError(f"No corpus of the run has a validation split. Received: {', '.join(config.corpora)}.")
-    tables = [predict(model, contract, corpus, "validation", config.batch_size) for corpus in scored]
+    tables = [predict(network, corpus, "validation", config.batch_size) for corpus in scored]
     return pd.concat(tables), {corpus.name: corpus.version for corpus in scored}
 
 
-def predict(model: keras.Model, contract: Contract, corpus: Prepared, split: str, batch_size: int = 64) -> pd.DataFrame:
+def predict(network: Runtime, corpus: Prepared, split: str, batch_size: int = 64) -> pd.DataFrame:
     """Return one row per record: labels in columns `true_...`, predictions in the columns that `report.write` reads."""
-    from tfaffect.networks.model import predictor
-
-    network = predictor(model, contract)
-
-    def run(pictures: np.ndarray) -> Mapping[str, np.ndarray]:
-        return network.predict_on_batch(to_grey(pictures) if contract.colour == "grey" else pictures)
-
-    return tabulate(run, corpus, split, contract.input_size, batch_size)
+    size = network.contract.input_size
+    return tabulate(lambda pictures: network(pictures)._asdict(), corpus, split, size, batch_size)
 
 
 def tabulate(

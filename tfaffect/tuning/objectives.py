@@ -98,9 +98,9 @@ def score(run: Path, objective: str) -> dict[str, Any]:
 
 
 def _macro_f1(run: Path) -> float:
-    from tfaffect.networks import model as models
+    from tfaffect.runtimes.opening import open_model
     from tfaffect.runtimes.predictions import predict_validation
     from tfaffect.scoring import scores
 
-    predictions, _ = predict_validation(*models.load(run), load_config(run / "config.json"))
+    predictions, _ = predict_validation(open_model(run), load_config(run / "config.json"))
     return scores.score(predictions, resamples=0)["expression"]["macro_f1"]["value"]
