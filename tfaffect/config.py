@@ -252,7 +252,7 @@ DRAWN_FACES = Config(
     expression_loss_weight=2.0,
     augmentation_probability=0.0,
 )
-"""The settings of a run without a corpus: drawn faces, from scratch, in 4 to 5 minutes on two cores.
+"""The settings of a run without a corpus: drawn faces, from scratch, in about 4 minutes on two cores.
 
 They reach in 500 steps what the recipe needs thousands for: running statistics follow within ten steps, no block is
 skipped, no class has a weight, the cosine falls once. 40 pixels are the smallest side at which the faces can be told

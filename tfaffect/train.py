@@ -104,7 +104,7 @@ def draw_faces() -> Config:
     usual = config == replace(DRAWN_FACES, records=config.records, seed=config.seed)
     print(
         f"No corpus was named: {network} learns drawn faces of {config.image_size} pixels for "
-        f"{counted(config.epochs, 'epoch')}{', 4 to 5 minutes on two cores' * usual}. This shows that everything "
+        f"{counted(config.epochs, 'epoch')}{', about 4 minutes on two cores' * usual}. This shows that everything "
         f"works; the network does not read photos.\n`{cli.typed('build')}` lists the corpora of real faces."
     )
     if not (config.records / "synthetic").exists():

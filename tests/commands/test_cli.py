@@ -127,7 +127,7 @@ def test_every_package_of_an_extra_is_known(extra):
 @pytest.mark.parametrize(
     ("flags", "words"),
     [
-        ([], "EfficientNet-B1 learns drawn faces of 40 pixels for 5 epochs, 4 to 5 minutes on two cores. This shows"),
+        ([], "EfficientNet-B1 learns drawn faces of 40 pixels for 5 epochs, about 4 minutes on two cores. This shows"),
         (["--epochs", "1"], "EfficientNet-B1 learns drawn faces of 40 pixels for 1 epoch. This shows"),
         (["--architecture", "small", "--image-size", "48"], "the network small learns drawn faces of 48 pixels for 5"),
     ],
