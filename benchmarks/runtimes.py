@@ -144,10 +144,11 @@ def read_outputs(path: Path) -> dict[str, np.ndarray]:
 
 
 def last_line(text: str) -> str:
-    """Return the error in a program's messages, in one line of a table."""
+    """Return the last error in a program's messages with what follows it, in one line of a table."""
     lines = [line for line in text.splitlines() if line.strip()] or ["failed without a message"]
-    errors = [line for line in lines if re.match(r"[\w.]*(error|exception)\b", line, re.IGNORECASE)]
-    return [*lines, *errors][-1].replace("|", "/")[:160]
+    errors = [place for place, line in enumerate(lines) if re.match(r"[\w.]*(error|exception)\b", line, re.IGNORECASE)]
+    message = " ".join(lines[(errors or [-1])[-1] :])
+    return re.sub(r" /\S+ error:", "", message).replace("|", "/")[:300]
 
 
 def describe(row: Row, expected: dict[str, np.ndarray]) -> str:

@@ -198,6 +198,12 @@ class Flags(Config):
         """Return the config. Raises UsageError for a value that is not allowed."""
         return Config(**{field.name: getattr(self, field.name) for field in fields(Config)})
 
+    @classmethod
+    def with_defaults(cls, defaults: Config) -> Config:
+        """Return the config of the command line, with these defaults for the flags that are not given."""
+        flags, _ = tyro.cli(cls, default=cls(**vars(defaults)), return_unknown_args=True)  # --run, --config
+        return flags.checked()
+
 
 def load_run(run: Path) -> Config:
     """Return the config of a run folder. Raises UsageError for any other path."""

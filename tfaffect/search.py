@@ -16,6 +16,7 @@ import tyro
 from tfaffect import cli
 from tfaffect import config as configs
 from tfaffect.config import Config
+from tfaffect.config import load as load_config
 from tfaffect.errors import UsageError
 from tfaffect.files import atomic
 from tfaffect.training import interruption
@@ -115,6 +116,7 @@ def main(
     knobs: Annotated[tuple[str, ...], cli.option("NAME...", "all that have an effect")] = (),
     seeds: Annotated[int, tyro.conf.arg(metavar="N")] = 3,
     resume: Annotated[Path | None, cli.option("DIR")] = None,
+    base: Annotated[Path | None, tyro.conf.arg(name="config", metavar="FILE", help_behavior_hint="")] = None,
 ) -> None:
     """Search for better hyperparameters: many training runs, a table and a report.
 
@@ -140,17 +142,18 @@ def main(
         knobs: Hyperparameters to search, by their names in config.json.
         seeds: Seeds of each combination.
         resume: Folder of a search to resume; leave all other flags out.
+        base: config.json of a run or a search, or a recipe in TOML; it replaces the defaults. Other flags override it.
     """
-    base = config.checked()
+    start = Flags.with_defaults(load_config(base)) if base and not resume else config.checked()
     if resume:
-        given = (base, out, strategy, trials, objective, knobs, seeds)
-        if given != (Config(), None, "random", None, "selection", (), 3):
+        given = (start, out, strategy, trials, objective, knobs, seeds, base)
+        if given != (Config(), None, "random", None, "selection", (), 3, None):
             raise UsageError(f"--resume continues the search in {resume / FILE} unchanged. Leave the other flags out.")
         folder, settings = resume, load(resume)
     elif out is None:
         raise UsageError("Name the folder of the search with --out, or one to resume with --resume.")
     else:
-        folder, settings = out, _make_settings(base, strategy, trials, objective, knobs, seeds)
+        folder, settings = out, _make_settings(start, strategy, trials, objective, knobs, seeds)
     try:
         best = search(settings, folder, command=cli.typed_again("search"))
     except KeyboardInterrupt:

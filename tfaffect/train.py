@@ -42,17 +42,18 @@ def main(
         )
     config = settings.checked()
     if base:
-        config = with_flags(load(base))
+        config = configs.Flags.with_defaults(load(base))
         if not config.corpora:
             raise UsageError(f"{base} names no corpus, for example because its weights were imported. Add --corpora.")
     if resume:
         config = saved_config(config, resume)
+    from tfaffect.scoring import report  # without the extra it fails here, before a training is promised
+
     if not (resume or config.corpora):
         config = draw_faces()
 
     from tfaffect import calibrate
     from tfaffect.records.prepared import open_corpus
-    from tfaffect.scoring import report
     from tfaffect.training import devices, training
 
     folder = resume or run or Path("runs", f"{datetime.now():%Y%m%d-%H%M%S}-{'-'.join(config.corpora)}")
@@ -91,15 +92,9 @@ def only_report_missing(run: Path) -> bool:
     return trained and not (run / "report" / "report.json").exists()
 
 
-def with_flags(defaults: Config) -> Config:
-    """Return the config of the command line, with these defaults for the flags that are not given."""
-    flags, _ = tyro.cli(Flags, default=configs.Flags(**vars(defaults)), return_unknown_args=True)  # --run, --config
-    return flags.checked()
-
-
 def draw_faces() -> Config:
     """Build the corpus of drawn faces if it is missing, and return its config with the flags applied."""
-    config = with_flags(DRAWN_FACES)
+    config = configs.Flags.with_defaults(DRAWN_FACES)
     network = "EfficientNet-B1" if config.architecture == "efficientnet_b1" else f"the network {config.architecture}"
     usual = config == replace(DRAWN_FACES, records=config.records, seed=config.seed)
     print(

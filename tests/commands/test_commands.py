@@ -157,6 +157,8 @@ def test_the_list_of_corpora_imports_nothing_heavy_and_names_them_all():
         (["train.py", "--config", "/nowhere", "--resume", "/nowhere"], "Leave --config out"),
         (["-m", "tfaffect.search", "--corpora", "raf_db"], "Name the folder of the search with --out"),
         (["-m", "tfaffect.search", "--out", "out"], "A search needs corpora"),
+        (["-m", "tfaffect.search", "--out", "out", "--config", "/nowhere"], "No config could be read from /nowhere"),
+        (["-m", "tfaffect.search", "--resume", "out", "--config", "/nowhere"], "Leave the other flags out"),
         (["-m", "tfaffect.search", "--resume", "/nowhere"], "/nowhere is not the folder of a search"),
         (["-m", "tfaffect.search", "--resume", "/nowhere", "--trials", "5"], "Leave the other flags out"),
         (

@@ -18,6 +18,7 @@ import pytest
 
 from tests import ROOT
 from tests.small_network import small_backbone
+from tfaffect import cli
 from tfaffect import config as configs
 from tfaffect import search as searching
 from tfaffect.errors import UsageError
@@ -107,11 +108,25 @@ def test_a_trial_that_failed_has_its_reason_and_the_search_went_on(found):
     assert math.isnan(rows["score"][1])
 
 
+def test_a_search_starts_from_a_recipe_and_its_flags(tmp_path, monkeypatch):
+    """--strategy is that of the search, also where the flags of the config are read again over the recipe."""
+    (tmp_path / "recipe.toml").write_text('corpora = ["one"]\nepochs = 8\ndropout = 0.3\n')
+    words = ["--config", str(tmp_path / "recipe.toml"), "--out", str(tmp_path / "S"), "--epochs", "3"]
+    monkeypatch.setattr(sys, "argv", ["search", *words, "--strategy", "combinations", "--seeds", "2"])
+    received = []
+    monkeypatch.setattr("tfaffect.search.search", lambda settings, *_, **__: received.append(settings))
+    monkeypatch.setattr("tfaffect.search._print_result", lambda *_: None)
+    cli.run(searching.main)
+    (settings,) = received
+    assert (settings.strategy, settings.trials) == ("combinations", 8)
+    assert settings.config == configs.Config(corpora=("one",), epochs=3, dropout=0.3)
+
+
 def test_train_takes_the_best_config_as_it_is(found, base):
     """As `python train.py --config FILE` does, short of training."""
     out, best = found
-    code = "import sys; from tfaffect import train; sys.argv = ['train.py', '--config', *sys.argv[1:]]\n"
-    code += "print(train.with_flags(train.load(sys.argv[2])).dropout, train.with_flags(train.load(sys.argv[2])))"
+    code = "import sys; from tfaffect.config import Flags, load; sys.argv = ['train.py', '--config', *sys.argv[1:]]\n"
+    code += "print(Flags.with_defaults(load(sys.argv[2])).dropout, Flags.with_defaults(load(sys.argv[2])))"
     done = subprocess.run(
         [sys.executable, "-c", code, out / "best" / "config.json", "--dropout", "0.25", "--corpora", "one", "two"],
         cwd=ROOT,
