@@ -40,15 +40,12 @@ def training_batches(
 
     @tf.autograph.experimental.do_not_convert
     def encoded_batches(epoch: Any) -> Any:
-        done = tf.where(epoch == first_epoch, first_step, 0) * config.batch_size
-        indexed = mixing.epoch_examples(corpora, config, epoch).enumerate().take(steps * config.batch_size)
-        remaining = _part(indexed.skip(tf.cast(done, tf.int64)), config.batch_size, share)
-        batches = remaining.batch(config.batch_size // share[1], drop_remainder=True)
-        return batches.map(lambda indices, examples: (epoch, indices, examples))
+        done = tf.cast(tf.where(epoch == first_epoch, first_step, 0), tf.int64)
+        indexed = _batches(mixing.epoch_examples(corpora, config, epoch).enumerate(), config, share)
+        return indexed.take(steps).skip(done).map(lambda indices, examples: (epoch, indices, examples))
 
     encoded = tf.data.Dataset.range(first_epoch, config.epochs).flat_map(encoded_batches).prefetch(READ_AHEAD)
-    batches = encoded.map(partial(_training_batch, config=config), num_parallel_calls=CORES)
-    return batches.prefetch(tf.data.AUTOTUNE).with_options(_own_threads())
+    return _decoded(encoded, partial(_training_batch, config=config))
 
 
 def validation_batches(
@@ -65,13 +62,8 @@ def validation_batches(
         lambda record: {name: record[name] for name in ("image", "corpus", "key", *HEADS)}
     )
     padded = labelled.concatenate(_padding(sum(corpus.size(split) for corpus in corpora), config))
-    batches = _part(padded.enumerate(), config.batch_size, share).batch(
-        config.batch_size // share[1], drop_remainder=True
-    )
-    return batches.map(
-        lambda indices, records: (_letterboxed(records, config.image_size), *targets(records)),
-        num_parallel_calls=CORES,
-    ).prefetch(tf.data.AUTOTUNE)
+    batches = _batches(padded, config, share)
+    return _decoded(batches, lambda records: (_letterboxed(records, config.image_size), *targets(records)))
 
 
 def evaluation_batches(corpus: Prepared, split: str, image_size: int, batch_size: int) -> tf.data.Dataset:
@@ -80,8 +72,7 @@ def evaluation_batches(corpus: Prepared, split: str, image_size: int, batch_size
     def letterboxed(records: dict) -> tuple:
         return _letterboxed(records, image_size), {name: records[name] for name in records if name != "image"}
 
-    batches = corpus.records(split).batch(batch_size)
-    return batches.map(letterboxed, num_parallel_calls=CORES).prefetch(tf.data.AUTOTUNE)
+    return _decoded(corpus.records(split).batch(batch_size), letterboxed)
 
 
 def targets(record: dict) -> tuple[dict, dict]:
@@ -99,12 +90,17 @@ def targets(record: dict) -> tuple[dict, dict]:
     return values, weights
 
 
-def _part(indexed: tf.data.Dataset, batch_size: int, share: tuple[int, int]) -> tf.data.Dataset:
-    """Keep the (index, record) pairs in this process's part of every batch, before anything is decoded."""
+def _batches(faces: tf.data.Dataset, config: Config, share: tuple[int, int]) -> tf.data.Dataset:
+    """Return this process's part of every batch, before anything is decoded: one of each n batches of an n-th."""
     part, parts = share
-    if parts == 1:
-        return indexed
-    return indexed.filter(lambda index, record: index % batch_size // (batch_size // parts) == part)
+    return faces.batch(config.batch_size // parts, drop_remainder=True).shard(parts, part)
+
+
+def _decoded(batches: tf.data.Dataset, decode: Callable) -> tf.data.Dataset:
+    """Decode batches in parallel, with more threads than decode: in TensorFlow's own pool, reading waits for them."""
+    options = tf.data.Options()
+    options.threading.private_threadpool_size = 2 * CORES
+    return batches.map(decode, num_parallel_calls=CORES).prefetch(tf.data.AUTOTUNE).with_options(options)
 
 
 def _padding(total: int, config: Config) -> tf.data.Dataset:
@@ -127,26 +123,19 @@ def _training_batch(epoch: Any, indices: Any, examples: dict, config: Config) ->
     return _mix_up(batch, epoch, indices[0] // config.batch_size, config) if config.mixup else batch
 
 
-def _own_threads() -> tf.data.Options:
-    """Give the pipeline more threads than decode: in TensorFlow's own pool, reading waits for whole batches of them."""
-    options = tf.data.Options()
-    options.threading.private_threadpool_size = 2 * CORES
-    return options
-
-
 def _mix_up(batch: tuple, epoch: Any, step: Any, config: Config) -> tuple:
     """Mix each face of a batch with another one that has the same kinds of labels; Zhang et al., mixup, ICLR 2018."""
     images, values, weights = batch
     labelled = tf.stack([weights[head] for head in HEADS], axis=1)
     draw = partial(_partners, seed=config.seed, mixup=config.mixup)
-    partner, fraction = tf.numpy_function(draw, [labelled, epoch, step], (tf.int64, tf.float32))
-    fraction = tf.ensure_shape(fraction, images.shape[:1])
+    drawn = tf.numpy_function(draw, [labelled, epoch, step], (tf.int64, tf.float32))
+    partner, fraction = (tf.ensure_shape(values, images.shape[:1]) for values in drawn)
 
     def mix(own: Any) -> Any:
         part = tf.reshape(fraction, [-1] + [1] * (len(own.shape) - 1))
         values = tf.cast(own, tf.float32)
         mixed = part * values + (1 - part) * tf.gather(values, partner)
-        return tf.ensure_shape(tf.cast(tf.round(mixed) if own.dtype.is_integer else mixed, own.dtype), own.shape)
+        return tf.cast(tf.round(mixed) if own.dtype.is_integer else mixed, own.dtype)
 
     return mix(images), {name: mix(own) for name, own in values.items()}, weights
 

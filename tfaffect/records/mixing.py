@@ -80,7 +80,7 @@ def epoch_examples(corpora: list[Prepared], config: Config, epoch: int | tf.Tens
         drawn = zip(parts, face_weights(corpora, config), strict=True)
         parts = [balancing.repeated(part, weights, config.seed, epoch) for part, weights in drawn]
     sized = zip(parts, counts, _sizes(corpora, config), strict=True)
-    parts = [_epoch_part(part, count, size, epoch, bool(config.class_balance)) for part, count, size in sized]
+    parts = [part.repeat().skip(epoch * count % size).take(count) for part, count, size in sized]
     shares = [count / sum(counts) for count in counts]
     mixed = tf.data.Dataset.sample_from_datasets(parts, shares, seed=seed) if len(parts) > 1 else parts[0]
     return mixed.shuffle(SHUFFLE_BUFFER, seed, reshuffle_each_iteration=False)
@@ -107,16 +107,6 @@ class RecordVersions:
 
 def faces_of_batch(corpora: list[Prepared], config: Config, epoch: int, batch: int) -> list[str]:
     """Return the names `corpus/key` of the faces in a batch; epoch and batch count from 0."""
-    examples = epoch_examples(corpora, config, tf.constant(epoch, tf.int64)).skip(batch * config.batch_size)
-    records = parse(examples.take(config.batch_size).batch(config.batch_size).get_single_element())
-    pairs = zip(records["corpus"].numpy(), records["key"].numpy(), strict=True)
-    return [f"{corpus.decode()}/{key.decode()}" for corpus, key in pairs]
-
-
-def _epoch_part(
-    examples: tf.data.Dataset, count: int, size: int, epoch: int | tf.Tensor, drawn: bool
-) -> tf.data.Dataset:
-    """Return `count` examples of a corpus; how many there are of it is known only if they are not drawn."""
-    if count == size and not drawn:
-        return examples
-    return examples.repeat().skip(epoch * count % size).take(count)
+    examples = epoch_examples(corpora, config, tf.constant(epoch, tf.int64)).batch(config.batch_size)
+    records = parse(examples.skip(batch).take(1).get_single_element())
+    return [name.decode() for name in tf.strings.join([records["corpus"], records["key"]], "/").numpy()]

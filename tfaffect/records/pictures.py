@@ -7,7 +7,7 @@ differ by 2 at most.
 
 from __future__ import annotations
 
-from collections.abc import Sequence
+from collections.abc import Iterator, Sequence
 
 import numpy as np
 
@@ -29,7 +29,7 @@ def letterboxed(encoded: Sequence[bytes], names: Sequence[bytes], size: int) -> 
 
     names: `corpus/key` of each record. Raises UnreadablePictureError, which names a record that cannot be decoded.
     """
-    return np.stack(_read(encoded, names, size))
+    return np.stack([faces.letterbox(picture, size, _resize) for picture in _decoded(encoded, names)])
 
 
 def augmented(
@@ -39,39 +39,38 @@ def augmented(
 
     indices: places of the faces in the epoch. Two generators are seeded by the seed, the epoch and the place: one draws
     the affine maps and the changes of all faces of the batch, the other the parameters of the changes of one face. One
-    for each face costs 0.01 ms, so faces without changes have none.
+    for each face costs 0.007 ms, so faces without changes have none; seeded by a tuple it would cost 0.010.
+
+    To read all of a batch and then to change all takes a twentieth less time than to do both for one after the other.
     """
-    size, strength = config.image_size, config.affine_strength
     step, rows = indices[0] // config.batch_size, indices % config.batch_size
     batch_stream, face_stream = 0, 1
     rng = np.random.default_rng((config.seed, epoch, step, batch_stream))
     chosen = draw_changes(change_probabilities(config), rng, config.batch_size)
-    maps = rng.uniform(-1, 1, (config.batch_size, AFFINE_DRAWS))
-    pictures = _read(encoded, names, size, NEARLY if strength else 0)
+    maps = rng.uniform(-1, 1, (config.batch_size, AFFINE_DRAWS))[rows].tolist()
+    read = zip(_decoded(encoded, names), maps, strict=True)
+    pictures = [_placed(picture, draws, config.affine_strength, config.image_size) for picture, draws in read]
     for place, (index, row) in enumerate(zip(indices, rows, strict=True)):
-        if strength:
-            pictures[place] = affine(pictures[place], maps[row], strength, size)
         if chosen[row]:
-            rng = np.random.default_rng((config.seed, epoch, index, face_stream))
+            rng = np.random.default_rng(np.array([config.seed, epoch, index, face_stream], np.uint32))
             pictures[place] = augment(pictures[place], chosen[row], rng)
     return np.stack(pictures)
 
 
-def _read(encoded: Sequence[bytes], names: Sequence[bytes], size: int, kept: float = 0) -> list[np.ndarray]:
-    """Decode and letterbox pictures. Square ones of at most `kept * size` pixels a side keep their size.
-
-    To read all of a batch and then to change all takes a twentieth less time than to do both for one after the other.
-    """
-    pictures = []
+def _decoded(encoded: Sequence[bytes], names: Sequence[bytes]) -> Iterator[np.ndarray]:
     for content, name in zip(encoded, names, strict=True):
         try:
-            picture = faces.decode(content)
+            yield faces.decode(content)
         except faces.UnreadablePictureError as error:
             raise faces.UnreadablePictureError(f"The picture of record {name.decode()} is damaged: {error}") from error
-        height, width = picture.shape[:2]
-        keeps = height == width <= kept * size
-        pictures.append(picture if keeps else faces.letterbox(picture, size, _resize))
-    return pictures
+
+
+def _placed(picture: np.ndarray, draws: Sequence[float], strength: float, size: int) -> np.ndarray:
+    """Letterbox a picture and move it. A square one that is not much too large is scaled while it is moved."""
+    height, width = picture.shape[:2]
+    if not (strength and height == width <= NEARLY * size):
+        picture = faces.letterbox(picture, size, _resize)
+    return affine(picture, draws, strength, size) if strength else picture
 
 
 def _resize(picture: np.ndarray, height: int, width: int) -> np.ndarray:
