@@ -36,10 +36,12 @@ SLOW_REPORT = """
 import time
 from pathlib import Path
 import tfaffect.calibrate as c
-def calibrate(run):
+finish = c.calibrate_and_evaluate
+def calibrate_and_evaluate(*arguments, **named):
     Path("all epochs are done").touch()
     time.sleep(60)
-c.calibrate = calibrate
+    return finish(*arguments, **named)
+c.calibrate_and_evaluate = calibrate_and_evaluate
 """
 
 
@@ -61,8 +63,10 @@ def stopped(process, number, begun):
     """Stop a process when `begun` says so; return the command that it names."""
     while process.poll() is None and not begun():
         time.sleep(0.005)
+    ended = process.poll()
     process.send_signal(number)
     _, error = process.communicate(timeout=300)
+    assert ended is None, f"it ended with {ended} before it was to be stopped: {error}"
     assert process.returncode == 130, error
     (command,) = re.findall(r": (python -m tfaffect .*--resume.*)$", error, re.MULTILINE)
     return shlex.split(command)
