@@ -44,13 +44,19 @@ def make_dynamic(graph: Graph) -> None:
 
 
 def make_float16(graph: Graph) -> None:
-    """Store weights as float16; XNNPACK converts them to float32 once, when it loads the file."""
+    """Store weights and biases as float16; XNNPACK converts them to float32 once, when it loads the file.
+
+    Biases are few, but in WebAssembly XNNPACK leaves out a convolution of float16 weights with a float32 bias: a face
+    of EfficientNet-Lite1 at 64 pixels took 16 instead of 3.5 ms in Chromium.
+    """
     operators = []
     for operator in graph.operators:
         if graph.kind(operator) in WEIGHTED:
-            float16 = graph.add_constant(graph.values(operator.inputs[1]).astype(np.float16), operator.inputs[1])
-            float32 = graph.add_tensor(float16, np.float32)
-            operators.append(graph.make("DEQUANTIZE", [float16], [float32], version=3))
-            operator.inputs[1] = float32
+            for place, tensor in enumerate(operator.inputs):
+                if place == 0 or tensor < 0:  # the input, and a bias that is missing
+                    continue
+                float16 = graph.add_constant(graph.values(tensor).astype(np.float16), tensor)
+                operator.inputs[place] = graph.add_tensor(float16, np.float32)
+                operators.append(graph.make("DEQUANTIZE", [float16], [operator.inputs[place]], version=3))
         operators.append(operator)
     graph.operators = operators
