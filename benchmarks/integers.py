@@ -83,7 +83,7 @@ def main(
         records: Folder of the prepared corpora; without it, that of the run.
         sizes: Sides of the pictures in pixels.
         rounds: Number of measurements of every file.
-        faces: Faces in a measurement.
+        faces: Faces in a measurement, 32 or more.
         compared: Validation faces for the cosine.
     """
     with tempfile.TemporaryDirectory() as name:
